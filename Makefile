@@ -1,0 +1,224 @@
+# SASOS: one Makefile, everything out of tree in build/. `make help` lists the verbs, V=1 shows the commands.
+#
+# Sources are found by wildcard per folder, so that a new file needs no edit here. Every source is compiled once per variant
+# that needs it, into build/o/VARIANT/:
+#   host    release tools for Linux           test    the same code under ASan + UBSan, for tests/host
+#   kernel  freestanding, ring 0, no SSE      efi     the boot application (PE32+)
+#   wasm    modules: drivers and applications
+# Conventions:
+#   sfi-jit/host/sfi-X.c, loader/tools/X.c    has a main(): build/host/sfi-X, build/host/X
+#   tests/host/test_X.c                       has a main(): build/test/test_X; other files there go into every test
+#   drivers/**/NAME/manifest, apps/NAME/manifest   a module: build/modules/NAME.wasm (drivers/virtio/blk: virtio-blk)
+#   tests/modules/NAME/manifest               a module for tests only (*.c, or one *.wat): build/testmod/NAME.wasm
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+SHELL := /bin/sh
+export LC_ALL := C.UTF-8
+export SOURCE_DATE_EPOCH ?= 1700000000
+
+B := build
+CC := clang
+CONF ?= apps/demo.conf
+V ?= 0
+ifeq ($(V),1)
+Q :=
+say = :
+else
+Q := @
+say = printf '  %-6s %s\n' $1 $2
+endif
+
+# $(call all_c,FOLDERS) = the C and assembly sources in them.
+all_c = $(sort $(foreach d,$1,$(wildcard $d/*.c $d/*.S)))
+# $(call objs,VARIANT,SOURCES)
+objs = $(patsubst %,$B/o/$1/%.o,$2)
+# $(call track,FILE,WORDS) = FILE, which is rewritten whenever WORDS change: what is made from a list of
+# files depends on it, so that a file that went away is noticed too.
+track = $1$(shell mkdir -p $(dir $1); [ "$$(cat $1 2>&1)" = '$(strip $2)' ] || echo '$(strip $2)' >$1)
+
+# ---- sources ----
+jit := $(call all_c,sfi-jit $(addprefix sfi-jit/,wasm ir opt x64 verify))
+verify := $(filter sfi-jit/verify/%,$(jit))
+ldr := $(call all_c,loader $(filter-out loader/tools,$(patsubst %/,%,$(wildcard loader/*/))))
+host_main := $(wildcard sfi-jit/host/sfi-*.c)
+host_lib := $(filter-out $(host_main),$(call all_c,sfi-jit/host))
+tool_main := $(wildcard loader/tools/*.c)
+kernel := $(call all_c,sasos $(patsubst %/,%,$(wildcard sasos/*/ sasos/*/*/)))
+efi := $(wildcard efi/*.c)
+test_main := $(wildcard tests/host/test_*.c)
+test_lib := $(filter-out $(test_main),$(call all_c,tests/host))
+module_dirs := $(patsubst %/manifest,%,$(wildcard drivers/*/manifest drivers/*/*/manifest apps/*/manifest))
+testmod_dirs := $(patsubst %/manifest,%,$(wildcard tests/modules/*/manifest))
+
+# ---- how a file is compiled, by variant ----
+warn := -Wall -Wextra -Werror
+base := -std=gnu17 $(warn) -I. -MMD -MP -ffile-prefix-map=$(CURDIR)=.
+freestanding := -ffreestanding -nostdlibinc -fno-stack-protector
+sanitise := -fsanitize=address,undefined -fno-sanitize-recover=all
+cflags_host := $(base) -O2 -g -fno-omit-frame-pointer -D_GNU_SOURCE
+cflags_test := $(base) -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE $(sanitise)
+cflags_kernel := $(base) -O2 -g -fno-omit-frame-pointer $(freestanding) --target=x86_64-unknown-none-elf \
+    -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-asynchronous-unwind-tables
+cflags_efi := $(base) -O2 $(freestanding) --target=x86_64-unknown-windows -fshort-wchar -mno-red-zone \
+    -mno-stack-arg-probe -mgeneral-regs-only
+cflags_wasm := $(base) -O2 $(freestanding) --target=wasm32 -mbulk-memory -msign-ext -mnontrapping-fptoint \
+    -fvisibility=hidden
+
+define variant
+$B/o/$1/%.c.o: %.c Makefile
+	@$$(call say,CC,$$@)
+	@mkdir -p $$(@D)
+	$$Q$(CC) $$(cflags_$1) -c $$< -o $$@
+$B/o/$1/%.S.o: %.S Makefile
+	@$$(call say,AS,$$@)
+	@mkdir -p $$(@D)
+	$$Q$(CC) $$(cflags_$1) -Wno-unused-command-line-argument -c $$< -o $$@
+endef
+$(foreach v,host test kernel efi wasm,$(eval $(call variant,$v)))
+
+# ---- verbs ----
+host_bins := $(patsubst sfi-jit/host/%.c,$B/host/%,$(host_main))
+tool_bins := $(patsubst loader/tools/%.c,$B/host/%,$(tool_main))
+test_bins := $(patsubst tests/host/%.c,$B/test/%,$(test_main))
+products := $(host_bins) $(tool_bins) $(if $(verify),$B/host/libsfiverify.a)
+ifneq ($(efi),)
+products += $B/boot/boot.efi
+endif
+ifneq ($(wildcard tests/boot/stub/*.c),)
+products += $B/boot/stub.efi
+endif
+ifneq ($(wildcard sasos/kernel.ld),)
+products += $B/kernel/kernel.elf $B/kernel/kernel.sym $B/boot/BOOTX64.EFI $B/sasos.img
+endif
+
+.PHONY: all run test check format dis deps clean help do-run do-test do-check bench fuzz gdb appliance
+all: $(products)
+
+# The packages come first: nothing else of these three verbs works without them.
+run test check: deps
+	@$(MAKE) --no-print-directory do-$@
+do-run: all
+	@tests/boot/qemu.py run $(if $(DISK),--disk '$(DISK)')
+do-test: all $(test_bins)
+	@tests/run
+do-check: all
+	@tests/run tests/check
+deps:
+	@.ci/deps
+dis: $B/kernel/kernel.dis
+format:
+	$Qclang-format -i $(shell git ls-files '*.c' '*.h')
+clean:
+	$Qrm -rf $B
+help:
+	@echo 'make all      build the tools, the modules, the kernel and the disk image (build/sasos.img)'
+	@echo 'make run      boot it under OVMF in QEMU with a disk: DISK=path (default: a generated one), ACCEL=tcg|kvm'
+	@echo 'make test     every test; the last line says N passed, N failed'
+	@echo 'make check    the walls between the parts, formatting, the kernel image (part of make test)'
+	@echo 'make dis      build/kernel/kernel.dis, the disassembly of the kernel'
+	@echo 'make format   clang-format all tracked sources'
+	@echo 'make deps     install the Debian packages that are missing (make run, test and check do it too)'
+	@echo 'make clean    remove build/'
+	@echo 'V=1 shows the commands. CONF=path is the configuration in the image (default apps/demo.conf).'
+bench fuzz gdb appliance:
+	@echo 'make $@: this part does not exist yet.' >&2; exit 1
+
+# ---- host tools and the verifier as a library ----
+host_objs := $(call objs,host,$(jit) $(ldr) $(host_lib))
+test_objs := $(call objs,test,$(jit) $(ldr) $(host_lib) $(test_lib))
+verify_objs := $(call objs,host,$(verify))
+define archive
+	@$(call say,AR,$@)
+	@mkdir -p $(@D); rm -f $@
+	$Qllvm-ar rcsD $@ $(filter %.o,$^)
+endef
+$B/o/libhost.a: $(host_objs) $(call track,$B/o/host.list,$(host_objs))
+	$(archive)
+$B/o/libtest.a: $(test_objs) $(call track,$B/o/test.list,$(test_objs))
+	$(archive)
+$B/host/libsfiverify.a: $(verify_objs) $(call track,$B/o/verify.list,$(verify_objs))
+	$(archive)
+host_libs := -lm -lZydis
+$(host_bins): $B/host/%: $B/o/host/sfi-jit/host/%.c.o $B/o/libhost.a
+	@$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) -fuse-ld=lld -o $@ $< $B/o/libhost.a -Wl,--as-needed $(host_libs)
+# The image tools need only what they are made of, so that a module can be packed before a compiler exists.
+$(tool_bins): $B/host/%: $B/o/host/loader/tools/%.c.o $(call objs,host,$(wildcard loader/pack/*.c loader/tools/lib/*.c))
+	@$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) -fuse-ld=lld -o $@ $^
+$(test_bins): $B/test/%: $B/o/test/tests/host/%.c.o $B/o/libtest.a
+	@$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) $(sanitise) -fuse-ld=lld -o $@ $< $B/o/libtest.a -Wl,--as-needed -lcmocka $(host_libs)
+
+# ---- kernel ----
+kernel_objs := $(call objs,kernel,$(kernel) $(jit) $(ldr))
+$B/kernel/kernel.elf: sasos/kernel.ld $(kernel_objs) $(call track,$B/o/kernel.list,$(kernel_objs))
+	@$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Qld.lld -static -nostdlib --build-id=none -z max-page-size=4096 -z noexecstack --no-dynamic-linker \
+	    --fatal-warnings -T $< -o $@ $(filter %.o,$^)
+# What rides in the boot image: without DWARF, with the symbol table that a panic's backtrace reads.
+$B/kernel/kernel.boot.elf: $B/kernel/kernel.elf
+	$Qllvm-objcopy --strip-debug $< $@
+$B/kernel/kernel.sym: $B/kernel/kernel.elf
+	$Qllvm-nm -n $< >$@
+$B/kernel/kernel.dis: $B/kernel/kernel.elf
+	$Qllvm-objdump -d --no-show-raw-insn $< >$@
+
+# ---- modules ----
+# Shared sources: drivers/sdk goes into every module, drivers/virtio/*.c into every drivers/virtio/X.
+wasm_ld := wasm-ld --no-entry --gc-sections --stack-first -z stack-size=65536 --fatal-warnings
+module_name = $(subst /,-,$(patsubst apps/%,%,$(patsubst drivers/%,%,$(patsubst tests/modules/%,%,$1))))
+shared_c = $(wildcard drivers/sdk/*.c $(dir $1)*.c)
+define module # $1 its folder, $2 what to build
+$2: $1/manifest $B/host/sasos-manifest $(call objs,wasm,$(wildcard $1/*.c) $(call shared_c,$1)) $(wildcard $1/*.wat)
+	@$$(call say,WASM,$$@)
+	@mkdir -p $$(@D)
+ifneq ($(wildcard $1/*.wat),)
+	$$Qwat2wasm --debug-names $$(filter %.wat,$$^) -o $$@.tmp
+else
+	$$Q$(wasm_ld) $$(filter %.o,$$^) -o $$@.tmp
+endif
+	$$Q$B/host/sasos-manifest $$@.tmp $1/manifest $$@
+	@rm -f $$@.tmp
+endef
+modules := $(foreach d,$(module_dirs),$B/modules/$(call module_name,$d).wasm)
+testmods := $(foreach d,$(testmod_dirs),$B/testmod/$(call module_name,$d).wasm)
+$(foreach d,$(module_dirs),$(eval $(call module,$d,$B/modules/$(call module_name,$d).wasm)))
+$(foreach d,$(testmod_dirs),$(eval $(call module,$d,$B/testmod/$(call module_name,$d).wasm)))
+all: $(modules)
+do-test: $(testmods)
+
+# ---- boot image and disk ----
+efi_ld := lld-link -nologo -subsystem:efi_application -nodefaultlib -entry:efi_main -timestamp:0
+$B/boot/boot.efi: $(call objs,efi,$(efi))
+$B/boot/stub.efi: $(call objs,efi,$(wildcard tests/boot/stub/*.c) $(filter efi/lib%.c,$(efi)))
+$B/boot/boot.efi $B/boot/stub.efi:
+	@$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$Q$(efi_ld) $^ -out:$@
+$B/boot/modules.pack: $(modules) $B/host/sasos-pack $(call track,$B/o/modules.list,$(modules))
+	@$(call say,PACK,$@)
+	@mkdir -p $(@D)
+	$Q$B/host/sasos-pack $@ $(filter %.wasm,$^)
+$B/boot/BOOTX64.EFI: $B/boot/boot.efi $B/kernel/kernel.boot.elf $B/boot/modules.pack $(CONF) $B/host/sasos-mkboot \
+    $(call track,$B/o/conf.list,$(CONF))
+	@$(call say,MKBOOT,$@)
+	$Q$B/host/sasos-mkboot $@ $< .kernel=$B/kernel/kernel.boot.elf .modules=$B/boot/modules.pack .config=$(CONF)
+$B/boot/esp.img: $B/boot/BOOTX64.EFI
+	@$(call say,ESP,$@)
+	$Qrm -f $@; truncate -s 40M $@
+	$Qmformat -i $@ -F -N 5a505a50 -v SASOS ::
+	$Qmmd -i $@ ::/EFI ::/EFI/BOOT
+	$Qmcopy -i $@ $< ::/EFI/BOOT/BOOTX64.EFI
+$B/sasos.img: $B/boot/esp.img $B/host/sasos-mkimage
+	@$(call say,IMAGE,$@)
+	$Q$B/host/sasos-mkimage $@ $<
+
+-include $(shell find $B/o -name '*.d' 2>/dev/null)
