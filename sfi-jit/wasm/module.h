@@ -1,0 +1,124 @@
+// module.h — a decoded and validated WebAssembly module, as the compiler and the loader see it.
+//
+// Made by wasm_parse() in one eager pass: structure (spec 5), then validation (spec 3) of everything, function bodies included.
+// After it returned JIT_OK every index below is in range, every constant expression is well typed and every body is well
+// formed, so that later code needs only asserts. All pointers point into the caller's arena or into `bytes`, which must stay unchanged.
+// Language: WebAssembly 2.0 without 128-bit SIMD (rejected by name until it is there).
+#ifndef WASM_MODULE_H
+#define WASM_MODULE_H
+#include "sfi-jit/arena.h"
+#include <stdbool.h>
+
+enum wasm_type { // spec 5.3: the binary format's own bytes
+    WASM_I32 = 0x7f,
+    WASM_I64 = 0x7e,
+    WASM_F32 = 0x7d,
+    WASM_F64 = 0x7c,
+    WASM_V128 = 0x7b,
+    WASM_FUNCREF = 0x70,
+    WASM_EXTERNREF = 0x6f,
+};
+enum wasm_kind { WASM_FUNC, WASM_TABLE, WASM_MEMORY, WASM_GLOBAL };
+
+struct wasm_functype {
+    uint32_t params, results;
+    const uint8_t *type; // [params + results], enum wasm_type
+};
+struct wasm_limits {
+    uint32_t min, max; // pages or rows; max = UINT32_MAX when has_max is false
+    bool has_max, shared;
+};
+struct wasm_name { // not terminated; checked to be UTF-8
+    const char *text;
+    uint32_t length;
+};
+struct wasm_constexpr { // the only forms of 2.0 (and what extended constants adds is folded by a small evaluator later)
+    enum { WASM_CE_CONST, WASM_CE_GLOBAL, WASM_CE_REF_FUNC, WASM_CE_REF_NULL } kind;
+    uint8_t type;   // of the value
+    uint64_t value; // constant's bits, or global/function index
+};
+struct wasm_import {
+    struct wasm_name module, name;
+    enum wasm_kind kind;
+    uint32_t index; // in its index space
+};
+struct wasm_export {
+    struct wasm_name name;
+    enum wasm_kind kind;
+    uint32_t index;
+};
+struct wasm_func {
+    uint32_t type;
+    bool declared_ref;         // may be named by ref.func (spec 3.4.10: C.refs)
+    uint32_t body, body_size;  // defined functions: byte offset and size of locals + code in `bytes`
+    uint32_t locals;           // params + declared locals
+    struct wasm_name debug_name; // from the name section; length 0 if none
+};
+struct wasm_table {
+    uint8_t elem_type;
+    struct wasm_limits limits;
+};
+struct wasm_global {
+    uint8_t type;
+    bool is_mutable;
+    struct wasm_constexpr init; // defined globals
+};
+struct wasm_elem {
+    enum { WASM_ELEM_ACTIVE, WASM_ELEM_PASSIVE, WASM_ELEM_DECLARATIVE } mode;
+    uint8_t type;
+    uint32_t table;
+    struct wasm_constexpr offset;
+    uint32_t count;
+    struct wasm_constexpr *init; // [count]
+};
+struct wasm_data {
+    bool active;
+    uint32_t memory;
+    struct wasm_constexpr offset;
+    uint32_t start, size; // in `bytes`
+};
+struct wasm_custom {
+    struct wasm_name name;
+    uint32_t start, size; // contents, in `bytes`
+};
+
+struct wasm_module {
+    const uint8_t *bytes;
+    uint32_t size;
+    // Index spaces: imports first, then definitions (spec 2.5.1).
+    uint32_t types, imports, exports, funcs, tables, memories, globals, elems, datas, customs;
+    uint32_t imported_funcs, imported_tables, imported_memories, imported_globals;
+    struct wasm_functype *type;
+    struct wasm_import *import;
+    struct wasm_export *export;
+    struct wasm_func *func;
+    struct wasm_table *table;
+    struct wasm_limits *memory;
+    struct wasm_global *global;
+    struct wasm_elem *elem;
+    struct wasm_data *data;
+    struct wasm_custom *custom;
+    uint32_t start; // function index, UINT32_MAX if none
+    struct wasm_name name; // from the name section
+};
+
+// Limits, each with a named error: documented in docs/limits.md.
+#define WASM_MAX_SIZE (64u << 20)
+#define WASM_MAX_TYPES 1000000u
+#define WASM_MAX_FUNCS 1000000u
+#define WASM_MAX_IMPORTS 100000u
+#define WASM_MAX_EXPORTS 100000u
+#define WASM_MAX_GLOBALS 65536u // SFI_GLOBALS_MAX
+#define WASM_MAX_TABLES 64u     // SFI_TABLES_MAX
+#define WASM_MAX_PARAMS 1000u
+#define WASM_MAX_RESULTS 1000u
+#define WASM_MAX_LOCALS 50000u
+#define WASM_MAX_BODY 7654321u
+#define WASM_MAX_NESTING 10000u // blocks inside one another; kept on the heap, not on the stack
+
+// Decodes and validates. Does not return on failure: a->host->fail() is called with a->error set.
+struct wasm_module *wasm_parse(struct jit_arena *a, const uint8_t *bytes, size_t size);
+// The export of that name and kind, or NULL.
+const struct wasm_export *wasm_find_export(const struct wasm_module *m, const char *name, enum wasm_kind kind);
+bool wasm_functype_equal(const struct wasm_functype *a, const struct wasm_functype *b);
+#endif
