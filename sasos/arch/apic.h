@@ -1,0 +1,24 @@
+// apic.h — the local APIC of this CPU (Intel SDM volume 3A, chapter 11), xAPIC or x2APIC, and its timer.
+//
+// x2APIC where CPUID has it, else the MMIO page. The two 8259s are masked and moved out of the exception vectors.
+#ifndef SASOS_ARCH_APIC_H
+#define SASOS_ARCH_APIC_H
+#include <stdbool.h>
+#include <stdint.h>
+
+void apic_init(void);
+uint32_t apic_id(void);
+bool apic_x2apic(void);
+void apic_eoi(void);
+bool apic_in_service(uint8_t vector);
+// True from apic_init() on.
+bool apic_ready(void);
+
+// One shot on IRQ_VECTOR_TIMER at the time `deadline_ns` of time_now_ns() (now or past: as soon as possible; UINT64_MAX: never).
+void apic_timer_arm(uint64_t deadline_ns);
+
+// For time_init(): the timer counts down from 2^32-1 without interrupting; ticks gone since the start.
+void apic_timer_count_start(void);
+uint32_t apic_timer_counted(void);
+void apic_timer_set_hz(uint64_t hz);
+#endif

@@ -1,0 +1,21 @@
+// console.h — where text comes out: the first 16550 UART (COM1, polled) and the framebuffer, whichever exist.
+//
+// Both are the kernel's own. Output never blocks for ever: a UART that does not drain within a bounded time is given up.
+// Text from any context, an interrupt or a panic too; lines of two contexts may be cut into each other only in a panic.
+#ifndef SASOS_LIB_CONSOLE_H
+#define SASOS_LIB_CONSOLE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bootinfo;
+
+void con_init_serial(void); // first step of the boot; false presence is silent
+// Maps the framebuffer and clears it. Needs page tables. Does nothing where the firmware gave none.
+void con_init_framebuffer(const struct bootinfo *info);
+void con_write(const char *s, size_t n);
+// A panic takes the console: its lock is broken open and never taken again.
+void con_panic(void);
+// One received byte of COM1, or -1. Polled.
+int con_read(void);
+#endif

@@ -1,0 +1,81 @@
+// thread.h — preemptive threads, and how they wait.
+//
+// Every thread has one stack (mem/stack.h) on which kernel code and, through crossings, modules run. Two levels, round robin
+// within each: DRIVER threads are woken by interrupts and run before APPLICATION threads at once; a thread that stays
+// runnable is preempted when its slice (THR_SLICE_NS) is over. Kernel code is preemptible except under a spinlock, in
+// handlers and between cpu_irq_save/restore.
+//
+// Where a thread's state is: preempted by an interrupt, its full trap frame and XSAVE area are in struct thread (nothing of
+// it is left on the interrupt stack); given up voluntarily, only what the C calling convention preserves is kept, and its
+// vector registers come back cleared, so that no domain's data is left in them for another's thread.
+//
+// Waiting: an event is a word of bits. thr_wake() ORs bits in and may be called from interrupt handlers; thr_wait() takes
+// all bits and clears them, or sleeps. Test and sleep are one step under the scheduler's lock, and bits stay until
+// taken: a wake-up before the wait is not lost.
+#ifndef SASOS_RUN_THREAD_H
+#define SASOS_RUN_THREAD_H
+#include "sasos/arch/trap.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define THR_NAME_MAX 32
+#define THR_SLICE_NS 4000000ull
+#define THR_TICK_NS 1000000ull
+#define THR_FOREVER UINT64_MAX
+
+enum thr_level { THR_DRIVER, THR_APPLICATION, THR_LEVELS };
+enum thr_state { THR_READY, THR_RUNNING, THR_WAITING, THR_DEAD };
+
+struct thread; // allocated by thr_create(), freed after its end by the scheduler
+
+struct event {
+    uint32_t bits;
+    struct thread *waiters; // in order of arrival; one waker's bits go to the first
+};
+// Returned by thr_wait besides the event's own bits 0–30: somebody called thr_interrupt().
+#define THR_INTERRUPTED (1u << 31)
+
+struct mutex {
+    struct thread *owner;
+    struct thread *
+        waiters; // in order of arrival; unlock hands over to the first, so none starves and none is missed
+};
+
+// Makes the boot context this CPU's idle thread. Threads run from thr_start() on.
+void thr_init(void);
+_Noreturn void thr_start(void);
+
+typedef void thr_fn(void *arg);
+// NULL when memory is out. The thread is ready at once; returning from fn is thr_exit().
+struct thread *thr_create(const char *name, enum thr_level level, uint32_t stack_size, thr_fn *fn,
+                          void *arg);
+_Noreturn void thr_exit(void);
+struct thread *thr_current(void);
+void thr_yield(void);
+
+// Bits that were set (0: the deadline, ns of time_now_ns(), passed). THR_FOREVER: no deadline. A past deadline only polls.
+uint32_t thr_wait(struct event *e, uint64_t deadline_ns);
+void thr_wake(struct event *e, uint32_t bits); // any context; bits in 0–30, not none
+void thr_sleep_until(uint64_t deadline_ns);
+// Makes the thread's current or next thr_wait return THR_INTERRUPTED (once). Any context.
+void thr_interrupt(struct thread *t);
+
+void thr_lock(struct mutex *m);
+bool thr_try_lock(struct mutex *m);
+void thr_unlock(struct mutex *m); // by the owner only
+
+// Accessors for run/: the domain record that belongs to the thread (opaque here), name, CPU time, stack.
+void *thr_data(const struct thread *t);
+void thr_set_data(struct thread *t, void *data);
+const char *thr_name(const struct thread *t);
+uint64_t thr_cpu_ns(
+    const struct thread *t); // time spent running; the running thread's own up to its last switch
+uint64_t thr_stack_top(const struct thread *t);
+uint64_t thr_stack_bottom(const struct thread *t);
+enum thr_level thr_level(const struct thread *t);
+
+// ---- For arch/ only ----
+// Called at the end of every interrupt; returns the frame to resume, the same one or another thread's.
+struct trap_frame *thr_irq_exit(struct trap_frame *frame);
+void thr_tick(void);
+#endif
