@@ -1,0 +1,37 @@
+// sasos.h — the SDK's one header for every module: kernel calls, events, typed device access, barriers.
+//
+// A driver exports `driver_start()` (find the device, set it up; ≥ 0 or an error) and `driver_event(bits)` (something happened;
+// work until there is nothing left, then return: nobody else enters the domain meanwhile). An application exports `app_main()`,
+// whose result is its exit status. Everything else a module does is granted by the configuration and declared in its manifest.
+#ifndef SASOS_SDK_H
+#define SASOS_SDK_H
+#include "sasos/run/abi.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define X(result, name, parameters, types, text)                                                        \
+    __attribute__((import_module(SASOS_NAMESPACE), import_name(#name))) result sasos_##name parameters;
+#include "sasos/run/hostcall.def"
+#undef X
+
+#define SASOS_EXPORT(name) __attribute__((export_name(#name))) name
+
+// Device registers and shared memory: one access of exactly that width, in program order. An address is a 32-bit number.
+static inline uint8_t read8(uint32_t a) { return *(volatile uint8_t *)(uintptr_t)a; }
+static inline uint16_t read16(uint32_t a) { return *(volatile uint16_t *)(uintptr_t)a; }
+static inline uint32_t read32(uint32_t a) { return *(volatile uint32_t *)(uintptr_t)a; }
+static inline uint64_t read64(uint32_t a) { return *(volatile uint64_t *)(uintptr_t)a; }
+static inline void write8(uint32_t a, uint8_t v) { *(volatile uint8_t *)(uintptr_t)a = v; }
+static inline void write16(uint32_t a, uint16_t v) { *(volatile uint16_t *)(uintptr_t)a = v; }
+static inline void write32(uint32_t a, uint32_t v) { *(volatile uint32_t *)(uintptr_t)a = v; }
+static inline void write64(uint32_t a, uint64_t v) { *(volatile uint64_t *)(uintptr_t)a = v; }
+
+// x86 keeps loads among loads and stores among stores, also as a device sees them: here only the compiler must be told.
+static inline void barrier_compiler(void) { __asm__ volatile("" ::: "memory"); }
+// A store before it is visible before a load after it: where both sides announce and then look (doorbell suppression).
+static inline void barrier_full(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+void log_line(const char *format, ...); // %s %d %u %x %lu %lx (64-bit: l) %c %%; one line, no newline needed
+
+#endif
