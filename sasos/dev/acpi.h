@@ -27,15 +27,15 @@ struct bootinfo;
 #define ACPI_SCOPE_PATH_MAX 8u
 #define ACPI_REJECTS_MAX 8u
 
-#define ACPI_STATUS_LIST(X)                                                                                                      \
-    X(OK, "ok")                                                                                                                  \
-    X(NO_RSDP, "the firmware handed over no ACPI root pointer")                                                                  \
-    X(RSDP_BAD, "the ACPI root pointer has a wrong signature, length or checksum")                                               \
-    X(NO_ROOT_TABLE, "neither XSDT nor RSDT is valid")                                                                           \
-    X(UNREADABLE, "table lies outside of readable memory")                                                                       \
-    X(SIGNATURE, "table has a wrong signature")                                                                                  \
-    X(LENGTH, "table has an impossible length")                                                                                  \
-    X(CHECKSUM, "table has a wrong checksum")                                                                                    \
+#define ACPI_STATUS_LIST(X)                                                        \
+    X(OK, "ok")                                                                    \
+    X(NO_RSDP, "the firmware handed over no ACPI root pointer")                    \
+    X(RSDP_BAD, "the ACPI root pointer has a wrong signature, length or checksum") \
+    X(NO_ROOT_TABLE, "neither XSDT nor RSDT is valid")                             \
+    X(UNREADABLE, "table lies outside of readable memory")                         \
+    X(SIGNATURE, "table has a wrong signature")                                    \
+    X(LENGTH, "table has an impossible length")                                    \
+    X(CHECKSUM, "table has a wrong checksum")                                      \
     X(ENTRY_LENGTH, "an entry of the table has an impossible length")
 
 enum acpi_status {
@@ -60,7 +60,8 @@ struct acpi_gas { // §5.2.3.2 generic address structure; address 0 = register i
     uint8_t space_id, bit_width, bit_offset, access_size;
 };
 
-struct acpi_cpu { // §5.2.12.2, §5.2.12.12; only processors that are enabled or can be brought online
+struct
+    acpi_cpu { // §5.2.12.2, §5.2.12.12; only processors that are enabled or can be brought online
     uint32_t apic_id, uid;
     bool enabled;
 };
@@ -105,7 +106,8 @@ struct acpi_drhd { // VT-d §8.3: one DMA remapping hardware unit
     uint16_t scope_first, scope_count; // into acpi_info.scopes
 };
 
-struct acpi_rmrr { // VT-d §8.4: memory that firmware says a device must reach; reported, never mapped silently
+struct
+    acpi_rmrr { // VT-d §8.4: memory that firmware says a device must reach; reported, never mapped silently
     uint64_t base, limit; // limit is the last byte
     uint16_t segment;
     uint16_t scope_first, scope_count;
@@ -154,6 +156,7 @@ struct acpi_info {
     uint8_t dmar_host_address_width; // in bits
     bool dmar_intr_remap;            // INTR_REMAP: platform supports interrupt remapping
     bool dmar_x2apic_opt_out;
+    bool dmar_incomplete; // units or scopes had no room: not every device can be fenced
     uint32_t drhd_count, rmrr_count, scope_count;
     struct acpi_drhd drhds[ACPI_DRHD_MAX];
     struct acpi_rmrr rmrrs[ACPI_RMRR_MAX];
