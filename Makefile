@@ -88,7 +88,7 @@ ifneq ($(efi),)
 products += $B/boot/boot.efi
 endif
 ifneq ($(wildcard tests/boot/stub/*.c),)
-products += $B/boot/stub.efi
+products += $B/boot/stub.efi $B/boot/stub.img
 endif
 ifneq ($(wildcard sasos/kernel.ld),)
 products += $B/kernel/kernel.elf $B/kernel/kernel.sym $B/boot/BOOTX64.EFI $B/sasos.img
@@ -211,12 +211,12 @@ $B/boot/BOOTX64.EFI: $B/boot/boot.efi $B/kernel/kernel.boot.elf $B/boot/modules.
     $(call track,$B/o/conf.list,$(CONF))
 	@$(call say,MKBOOT,$@)
 	$Q$B/host/sasos-mkboot $@ $< .kernel=$B/kernel/kernel.boot.elf .modules=$B/boot/modules.pack .config=$(CONF)
+# FAT file systems with the one file that firmware looks for; mtools takes their dates from SOURCE_DATE_EPOCH.
 $B/boot/esp.img: $B/boot/BOOTX64.EFI
+$B/boot/stub.img: $B/boot/stub.efi
+$B/boot/esp.img $B/boot/stub.img:
 	@$(call say,ESP,$@)
-	$Qrm -f $@; truncate -s 40M $@
-	$Qmformat -i $@ -F -N 5a505a50 -v SASOS ::
-	$Qmmd -i $@ ::/EFI ::/EFI/BOOT
-	$Qmcopy -i $@ $< ::/EFI/BOOT/BOOTX64.EFI
+	$Qefi/mkesp $@ $<
 $B/sasos.img: $B/boot/esp.img $B/host/sasos-mkimage
 	@$(call say,IMAGE,$@)
 	$Q$B/host/sasos-mkimage $@ $<

@@ -17,10 +17,11 @@
 #define BOOTINFO_VERSION 1u
 
 enum boot_mem_type {
-    BOOT_MEM_RESERVED = 0,  // never touched: firmware runtime, MMIO, bad, unknown
-    BOOT_MEM_FREE = 1,      // conventional and boot-services memory: free at once
-    BOOT_MEM_LOADER = 2,    // the boot application's own: reclaimable after the kernel has copied what it needs
-    BOOT_MEM_KERNEL = 3,    // the kernel image's segments and their page tables
+    BOOT_MEM_RESERVED = 0, // never touched: firmware runtime, MMIO, bad, unknown
+    BOOT_MEM_FREE = 1,     // conventional and boot-services memory: free at once
+    BOOT_MEM_LOADER =
+        2, // the boot application's own: reclaimable after the kernel has copied what it needs
+    BOOT_MEM_KERNEL = 3, // the kernel image's segments and their page tables
     BOOT_MEM_ACPI_RECLAIM = 4,
     BOOT_MEM_ACPI_NVS = 5,
 };
@@ -37,17 +38,17 @@ struct boot_blob { // a section of the boot image, in place
 
 struct bootinfo {
     uint64_t magic;
-    uint32_t version, size; // sizeof(struct bootinfo)
+    uint32_t version, size;          // sizeof(struct bootinfo)
     uint64_t mem_map, mem_map_count; // struct boot_mem_range[]
     uint64_t rsdp;                   // ACPI 2.0+ root pointer (EFI configuration table), 0 if none
     uint64_t fb_base;                // linear framebuffer, 0 if none
     uint32_t fb_width, fb_height, fb_pitch; // pixels, pixels, bytes
-    uint32_t fb_format;                     // 0 = BGRX8888, 1 = RGBX8888 (UEFI GraphicsPixelFormat subset)
-    uint64_t unix_time;                     // seconds, from GetTime(); 0 if the firmware had none
-    uint64_t tsc_entry, tsc_exit;           // rdtsc at the boot application's entry and at ExitBootServices
-    struct boot_blob kernel_elf;            // section .kernel (kept for the panic's symbols)
-    struct boot_blob modules;               // section .modules: a pack, see loader/pack/pack.h
-    struct boot_blob config;                // section .config: the appliance's configuration, text
+    uint32_t fb_format;           // 0 = BGRX8888, 1 = RGBX8888 (UEFI GraphicsPixelFormat subset)
+    uint64_t unix_time;           // seconds, from GetTime(); 0 if the firmware had none
+    uint64_t tsc_entry, tsc_exit; // rdtsc at the boot application's entry and at ExitBootServices
+    struct boot_blob kernel_elf;  // section .kernel (kept for the panic's symbols)
+    struct boot_blob modules;     // section .modules: a pack, see loader/pack/pack.h
+    struct boot_blob config;      // section .config: the appliance's configuration, text
     uint64_t kernel_phys, kernel_virt, kernel_pages; // where the image was put: contiguous
 };
 

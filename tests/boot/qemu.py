@@ -1,0 +1,396 @@
+#!/usr/bin/env python3
+"""The one place that knows QEMU's command line: used by `make run` and by every boot test.
+
+As a program:   tests/boot/qemu.py run [--disk PATH]       boots build/sasos.img; exit status 0 = all went well
+As a module:    r = qemu.boot(modules=['virtio-blk', 'hash'], config='...', timeout=30)
+                r.text (serial output), r.ok, r.why (a sentence), r.status, r.seconds
+
+The kernel ends a run by writing 0x10 to port 0xf4 (isa-debug-exit), which makes QEMU exit with 33: all well. Every other end
+(another value, a power-off without a verdict, a triple fault, a time-out, the firmware's shell) is a failure with a sentence.
+
+A boot normally restores a migration snapshot of the booted firmware in which the stub (tests/boot/stub) waits for a boot image:
+0.1 s instead of 4 s. Snapshots are made when first needed, one for each set of machine arguments, in build/snap/.
+With cold=True the machine starts from reset and reads the image from an ESP on a GPT disk, as a real one does.
+
+The user's disk is never changed unless writable=True: QEMU keeps the writes to itself.
+ACCEL=tcg|kvm forces the accelerator.
+"""
+import argparse
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import random
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+BUILD = os.path.join(ROOT, 'build')
+QEMU = 'qemu-system-x86_64'
+OVMF_CODE = '/usr/share/OVMF/OVMF_CODE_4M.fd'
+OVMF_VARS = '/usr/share/OVMF/OVMF_VARS_4M.fd'
+DISK_MIB = 64
+STATUS_WELL = 33  # 0x10 << 1 | 1
+# What can be seen on the console when a boot image was refused; waiting any longer is useless.
+HOPELESS = {
+    b'Shell>': 'the firmware did not find a boot image and went to its shell',
+    b'Access Denied': 'the firmware refused the boot image (Secure Boot)',
+    b'STUB-FAILED': 'the boot application returned to the test stub',
+    b'No bootable option': 'the firmware found nothing to boot',
+}
+ESCAPES = re.compile(rb'\x1b\[[0-9;=?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[c=>]|[\0\r]')
+
+
+class Failure(Exception):
+    """The harness itself could not do its work; the text is a sentence."""
+
+
+@functools.lru_cache(None)
+def accelerator():
+    """('tcg' or 'kvm', the reason)."""
+    forced = os.environ.get('ACCEL')
+    if forced:
+        if forced not in ('tcg', 'kvm'):
+            raise Failure(f'ACCEL={forced}: expected tcg or kvm')
+        return forced, 'forced by ACCEL'
+    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
+        return 'tcg', 'no access to /dev/kvm'
+    with open('/proc/cpuinfo') as f:
+        if not re.search(r'^flags\s*:.*\b(vmx|svm)\b', f.read(), re.M):
+            return 'tcg', '/dev/kvm is there, but the CPU has no vmx or svm'
+    return 'kvm', '/dev/kvm and vmx or svm are there'
+
+
+def machine_args(memory, smp, devices):
+    """All that makes the machine what it is; a snapshot fits exactly one such list."""
+    accel, _ = accelerator()
+    args = ['-machine', 'q35' + (',kernel-irqchip=split' if accel == 'kvm' else ''),
+            '-accel', accel, '-cpu', 'max', '-m', str(memory), '-smp', str(smp),
+            '-nodefaults', '-nic', 'none', '-display', 'none', '-serial', 'stdio',
+            '-boot', 'menu=off,strict=on', '-no-reboot',
+            '-device', 'isa-debug-exit,iobase=0xf4,iosize=4',
+            '-device', 'intel-iommu,intremap=on,caching-mode=on,aw-bits=48']
+    # The boot disk is on the chipset's AHCI, so that the only virtio-blk device is the user's disk.
+    args += ['-device', 'ide-hd,drive=boot,bootindex=0']
+    for device in devices:
+        args += ['-device', device]
+    return args
+
+
+def drive_args(boot_image, disk, readonly, writable):
+    args = ['-drive', f'if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}',
+            '-drive', f'if=pflash,format=raw,unit=1,snapshot=on,file={OVMF_VARS}',
+            '-drive', f'if=none,id=boot,format=raw,snapshot=on,file={quote(boot_image)}']
+    if disk:
+        mode = 'readonly=on' if readonly else 'snapshot=off' if writable else 'snapshot=on'
+        args += ['-drive', f'if=none,id=disk,format=raw,{mode},file={quote(disk)}']
+    return args
+
+
+def quote(path):
+    return path.replace(',', ',,')  # QEMU's option syntax
+
+
+DISK_DEVICE = 'virtio-blk-pci,drive=disk,iommu_platform=on,disable-legacy=on'
+
+
+def default_disk():
+    """build/disk.img: 64 MiB of fixed pseudo-random bytes, made when first asked for."""
+    path = os.path.join(BUILD, 'disk.img')
+    if not os.path.exists(path):
+        os.makedirs(BUILD, exist_ok=True)
+        tmp = f'{path}.{os.getpid()}.tmp'
+        rng = random.Random('SASOS')
+        with open(tmp, 'wb') as f:
+            for _ in range(DISK_MIB):
+                f.write(rng.randbytes(1 << 20))
+        os.replace(tmp, path)
+    return path
+
+
+class Result:
+    def __init__(self, text, status, why, seconds, command):
+        self.text, self.status, self.why = text, status, why
+        self.seconds, self.command = seconds, command
+        self.ok = status == STATUS_WELL and not why
+
+    def __str__(self):
+        return f'{self.text}\n[{self.why or "all well"}; {self.seconds:.1f} s]'
+
+
+def verdict(status):
+    if status == STATUS_WELL:
+        return ''
+    if status == 0:
+        return 'the machine went off without saying that all went well'
+    if status < 0:
+        return f'QEMU was killed by signal {-status}'
+    if status == 1:
+        return 'QEMU failed'
+    return f'the system reported failure {status >> 1:#x} (QEMU exit status {status})'
+
+
+class Machine:
+    """One running QEMU. Always used as a context manager: nothing outlives it."""
+
+    def __init__(self, args, echo=False):
+        self.command = [QEMU] + args
+        self.echo = echo
+        self.raw = b''
+        self.started = time.monotonic()
+        self.process = None
+
+    def __enter__(self):
+        if not shutil.which(QEMU):
+            raise Failure(f'{QEMU} is not installed (make deps installs it)')
+        for path in (OVMF_CODE, OVMF_VARS):
+            if not os.path.exists(path):
+                raise Failure(f'{path} is not there (package ovmf; make deps installs it)')
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT)
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def read_until(self, wanted, timeout):
+        """Reads output until `wanted` (bytes or None) shows up, QEMU ends, or it is hopeless. Returns '' or why."""
+        deadline = self.started + timeout
+        printed = 0
+        out = self.process.stdout.fileno()
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return f'timed out after {timeout} s'
+            if not select.select([out], [], [], left)[0]:
+                continue
+            chunk = os.read(out, 65536)
+            self.raw += chunk
+            if self.echo:
+                # An escape sequence may be cut off at the end of a chunk: show whole lines only.
+                end = self.raw.rfind(b'\n') + 1 if chunk else len(self.raw)
+                sys.stdout.write(clean(self.raw[printed:end]))
+                sys.stdout.flush()
+                printed = max(printed, end)
+            if not chunk:
+                self.process.wait()
+                return ''
+            if wanted and wanted in self.raw:
+                return ''
+            for sign, why in HOPELESS.items():
+                if sign in self.raw:
+                    return why
+
+    @property
+    def text(self):
+        return clean(self.raw)
+
+
+def clean(raw):
+    return ESCAPES.sub(b'', raw).decode('ascii', 'replace')
+
+
+class Qmp:
+    def __init__(self, path, timeout=10):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self.socket.connect(path)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise Failure('QEMU does not answer on its control socket')
+                time.sleep(0.01)
+        self.file = self.socket.makefile('r')
+        self.file.readline()
+        self.call('qmp_capabilities')
+
+    def call(self, command, **arguments):
+        self.socket.sendall(json.dumps({'execute': command, 'arguments': arguments}).encode())
+        while True:
+            answer = json.loads(self.file.readline())
+            if 'error' in answer:
+                raise Failure(f'{command}: {answer["error"]["desc"]}')
+            if 'return' in answer:
+                return answer['return']
+
+
+def file_id(path):
+    s = os.stat(path)
+    return f'{path} {s.st_size} {s.st_mtime_ns}'
+
+
+@functools.lru_cache(None)
+def qemu_version():
+    return subprocess.run([QEMU, '--version'], capture_output=True, text=True, check=True).stdout
+
+
+def snapshot(args, drives):
+    """The path of the snapshot that fits these machine arguments; made if it is not there yet."""
+    with open(os.path.join(BUILD, 'boot', 'stub.efi'), 'rb') as f:
+        key = repr((args, qemu_version(), file_id(OVMF_CODE), file_id(OVMF_VARS), f.read()))
+    folder = os.path.join(BUILD, 'snap')
+    path = os.path.join(folder, hashlib.sha256(key.encode()).hexdigest()[:16])
+    os.makedirs(folder, exist_ok=True)
+    with open(path + '.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests that run side by side share the work
+        if not os.path.exists(path):
+            make_snapshot(args + drives, path)
+    return path
+
+
+def make_snapshot(args, path):
+    with tempfile.TemporaryDirectory() as folder:
+        control = os.path.join(folder, 'qmp')
+        with Machine(args + ['-qmp', f'unix:{control},server=on,wait=off']) as m:
+            why = m.read_until(b'STUB-READY', 120)
+            if why or b'STUB-READY' not in m.raw:
+                raise Failure(f'no snapshot: {why or "QEMU ended"}\n{m.text}')
+            qmp = Qmp(control)
+            # Not stopped first: the paused state would be restored too.
+            qmp.call('migrate-set-parameters', **{'max-bandwidth': 10 ** 11})
+            qmp.call('migrate', uri=f"exec:cat > '{path}.tmp'")
+            deadline = time.monotonic() + 60
+            while (state := qmp.call('query-migrate').get('status')) != 'completed':
+                if state == 'failed' or time.monotonic() > deadline:
+                    raise Failure(f'no snapshot: migration {state}')
+                time.sleep(0.02)
+            qmp.call('quit')
+    os.replace(path + '.tmp', path)
+
+
+def tool(name, *args):
+    done = subprocess.run([os.path.join(BUILD, 'host', name), *args], capture_output=True, text=True)
+    if done.returncode:
+        raise Failure(done.stderr.strip() or f'{name} failed')
+
+
+def find_module(name):
+    for folder in ('modules', 'testmod'):
+        path = os.path.join(BUILD, folder, name + '.wasm')
+        if os.path.exists(path):
+            return path
+    raise Failure(f'no module {name} in build/modules or build/testmod')
+
+
+def make_image(folder, config=None, modules=None, kernel=None, pack=None):
+    """A boot image (PE) of its own parts in `folder`; None = what build/boot/BOOTX64.EFI has."""
+    b = functools.partial(os.path.join, BUILD)
+    if config is None and modules is None and kernel is None and pack is None:
+        return b('boot', 'BOOTX64.EFI')
+    config_path = b('..', os.environ.get('CONF', 'apps/demo.conf'))
+    if config is not None:
+        config_path = os.path.join(folder, 'config')
+        with open(config_path, 'wb') as f:
+            f.write(config if isinstance(config, bytes) else config.encode())
+    pack_path = b('boot', 'modules.pack')
+    if pack is not None:
+        pack_path = os.path.join(folder, 'pack')
+        with open(pack_path, 'wb') as f:
+            f.write(pack)
+    elif modules is not None:
+        paths = []
+        for m in modules:
+            if isinstance(m, tuple):  # (name, bytes)
+                paths.append(os.path.join(folder, m[0] + '.wasm'))
+                with open(paths[-1], 'wb') as f:
+                    f.write(m[1])
+            else:
+                paths.append(m if m.endswith('.wasm') else find_module(m))
+        pack_path = os.path.join(folder, 'pack')
+        tool('sasos-pack', pack_path, *paths)
+    image = os.path.join(folder, 'BOOTX64.EFI')
+    tool('sasos-mkboot', image, b('boot', 'boot.efi'), f'.modules={pack_path}', f'.config={config_path}',
+         f'.kernel={kernel or b("kernel", "kernel.boot.elf")}')
+    return image
+
+
+def boot(config=None, modules=None, kernel=None, pack=None, disk='default', readonly=False, writable=False,
+         devices=(), qemu_args=(), memory=512, smp=1, cold=False, timeout=60, echo=False):
+    """Boots the system once and returns a Result.
+
+    config      the appliance's configuration, str or bytes
+    modules     what the image carries: names (looked up in build/modules, then build/testmod), paths ending in .wasm,
+                or (name, bytes); pack: the bytes of a whole pack instead
+    kernel      path of another kernel ELF
+    disk        path of a raw disk image; 'default': default_disk(); None: no disk device
+    readonly, writable   the disk refuses writes; writes reach the file (otherwise they are dropped)
+    devices     more -device values; qemu_args: more arguments, which are not part of the snapshot's machine
+    cold        from reset through the ESP, instead of from a snapshot
+    """
+    if disk == 'default':
+        disk = default_disk()
+    args = machine_args(memory, smp, ([DISK_DEVICE] if disk else []) + list(devices))
+    if readonly:
+        args += ['-name', 'readonly-disk']  # a snapshot of its own: the device's features differ
+    with tempfile.TemporaryDirectory(prefix='sasos-') as folder:
+        image = make_image(folder, config, modules, kernel, pack)
+        if cold:
+            gpt = os.path.join(BUILD, 'sasos.img')
+            if not image.startswith(BUILD):
+                gpt, fat = os.path.join(folder, 'sasos.img'), os.path.join(folder, 'esp.fat')
+                subprocess.run([os.path.join(ROOT, 'efi', 'mkesp'), fat, image], check=True)
+                tool('sasos-mkimage', gpt, fat)
+            args += drive_args(gpt, disk, readonly, writable)
+        else:
+            drives = drive_args(os.path.join(BUILD, 'boot', 'stub.img'), disk, readonly, writable)
+            snap = snapshot(args, drives)
+            args += drives + ['-incoming', f"exec:cat '{snap}'", '-fw_cfg', f'name=opt/kernel,file={quote(image)}']
+        with Machine(args + list(qemu_args), echo) as m:
+            why = m.read_until(None, timeout)
+            status = m.process.poll()
+            if not why:
+                why = verdict(status)
+            seconds = time.monotonic() - m.started
+            text = m.text
+            if not cold:  # what the stub said before the snapshot was taken is not there, but its last line may be
+                text = text.replace('STUB-READY\n', '', 1)
+            return Result(text, status, why, seconds, m.command)
+
+
+def run(options):
+    disk = options.disk or default_disk()
+    if not os.path.isfile(disk):
+        raise Failure(f'{disk} is not a file')
+    accel, reason = accelerator()
+    print(f'accelerator: {accel} ({reason})')
+    print(f'disk: {disk} ({os.path.getsize(disk)} bytes; what is written to it is dropped)')
+    print(f'started: {QEMU} with build/sasos.img', flush=True)
+    r = boot(disk=os.path.abspath(disk), cold=True, timeout=options.timeout, echo=True)
+    print(f'\n{"all went well" if r.ok else "FAILED: " + r.why} ({r.seconds:.1f} s)')
+    return 0 if r.ok else 1
+
+
+def main():
+    parser = argparse.ArgumentParser(description='Boots SASOS in QEMU.')
+    verbs = parser.add_subparsers(dest='verb', required=True)
+    p = verbs.add_parser('run', help='boot build/sasos.img')
+    p.add_argument('--disk', help='a raw disk image (default: build/disk.img, generated)')
+    p.add_argument('--timeout', type=float, default=300)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return run(options)
+    except Failure as e:
+        print(f'qemu.py: {e}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('\ninterrupted')
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())
