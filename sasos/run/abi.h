@@ -24,6 +24,10 @@ enum sasos_error {
 #undef X
 };
 
+// A module's window (the contract's numbers, repeated because modules do not see the contract; asserted equal in domain.c).
+#define SASOS_WINDOW_MEMORY_MAX 0x80000000u // wasm memory lies below, then the DMA and channel area
+#define SASOS_WINDOW_DEVICE 0xc0000000u     // device registers
+
 // Events of a domain: one bit each, sticky until taken.
 #define SASOS_EVENT_IRQ(n) (1u << (n))             // 0–7: message n of the driver's function
 #define SASOS_EVENT_CHANNEL(n) (1u << (8 + (n)))   // 8–15: the other end of channel n signalled, or died
