@@ -156,6 +156,8 @@ static uint64_t convert_map(const struct memory_map *map, struct boot_mem_range 
         const struct efi_memory_descriptor *d = map_at(map, at);
         struct boot_mem_range r = {d->PhysicalStart, d->NumberOfPages, range_type(d->Type),
                                    d->Type};
+        // What was the firmware's boot services' is now like any other memory, and joined with it.
+        if (r.type == BOOT_MEM_FREE) r.efi_type = EFI_CONVENTIONAL_MEMORY;
         uint64_t i = count++;
         for (; i && ranges[i - 1].base > r.base; i--) ranges[i] = ranges[i - 1];
         ranges[i] = r;
@@ -172,7 +174,8 @@ static uint64_t convert_map(const struct memory_map *map, struct boot_mem_range 
     return kept;
 }
 
-// After the first attempt of ExitBootServices() no service but GetMemoryMap() and it itself may be called (7.4.6).
+// After the first attempt of ExitBootServices() only GetMemoryMap() and itself may be called (7.4.6); the message of a
+// final failure may therefore not come out, but it is better than none.
 static void leave_firmware(efi_handle self, struct memory_map *map) {
     efi_status status = EFI_LOAD_ERROR;
     for (int i = 0; i < EXIT_ATTEMPTS && status; i++) {

@@ -62,8 +62,8 @@ int main(int argc, char **argv) {
     if (esp_size < BLOCK || esp_size % BLOCK || esp[510] != 0x55 || esp[511] != 0xaa)
         die("%s: not a FAT file system", argv[2]);
     uint64_t part_blocks = esp_size / BLOCK;
-    uint64_t blocks = FIRST_LBA + part_blocks + 2047; // backup GPT, in a last MiB of its own
-    blocks -= blocks % 2048;
+    uint64_t blocks = (FIRST_LBA + part_blocks + 2047) / 2048 * 2048;
+    blocks += 2048; // a last MiB for the backup GPT
     if (blocks > UINT32_MAX) die("%s: too big", argv[2]);
     uint8_t *image = alloc(blocks * BLOCK);
 
