@@ -3,7 +3,13 @@
 // A value is the instruction that makes it: ir_ref is an index into f->ins, 0 is "none". Instructions of a block are a doubly
 // linked list in order; PHIs first, exactly one terminator last. Blocks are numbered; block 0 is the entry, has no predecessors,
 // and begins with the PARAMs. f->order lists the reachable blocks in reverse post order (loop bodies contiguous), which is also
-// the layout. An edge appears once in succ and once in pred of its ends (a block may be twice the successor of another).
+// the layout. An edge appears once in succ and once in pred of its ends. A block may be twice the successor of another; the
+// PHIs there then have the same operand both times, so that either entry may go. The graph is reducible: a loop is entered
+// through its head only.
+//
+// Edges   ir_add_edge() makes them (capacity of pred and succ: the count rounded up to a power of two, at least 2). To drop
+//         edges a pass rewrites its own block's terminator and succ; ir_analyse() then removes the stale entries of pred, with the
+//         operands of PHIs that belong to them.
 //
 // Invariants (ir_check() finds breaches, and runs between passes in test builds):
 //   every use is dominated by its definition; a PHI has as many operands as its block has predecessors, in that order;
@@ -61,13 +67,14 @@ struct ir_block {
     uint32_t idom;       // block; entry: itself
     uint32_t loop;       // innermost loop's head block, UINT32_MAX if none
     uint32_t loop_depth;
+    uint32_t outer;      // of a loop's head: the head of the loop around it, UINT32_MAX if none
 };
 
 struct ir_func {
     struct jit_arena *arena;
     const struct wasm_module *module;
     uint32_t index; // function index
-    uint32_t inss, ins_cap, blocks, block_cap, pools, pool_cap, orders;
+    uint32_t inss, ins_cap, blocks, block_cap, pools, pool_cap, orders, order_cap;
     struct ir_ins *ins; // [0] is unused
     struct ir_block *block;
     ir_ref *pool;
@@ -77,19 +84,32 @@ struct ir_func {
 
 // Builds the SSA of defined function `index` of a valid module; cannot fail but by limits or memory. (ir/build.c)
 struct ir_func *ir_build(struct jit_arena *a, const struct wasm_module *m, uint32_t index);
-// Recomputes order, idom, loops after the graph has changed. Unreachable blocks leave their successors' PHIs. (ir/graph.c)
+// Recomputes order, idom, loops after the graph has changed; linear but for a logarithm. Unreachable blocks are emptied and
+// leave their successors' PHIs. (ir/graph.c)
 void ir_analyse(struct ir_func *f);
-// Splits edges from blocks with several successors to blocks with several predecessors. (ir/graph.c)
+// Splits edges from blocks with several successors to blocks with several different predecessors (a block reached several
+// times from one SWITCH only, which has no PHIs, stays as it is), and analyses anew. (ir/graph.c)
 void ir_split_critical_edges(struct ir_func *f);
 // NULL, or the first breach, as text. (ir/check.c; costs time, for tests)
 const char *ir_check(const struct ir_func *f);
 // The one textual form, which the tests read. (ir/dump.c)
 void ir_dump(const struct ir_func *f, void (*put)(void *ctx, const char *text, size_t n), void *ctx);
 
-// Building blocks for passes. (ir/edit.c)
+// Building blocks for passes. (ir/edit.c) Instructions have aux = 0; wasm is that of `at`, or of the block's last one.
+struct ir_func *ir_new_func(struct jit_arena *a, const struct wasm_module *m, uint32_t index); // without blocks
 ir_ref ir_append(struct ir_func *f, uint32_t block, enum ir_op op, enum ir_type type, ir_ref a, ir_ref b, ir_ref c, uint64_t imm);
 ir_ref ir_insert_before(struct ir_func *f, ir_ref at, enum ir_op op, enum ir_type type, ir_ref a, ir_ref b, ir_ref c, uint64_t imm);
 void ir_remove(struct ir_func *f, ir_ref ins); // becomes a NOP, unlinked
 uint32_t ir_new_block(struct ir_func *f);
+void ir_add_edge(struct ir_func *f, uint32_t from, uint32_t to);
+// Uses of r become uses of to[r] wherever to[r] is not 0; chains in `to` are followed, and shortened in place.
+void ir_forward(struct ir_func *f, ir_ref *to);
 uint32_t ir_pool_add(struct ir_func *f, const ir_ref *refs, uint32_t count); // → start
+// Operands of an instruction: where they lie, and how many. Valid until the function's instructions or pool grow.
+static inline ir_ref *ir_operands(struct ir_func *f, ir_ref r, uint32_t *out_count) {
+    struct ir_ins *i = &f->ins[r];
+    bool pool = ir_op_info[i->op].operands == IR_POOL;
+    *out_count = pool ? i->b : ir_op_info[i->op].operands;
+    return pool ? f->pool + i->a : &i->a;
+}
 #endif
