@@ -1,0 +1,484 @@
+// verify.c — one pass over a block: is every instruction legal in the state that holds there?
+//
+// The proof state is F, the frame of the function (D, the bytes below its return address, is F everywhere between the
+// frame forms, which are checked as units), and Z, 16 bits, "the upper half of this register is zero". Nothing is
+// iterated: a label's state is declared, and each edge into it, be it a jump or a fall-through, must imply it.
+// The side tables are untrusted. Functions, labels and jump tables are consumed in order by cursors that must come out
+// at their ends, so they are sorted if the block is accepted; searches that run ahead only ever miss in a table that is not.
+//
+// Time is linear but for those searches: a jump gallops from the cursor to its label, O(log distance), and loops and
+// branches are short; a call bisects the functions. An index would need memory, and neither shows in a profile.
+#include "sfi-jit/verify/decode.h"
+
+#define NEVER UINT32_MAX // no label comes any more
+
+struct state {
+    const struct sfi_code *code;
+    const struct sfi_func *func;
+    uint32_t at, end;  // offsets: next instruction, the function's end
+    uint32_t clean;    // Z
+    bool live;         // control can reach `at`
+    uint32_t label;    // cursor: labels before it have been passed
+    uint32_t label_at; // its offset, or NEVER
+    uint32_t table;    // cursor: jump tables before it belong to earlier templates
+    uint32_t table_at; // their end
+};
+
+static const char *const names[SFI_RULE_COUNT] = {
+    "NONE",
+#define RULE(name, text) #name,
+#include "sfi-jit/verify/rules.def"
+#undef RULE
+};
+static const char *const texts[SFI_RULE_COUNT] = {
+    "accepted",
+#define RULE(name, text) text,
+#include "sfi-jit/verify/rules.def"
+#undef RULE
+};
+
+const char *sfi_rule_name(enum sfi_rule rule) { return names[rule < SFI_RULE_COUNT ? rule : 0]; }
+const char *sfi_rule_text(enum sfi_rule rule) { return texts[rule < SFI_RULE_COUNT ? rule : 0]; }
+
+// ---- Bytes and tables ----
+
+static uint32_t load32(const uint8_t *p) {
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static int32_t load32s(const uint8_t *p) { return (int32_t)load32(p); }
+
+static bool all_cc(const uint8_t *p, uint32_t from, uint32_t to) {
+    while (from < to && p[from] == 0xcc) from++;
+    return from == to;
+}
+
+// The first SFI_INSN_BYTES at `at`: in place, or in `copy`, with zeros, near the end of the block.
+static const uint8_t *window(const struct sfi_code *code, uint32_t at, uint8_t *copy) {
+    if (code->size - at >= SFI_INSN_BYTES) return code->bytes + at;
+    for (uint32_t i = 0; i < SFI_INSN_BYTES; i++)
+        copy[i] = i < code->size - at ? code->bytes[at + i] : 0;
+    return copy;
+}
+
+static void next_label(struct state *s) {
+    s->label++;
+    s->label_at = s->label < s->code->labels ? s->code->label[s->label].offset : NEVER;
+}
+
+// The label at `offset`, or NULL. Gallops from the cursor towards it, then bisects. A label at s->at itself has been passed.
+static const struct sfi_label *find_label(const struct state *s, uint32_t offset) {
+    const struct sfi_label *label = s->code->label;
+    uint32_t low, high; // the label is in [low, high) if anywhere
+    if (offset > s->at) {
+        uint32_t step = 1, left = s->code->labels - s->label;
+        while (step < left && label[s->label + step].offset <= offset) step *= 2;
+        low = s->label + step / 2;
+        high = s->label + (step < left ? step : left);
+    } else {
+        uint32_t step = 1;
+        while (step < s->label && label[s->label - step].offset > offset) step *= 2;
+        low = s->label - (step < s->label ? step : s->label);
+        high = s->label - step / 2;
+    }
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (label[middle].offset == offset) return &label[middle];
+        if (label[middle].offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+// The function that starts at `offset`, or NULL.
+static const struct sfi_func *find_func(const struct sfi_code *code, uint32_t offset) {
+    uint32_t low = 0, high = code->funcs;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (code->func[middle].start == offset) return &code->func[middle];
+        if (code->func[middle].start < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+// ---- Memory operands: M1 … M4 of sfi.h ----
+
+// M1 [r15 + rX + disp], [r15 + disp]: below window base + 2³² + 2³¹ + 16, which the back guard covers.
+static enum sfi_rule check_indexed(const struct state *s, const struct sfi_insn *insn) {
+    if (insn->base != SFI_R15 || insn->index == SFI_R15) return SFI_RULE_MEM_FORM;
+    if (insn->scale != 0) return SFI_RULE_MEM_SCALE;
+    if (insn->disp < 0) return SFI_RULE_MEM_DISP;
+    if (!(s->clean >> insn->index & 1)) return SFI_RULE_MEM_DIRTY;
+    return SFI_RULE_NONE;
+}
+
+// M2 [rsp + disp]: the own frame, or a load from the incoming arguments above the return address.
+static enum sfi_rule check_frame(const struct state *s, const struct sfi_insn *insn) {
+    uint64_t from = (uint32_t)insn->disp, to = from + insn->width;
+    uint64_t frame = s->func->frame, args = frame + 8;
+    if (insn->disp < 0) return SFI_RULE_MEM_FRAME;
+    if (to <= frame) return SFI_RULE_NONE;
+    if (from >= args && to <= args + 8 * SFI_SIG_STACK_WORDS(s->func->sig) && !insn->writes)
+        return SFI_RULE_NONE;
+    return SFI_RULE_MEM_FRAME;
+}
+
+// M3 [r15 − distance]: globals, result area, read-only words. Nothing else below the window is reachable.
+static enum sfi_rule check_context(const struct sfi_insn *insn) {
+    uint32_t from = 0u - (uint32_t)insn->disp; // distances shrink upwards
+    if (insn->width > from) return SFI_RULE_MEM_CONTEXT;
+    uint32_t to = from - insn->width;
+    if (from <= SFI_CTX_GLOBALS) return SFI_RULE_NONE;
+    if (from <= SFI_CTX_RESULTS && to >= SFI_CTX_GLOBALS) return SFI_RULE_NONE;
+    if (insn->writes || insn->width != 4) return SFI_RULE_MEM_CONTEXT;
+    if (from == SFI_CTX_MEM_PAGES) return SFI_RULE_NONE;
+    if (from <= SFI_CTX_TABLE_LEN(0) && from >= SFI_CTX_TABLE_LEN(SFI_TABLES_MAX - 1) &&
+        (SFI_CTX_TABLE_LEN(0) - from) % 4 == 0)
+        return SFI_RULE_NONE;
+    return SFI_RULE_MEM_CONTEXT;
+}
+
+// M4 [rip + disp], rip being the end of the instruction.
+static enum sfi_rule check_pool(const struct state *s, const struct sfi_insn *insn) {
+    int64_t from = (int64_t)s->at + insn->length + insn->disp, pool = s->code->pool;
+    if (insn->writes || from < pool || from + insn->width > pool + s->code->pool_size)
+        return SFI_RULE_MEM_POOL;
+    if (insn->width == 16 && from % 16 != 0) return SFI_RULE_MEM_POOL;
+    return SFI_RULE_NONE;
+}
+
+static enum sfi_rule check_memory(const struct state *s, const struct sfi_insn *insn) {
+    if (insn->index != SFI_NO_REG) return check_indexed(s, insn);
+    if (insn->base == SFI_R15 && insn->disp >= 0) return SFI_RULE_NONE;
+    if (insn->atomic) return SFI_RULE_MEM_ATOMIC;
+    switch (insn->base) {
+    case SFI_RSP: return check_frame(s, insn);
+    case SFI_R15: return check_context(insn);
+    case SFI_RIP: return check_pool(s, insn);
+    default: return SFI_RULE_MEM_FORM;
+    }
+}
+
+// ---- Control flow ----
+
+static bool crosses_bundle(uint32_t at, uint32_t length) {
+    return at % SFI_BUNDLE + length > SFI_BUNDLE;
+}
+
+// An instruction or template of `length` bytes at s->at: inside its bundle and its function, without a label inside?
+static enum sfi_rule advance(struct state *s, uint32_t length) {
+    if (crosses_bundle(s->at, length)) return SFI_RULE_BUNDLE;
+    if (length > s->end - s->at) return SFI_RULE_TRUNCATED;
+    if (s->label_at < s->at + length) return SFI_RULE_LABEL_PLACE;
+    s->at += length;
+    return SFI_RULE_NONE;
+}
+
+// A control transfer to `target` inside the function with these registers clean.
+static enum sfi_rule check_edge(const struct state *s, int64_t target, uint32_t clean) {
+    if (target < s->func->start || target >= s->end) return SFI_RULE_JUMP_TARGET;
+    const struct sfi_label *label = find_label(s, (uint32_t)target);
+    if (!label) return SFI_RULE_JUMP_TARGET;
+    return label->clean & ~clean ? SFI_RULE_EDGE_CLEAN : SFI_RULE_NONE;
+}
+
+// A callee's stack arguments lie in the caller's frame.
+static enum sfi_rule check_stack_words(const struct state *s, uint32_t sig) {
+    return s->func->frame < 8 * SFI_SIG_STACK_WORDS(sig) ? SFI_RULE_CALL_STACK : SFI_RULE_NONE;
+}
+
+static enum sfi_rule check_call(struct state *s, const uint8_t *p) {
+    const struct sfi_code *code = s->code;
+    int64_t target = (int64_t)s->at + 5 + load32s(p + 1);
+    uint32_t sig;
+    if (target < 0 || target >= code->data) return SFI_RULE_CALL_TARGET;
+    if (target < (int64_t)code->thunks * SFI_THUNK_SIZE) {
+        if (target % SFI_THUNK_SIZE != 0) return SFI_RULE_CALL_TARGET;
+        sig = code->thunk_sigs[target / SFI_THUNK_SIZE];
+    } else {
+        const struct sfi_func *callee = find_func(code, (uint32_t)target);
+        if (!callee) return SFI_RULE_CALL_TARGET;
+        sig = callee->sig;
+    }
+    enum sfi_rule rule = check_stack_words(s, sig);
+    if (rule) return rule;
+    s->clean = 0;
+    return advance(s, 5);
+}
+
+// jmp rel32 at s->at when nothing is left of the frame.
+static enum sfi_rule check_tail_call(struct state *s, const uint8_t *p) {
+    int64_t target = (int64_t)s->at + 5 + load32s(p + 1);
+    if (target < 0 || target >= s->code->data) return SFI_RULE_JUMP_TARGET;
+    const struct sfi_func *callee = find_func(s->code, (uint32_t)target);
+    if (!callee) return SFI_RULE_JUMP_TARGET;
+    if (SFI_SIG_STACK_WORDS(callee->sig) > SFI_SIG_STACK_WORDS(s->func->sig))
+        return SFI_RULE_TAIL_STACK;
+    s->live = false;
+    return advance(s, 5);
+}
+
+static enum sfi_rule check_ret(struct state *s) {
+    s->live = false;
+    enum sfi_rule rule = advance(s, 1);
+    if (rule) return rule;
+    if (s->at == s->end || s->code->bytes[s->at] != 0xcc) return SFI_RULE_RET_TRAP; // speculation
+    return SFI_RULE_NONE;
+}
+
+static enum sfi_rule check_jump(struct state *s, const uint8_t *p) {
+    bool is_long = *p == 0xe9;
+    uint32_t length = is_long ? 5 : 2;
+    int64_t target = (int64_t)s->at + length + (is_long ? load32s(p + 1) : (int8_t)p[1]);
+    enum sfi_rule rule = check_edge(s, target, s->clean);
+    if (rule == SFI_RULE_JUMP_TARGET && is_long && s->func->frame == 0)
+        return check_tail_call(s, p);
+    if (rule) return rule;
+    s->live = false;
+    return advance(s, length);
+}
+
+static enum sfi_rule check_jcc(struct state *s, const uint8_t *p) {
+    bool is_long = *p == 0x0f;
+    uint32_t length = is_long ? 6 : 2;
+    int64_t target = (int64_t)s->at + length + (is_long ? load32s(p + 2) : (int8_t)p[1]);
+    enum sfi_rule rule = check_edge(s, target, s->clean);
+    return rule ? rule : advance(s, length);
+}
+
+// Length of `sub rsp, F` (digit 5) or `add rsp, F` (digit 0) with the shortest immediate, or 0.
+static uint32_t frame_form(const uint8_t *p, uint32_t digit, uint32_t frame) {
+    bool is_short = frame < 128;
+    if (p[0] != 0x48 || p[1] != (is_short ? 0x83 : 0x81) || p[2] != (0xc4 | digit << 3)) return 0;
+    if (is_short) return p[3] == frame ? 4 : 0;
+    return load32(p + 3) == frame ? 7 : 0;
+}
+
+// add rsp, F and the ret or tail jump after it: one unit, so that no label and no jump sees the state between them.
+static enum sfi_rule check_leave(struct state *s, const uint8_t *p) {
+    uint8_t copy[SFI_INSN_BYTES];
+    uint32_t length = frame_form(p, 0, s->func->frame);
+    if (!length || s->func->frame == 0) return SFI_RULE_FRAME_LEAVE;
+    enum sfi_rule rule = advance(s, length);
+    if (rule) return rule;
+    if (s->at == s->end) return SFI_RULE_FRAME_LEAVE;
+    if (s->label_at == s->at) return SFI_RULE_LABEL_PLACE;
+    p = window(s->code, s->at, copy);
+    if (*p == 0xc3) return check_ret(s);
+    if (*p == 0xe9) return check_tail_call(s, p);
+    return SFI_RULE_FRAME_LEAVE;
+}
+
+// ---- Templates: sfi.h gives them, byte for byte ----
+
+enum { CALL_INDIRECT_BYTES = 31, JUMP_TABLE_BYTES = 30 };
+
+static bool equal(const uint8_t *p, const uint8_t *q, uint32_t n) {
+    while (n > 0 && *p == *q) p++, q++, n--;
+    return n == 0;
+}
+
+static bool fits(const struct state *s, uint32_t length) { return s->end - s->at >= length; }
+
+static enum sfi_rule check_call_indirect(struct state *s) {
+    static const uint8_t mask[] = {0x25}, compare[] = {0x41, 0x81, 0xbc, 0x87};
+    static const uint8_t branch[] = {0x0f, 0x85}, call[] = {0x41, 0xff, 0x94, 0xc7};
+    const uint8_t *p = s->code->bytes + s->at;
+    if (!fits(s, CALL_INDIRECT_BYTES) || !equal(p, mask, 1) || !equal(p + 5, compare, 4) ||
+        !equal(p + 17, branch, 2) || !equal(p + 23, call, 4) || load32(p + 1) != SFI_TABLE_ROWS - 1)
+        return SFI_RULE_CALL_TEMPLATE;
+    uint32_t sigs = 0u - load32(p + 9), sig = load32(p + 13), entries = 0u - load32(p + 27), t = 0;
+    while (t < SFI_TABLES_MAX && SFI_TABLE_ENTRIES(t) != entries) t++;
+    if (t == SFI_TABLES_MAX || sigs != SFI_TABLE_SIGS(t) || sig == 0) return SFI_RULE_CALL_TEMPLATE;
+    enum sfi_rule rule =
+        check_edge(s, (int64_t)s->at + 23 + load32s(p + 19), s->clean | 1u << SFI_RAX);
+    if (rule) return rule;
+    rule = check_stack_words(s, sig);
+    if (rule) return rule;
+    s->clean = 0;
+    return advance(s, CALL_INDIRECT_BYTES);
+}
+
+static bool is_jump_table(const struct state *s) {
+    static const uint8_t head[] = {0x41, 0xbb};
+    static const uint8_t clamp[] = {0x44, 0x39, 0xd8, 0x41, 0x0f, 0x47, 0xc3, 0x4c, 0x8d, 0x1d};
+    static const uint8_t jump[] = {0x49, 0x63, 0x04, 0x83, 0x4c, 0x01, 0xd8, 0xff, 0xe0, 0xcc};
+    const uint8_t *p = s->code->bytes + s->at;
+    return fits(s, JUMP_TABLE_BYTES) && equal(p, head, 2) && equal(p + 6, clamp, 10) &&
+           equal(p + 20, jump, 10);
+}
+
+// The declared table, as data. It was not read before: each one is checked by the template that uses it.
+static enum sfi_rule check_table(struct state *s, uint32_t offset, uint32_t count) {
+    const struct sfi_code *code = s->code;
+    if (count == 0 || offset % 4 != 0 || offset < s->table_at || offset > code->size ||
+        count > (code->size - offset) / 4)
+        return SFI_RULE_TABLE_RANGE;
+    uint32_t clean = s->clean & ~(1u << SFI_RAX | 1u << SFI_R11);
+    for (uint32_t k = 0; k < count; k++) {
+        int64_t target = (int64_t)offset + load32s(code->bytes + offset + 4 * k);
+        if (target % SFI_BUNDLE != 0) return SFI_RULE_TABLE_ENTRY;
+        enum sfi_rule rule = check_edge(s, target, clean);
+        if (rule) return rule == SFI_RULE_JUMP_TARGET ? SFI_RULE_TABLE_ENTRY : rule;
+    }
+    s->table_at = offset + 4 * count;
+    s->table++;
+    return SFI_RULE_NONE;
+}
+
+static enum sfi_rule check_jump_table(struct state *s) {
+    const struct sfi_code *code = s->code;
+    const uint8_t *p = code->bytes + s->at;
+    int64_t used = (int64_t)s->at + 20 + load32s(p + 16);
+    if (s->table == code->jump_tables) return SFI_RULE_TABLE_ORDER;
+    const struct sfi_jump_table *table = &code->jump_table[s->table];
+    if (used != table->offset || load32(p + 2) != table->count - 1) return SFI_RULE_TABLE_ORDER;
+    enum sfi_rule rule = check_table(s, table->offset, table->count);
+    if (rule) return rule;
+    s->live = false;
+    return advance(s, JUMP_TABLE_BYTES);
+}
+
+// ---- The pass ----
+
+static enum sfi_rule check_plain(struct state *s, const uint8_t *p) {
+    struct sfi_insn insn;
+    enum sfi_rule rule = sfi_decode(p, &insn);
+    if (rule) return rule;
+    if (insn.named & 1u << SFI_RSP) return SFI_RULE_RSP;
+    if (insn.named & 1u << SFI_R15) return SFI_RULE_R15;
+    if (insn.width && (rule = check_memory(s, &insn))) return rule;
+    s->clean = (s->clean | insn.zeroed) & ~(uint32_t)insn.dirtied;
+    return advance(s, insn.length);
+}
+
+// One instruction, frame form or template at s->at, which control can reach.
+static enum sfi_rule check_instruction(struct state *s) {
+    uint8_t copy[SFI_INSN_BYTES];
+    const uint8_t *p = window(s->code, s->at, copy);
+    switch (p[0]) {
+    case 0x70 ... 0x7f: return check_jcc(s, p);
+    case 0xe8: return check_call(s, p);
+    case 0xe9:
+    case 0xeb: return check_jump(s, p);
+    case 0xc3: return s->func->frame ? SFI_RULE_RET_FRAME : check_ret(s);
+    case 0xcc: return SFI_RULE_FILLER_REACHED;
+    case 0x25: return check_call_indirect(s);
+    case 0x41:
+        if (p[1] == 0xbb && is_jump_table(s)) return check_jump_table(s);
+        break;
+    case 0x48:
+        if ((p[1] == 0x81 || p[1] == 0x83) && p[2] == 0xc4) return check_leave(s, p);
+        break;
+    case 0x0f:
+        if (p[1] >= 0x80 && p[1] <= 0x8f) return check_jcc(s, p);
+        if (p[1] == 0x0b) return s->live = false, advance(s, 2); // ud2
+        break;
+    }
+    return check_plain(s, p);
+}
+
+static enum sfi_rule pass_label(struct state *s) {
+    const struct sfi_label *label = &s->code->label[s->label];
+    uint32_t possible = 0xffffu & ~(1u << SFI_RSP | 1u << SFI_R15);
+    if (label->clean & ~possible) return SFI_RULE_LABEL_CLEAN;
+    if (s->live && label->clean & ~s->clean) return SFI_RULE_EDGE_CLEAN;
+    s->live = true;
+    s->clean = label->clean;
+    next_label(s);
+    return s->label_at <= s->at ? SFI_RULE_LABEL_PLACE : SFI_RULE_NONE;
+}
+
+// After an instruction that never continues: CC up to the next label or the function's end.
+static enum sfi_rule skip_filler(struct state *s) {
+    uint32_t stop = s->label_at < s->end ? s->label_at : s->end;
+    while (s->at < stop && s->code->bytes[s->at] == 0xcc) s->at++;
+    return s->at < stop ? SFI_RULE_DEAD_CODE : SFI_RULE_NONE;
+}
+
+static enum sfi_rule enter_function(struct state *s) {
+    uint8_t copy[SFI_INSN_BYTES];
+    uint32_t frame = s->func->frame;
+    s->clean = 0;
+    s->live = true;
+    if (s->label_at < s->at) return SFI_RULE_LABEL_PLACE;
+    if (frame > SFI_FRAME_MAX || frame % 8 != 0) return SFI_RULE_FRAME_SIZE;
+    if (frame == 0) return SFI_RULE_NONE;
+    if (s->at == s->end) return SFI_RULE_FRAME_ENTRY;
+    uint32_t length = frame_form(window(s->code, s->at, copy), 5, frame);
+    return length ? advance(s, length) : SFI_RULE_FRAME_ENTRY;
+}
+
+static enum sfi_rule check_function(struct state *s) {
+    enum sfi_rule rule = enter_function(s);
+    while (rule == SFI_RULE_NONE && s->at < s->end) {
+        if (s->at == s->label_at)
+            rule = pass_label(s);
+        else if (s->live)
+            rule = check_instruction(s);
+        else
+            rule = skip_filler(s);
+    }
+    if (rule == SFI_RULE_NONE && s->live) rule = SFI_RULE_FALL_OFF;
+    return rule;
+}
+
+static bool is_missing(const void *table, uint32_t count, uintptr_t alignment) {
+    return count != 0 && (table == NULL || (uintptr_t)table % alignment != 0);
+}
+
+// What the pass relies on before it starts. The rest of the side tables is checked where it is used.
+static enum sfi_rule check_block(const struct sfi_code *code) {
+    if (is_missing(code->bytes, code->size, 1) || is_missing(code->thunk_sigs, code->thunks, 4) ||
+        is_missing(code->func, code->funcs, _Alignof(struct sfi_func)) ||
+        is_missing(code->label, code->labels, _Alignof(struct sfi_label)) ||
+        is_missing(code->jump_table, code->jump_tables, _Alignof(struct sfi_jump_table)))
+        return SFI_RULE_SIDE_TABLE;
+    if (code->size > SFI_CODE_MAX || code->data > code->size) return SFI_RULE_BLOCK_SIZE;
+    // More entries than bytes cannot be in order; so sums of indices do not wrap.
+    if (code->labels > code->size || code->funcs > code->size) return SFI_RULE_SIDE_TABLE;
+    if (code->thunks > code->data / SFI_THUNK_SIZE ||
+        !all_cc(code->bytes, 0, code->thunks * SFI_THUNK_SIZE))
+        return SFI_RULE_THUNK_AREA;
+    if (code->pool_size != 0 && (code->pool < code->data || code->pool > code->size ||
+                                 code->pool_size > code->size - code->pool))
+        return SFI_RULE_POOL_RANGE;
+    return SFI_RULE_NONE;
+}
+
+static enum sfi_rule check_code(struct state *s) {
+    const struct sfi_code *code = s->code;
+    enum sfi_rule rule = check_block(code);
+    if (rule) return rule;
+    s->at = code->thunks * SFI_THUNK_SIZE;
+    s->label_at = code->labels ? code->label[0].offset : NEVER;
+    s->table_at = code->data;
+    for (uint32_t i = 0; i < code->funcs; i++) {
+        uint32_t gap = s->at;
+        s->func = &code->func[i];
+        s->at = s->func->start;
+        if (s->at % SFI_BUNDLE != 0 || s->at < gap || s->at > code->data ||
+            s->func->size > code->data - s->at)
+            return SFI_RULE_FUNC_RANGE;
+        if (!all_cc(code->bytes, gap, s->at)) return SFI_RULE_FILLER;
+        s->end = s->at + s->func->size;
+        rule = check_function(s);
+        if (rule) return rule;
+    }
+    if (!all_cc(code->bytes, s->at, code->data)) return SFI_RULE_FILLER;
+    if (s->label != code->labels) return SFI_RULE_LABEL_PLACE;
+    if (s->table != code->jump_tables) return SFI_RULE_TABLE_UNUSED;
+    return SFI_RULE_NONE;
+}
+
+enum sfi_status sfi_verify(const struct sfi_code *code, struct sfi_rejection *out) {
+    struct state s = {.code = code};
+    out->rule = check_code(&s);
+    out->offset = out->rule ? s.at : 0;
+    return out->rule ? SFI_REJECTED : SFI_ACCEPTED;
+}

@@ -1,0 +1,35 @@
+// verify.h — the verifier: may this machine code run in ring 0, next to the kernel?
+//
+// sfi_verify reads a block's final bytes and its side tables once, front to back, and accepts it only if every rule of
+// sfi.h holds. It is the one gate: code that it accepts cannot leave its slot, its frame and its context, whatever the
+// compiler did. Nothing in `code` is trusted except that the arrays have the lengths it gives, that nobody writes any of
+// it meanwhile, and that thunk_sigs comes from the linker. No allocation, no recursion, no state between calls.
+//
+// The caller must make the bytes executable only after acceptance, unwritable from then on, at a bundle-aligned address.
+#ifndef SFI_VERIFY_H
+#define SFI_VERIFY_H
+#include "sfi-jit/sfi.h"
+
+enum sfi_status { SFI_ACCEPTED, SFI_REJECTED };
+
+// Names of the rules, in rules.def.
+enum sfi_rule {
+    SFI_RULE_NONE,
+#define RULE(name, text) SFI_RULE_##name,
+#include "sfi-jit/verify/rules.def"
+#undef RULE
+    SFI_RULE_COUNT,
+};
+
+struct sfi_rejection {
+    enum sfi_rule rule; // the first one that failed, SFI_RULE_NONE when accepted
+    uint32_t offset;    // in the block: the instruction, function, label or table that failed it
+};
+
+// SFI_ACCEPTED, or SFI_REJECTED with the reason in *out (which is always written). Any context, any thread.
+enum sfi_status sfi_verify(const struct sfi_code *code, struct sfi_rejection *out);
+
+// "MEM_DIRTY" and its sentence; "NONE" and "accepted" for SFI_RULE_NONE and for what is not a rule.
+const char *sfi_rule_name(enum sfi_rule rule);
+const char *sfi_rule_text(enum sfi_rule rule);
+#endif
