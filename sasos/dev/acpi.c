@@ -13,8 +13,7 @@ enum {
     RSDP_V1_SIZE = 20,          // §5.2.5.3
     RSDP_V2_SIZE = 36,          //
     ROOT_ENTRIES_MAX = 256,     // tables looked at through the XSDT/RSDT
-    FADT_SIZE_MIN =
-        116, // ACPI 1.0's length; later fields are read only where the table is long enough
+    FADT_SIZE_MIN = 116, // ACPI 1.0's length; later fields are read only where the table is long enough
     DMAR_HEADER_SIZE = 48,        // VT-d §8.1
     AML_S5_ELEMENTS = 2,          // SLP_TYPa, SLP_TYPb (§7.4.2)
     FADT_RESET_REG_SUP = 1 << 10, // §5.2.9, fixed feature flags
@@ -52,8 +51,7 @@ static bool sums_to_zero(struct span s, uint64_t size) {
     return sum == 0;
 }
 
-static bool map_span(const struct acpi_source *source, uint64_t phys, uint64_t size,
-                     struct span *out) {
+static bool map_span(const struct acpi_source *source, uint64_t phys, uint64_t size, struct span *out) {
     if (phys == 0 || phys + size < phys) return false;
     out->bytes = source->map(source->arg, phys, size);
     out->size = size;
@@ -71,8 +69,7 @@ static void reject(struct acpi_info *info, const void *signature, enum acpi_stat
 }
 
 // Header first, then the whole: the length field decides how much the second mapping asks for.
-static enum acpi_status map_table(const struct acpi_source *source, uint64_t phys,
-                                  struct span *out) {
+static enum acpi_status map_table(const struct acpi_source *source, uint64_t phys, struct span *out) {
     struct span header;
     if (!map_span(source, phys, SDT_HEADER_SIZE, &header)) return ACPI_UNREADABLE;
     uint32_t length = get32(header, 4);
@@ -180,8 +177,7 @@ static enum acpi_status parse_mcfg(struct span t, struct acpi_info *info) {
 // The 64-bit field wins where present and non-zero (§5.2.9, "X_" fields); else the old 32-bit I/O port.
 static struct acpi_gas fadt_block(struct span t, uint64_t old, uint64_t extended, uint8_t width) {
     if (need(t, extended, 12) && get_gas(t, extended).address) return get_gas(t, extended);
-    return (struct acpi_gas){
-        .address = get32(t, old), .space_id = ACPI_SPACE_IO, .bit_width = width};
+    return (struct acpi_gas){.address = get32(t, old), .space_id = ACPI_SPACE_IO, .bit_width = width};
 }
 
 static enum acpi_status parse_fadt(struct span t, struct acpi_info *info, uint64_t *out_dsdt) {
@@ -294,9 +290,8 @@ static enum acpi_status parse_hpet(struct span t, struct acpi_info *info) {
 // ---- DMAR, VT-d §8 ----
 
 // Device scopes fill [o, end). VT-d §8.3.1.
-static enum acpi_status parse_scopes(struct span t, uint64_t o, uint64_t end,
-                                     struct acpi_info *info, uint16_t *out_first,
-                                     uint16_t *out_count) {
+static enum acpi_status parse_scopes(struct span t, uint64_t o, uint64_t end, struct acpi_info *info,
+                                     uint16_t *out_first, uint16_t *out_count) {
     *out_first = (uint16_t)info->scope_count;
     *out_count = 0;
     while (o < end) {
@@ -325,8 +320,7 @@ static enum acpi_status parse_scopes(struct span t, uint64_t o, uint64_t end,
     return ACPI_OK;
 }
 
-static enum acpi_status parse_drhd(struct span t, uint64_t o, uint16_t length,
-                                   struct acpi_info *info) {
+static enum acpi_status parse_drhd(struct span t, uint64_t o, uint16_t length, struct acpi_info *info) {
     if (length < 16) return ACPI_ENTRY_LENGTH;
     if (info->drhd_count == ACPI_DRHD_MAX) {
         info->dropped++;
@@ -346,8 +340,7 @@ static enum acpi_status parse_drhd(struct span t, uint64_t o, uint16_t length,
     return status;
 }
 
-static enum acpi_status parse_rmrr(struct span t, uint64_t o, uint16_t length,
-                                   struct acpi_info *info) {
+static enum acpi_status parse_rmrr(struct span t, uint64_t o, uint16_t length, struct acpi_info *info) {
     if (length < 24) return ACPI_ENTRY_LENGTH;
     if (info->rmrr_count == ACPI_RMRR_MAX) {
         info->dropped++;
@@ -365,8 +358,7 @@ static enum acpi_status parse_rmrr(struct span t, uint64_t o, uint16_t length,
 static enum acpi_status parse_dmar(struct span t, struct acpi_info *info) {
     enum { DRHD = 0, RMRR = 1 };
     if (t.size < DMAR_HEADER_SIZE) return ACPI_LENGTH;
-    info->dmar_host_address_width =
-        (uint8_t)(get8(t, 36) + 1); // Host Address Width is stored minus one
+    info->dmar_host_address_width = (uint8_t)(get8(t, 36) + 1); // Host Address Width is stored minus one
     info->dmar_intr_remap = get8(t, 37) & 1;
     info->dmar_x2apic_opt_out = get8(t, 37) & 2;
     for (uint64_t o = DMAR_HEADER_SIZE; o < t.size;) {
@@ -487,6 +479,5 @@ const char *acpi_status_text(enum acpi_status status) {
         ACPI_STATUS_LIST(X)
 #undef X
     };
-    return (unsigned)status < sizeof texts / sizeof texts[0] ? texts[status]
-                                                             : "unknown ACPI status";
+    return (unsigned)status < sizeof texts / sizeof texts[0] ? texts[status] : "unknown ACPI status";
 }

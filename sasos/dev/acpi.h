@@ -60,8 +60,7 @@ struct acpi_gas { // §5.2.3.2 generic address structure; address 0 = register i
     uint8_t space_id, bit_width, bit_offset, access_size;
 };
 
-struct
-    acpi_cpu { // §5.2.12.2, §5.2.12.12; only processors that are enabled or can be brought online
+struct acpi_cpu { // §5.2.12.2, §5.2.12.12; only processors that are enabled or can be brought online
     uint32_t apic_id, uid;
     bool enabled;
 };
@@ -106,8 +105,7 @@ struct acpi_drhd { // VT-d §8.3: one DMA remapping hardware unit
     uint16_t scope_first, scope_count; // into acpi_info.scopes
 };
 
-struct
-    acpi_rmrr { // VT-d §8.4: memory that firmware says a device must reach; reported, never mapped silently
+struct acpi_rmrr { // VT-d §8.4: memory that firmware says a device must reach; reported, never mapped silently
     uint64_t base, limit; // limit is the last byte
     uint16_t segment;
     uint16_t scope_first, scope_count;

@@ -50,13 +50,11 @@ static const void *map_for_parser(void *arg, uint64_t phys, uint64_t size) {
 static void report(const struct acpi_info *a) {
     unsigned enabled = 0;
     for (uint32_t i = 0; i < a->cpu_count; i++) enabled += a->cpus[i].enabled;
-    log_info(
-        "acpi",
-        "%u CPUs (%u enabled), %u I/O APICs, %u ECAM ranges, %s, %s, %s, %u DMA remapping units",
-        a->cpu_count, enabled, a->ioapic_count, a->mcfg_count,
-        a->have & ACPI_HAVE_HPET ? "HPET" : "no HPET",
-        a->pm_timer.address ? "PM timer" : "no PM timer",
-        a->have & ACPI_HAVE_S5 ? "soft off" : "no soft off", a->drhd_count);
+    log_info("acpi", "%u CPUs (%u enabled), %u I/O APICs, %u ECAM ranges, %s, %s, %s, %u DMA remapping units",
+             a->cpu_count, enabled, a->ioapic_count, a->mcfg_count,
+             a->have & ACPI_HAVE_HPET ? "HPET" : "no HPET",
+             a->pm_timer.address ? "PM timer" : "no PM timer",
+             a->have & ACPI_HAVE_S5 ? "soft off" : "no soft off", a->drhd_count);
     for (uint32_t i = 0; i < a->reject_count; i++) {
         const struct acpi_reject *r = &a->rejects[i];
         char name[5] = {0};
@@ -66,8 +64,7 @@ static void report(const struct acpi_info *a) {
     }
     if (a->dropped) log_warn("acpi", "%u entries did not fit and are ignored", a->dropped);
     for (uint32_t i = 0; i < a->rmrr_count; i++)
-        log_warn("acpi",
-                 "firmware wants a device to reach %llx-%llx for itself (RMRR): not granted",
+        log_warn("acpi", "firmware wants a device to reach %llx-%llx for itself (RMRR): not granted",
                  (unsigned long long)a->rmrrs[i].base, (unsigned long long)a->rmrrs[i].limit);
     if (!(a->have & ACPI_HAVE_MCFG))
         log_error("acpi", "no MCFG table: PCI Express configuration space cannot be found, there "

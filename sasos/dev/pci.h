@@ -70,8 +70,7 @@ struct pci_caps {
     uint8_t vendor_count;
     uint8_t vendor[PCI_VENDOR_CAPS_MAX];
     uint16_t acs, ats, pri;
-    bool
-        malformed; // a chain looped, left the space, or a capability was cut off; the rest is not used
+    bool malformed; // a chain looped, left the space, or a capability was cut off; the rest is not used
 };
 
 struct pci_msix { // PCIe §7.7.2; count 0 = function has no usable MSI-X
@@ -151,13 +150,24 @@ uint32_t pci_config_read(const struct pci_fn *fn, unsigned offset, unsigned size
 // Grant: memory decoding and bus mastering on, on all bridges above too. The caller has attached the function to its IOMMU
 // domain first. DENIED for a bridge or a function whose DMA cannot be told apart (behind_conventional).
 enum status pci_enable(const struct pci_fn *fn);
+// Only the first step of it: memory decoding on, on all bridges above too, for the kernel's own use of a BAR.
+void pci_decode(const struct pci_fn *fn);
 // Revoke, first half: bus mastering off, then waits (bounded) for transactions that are under way (PCIe §7.5.3.5, Transactions
 // Pending). False if they did not end: the frames must then not be reused before the reset and the IOMMU's invalidation.
 bool pci_quiesce(const struct pci_fn *fn);
 
-enum pci_reset_kind { PCI_RESET_NONE, PCI_RESET_FLR, PCI_RESET_AF_FLR, PCI_RESET_D3 };
+// Only the first step of it: bus mastering off. Any context.
+void pci_stop(const struct pci_fn *fn);
+
+enum pci_reset_kind {
+    PCI_RESET_NONE,
+    PCI_RESET_FLR,
+    PCI_RESET_AF_FLR,
+    PCI_RESET_D3,
+    PCI_RESET_VIRTIO
+};
 // Function-level reset by the strongest means that touches this function alone (PCIe §6.6.2; Advanced Features; D3hot to D0
-// without No_Soft_Reset); what the kernel had set in configuration space is restored, bus mastering and MSI-X stay off.
+// without No_Soft_Reset; a virtio function's own reset through its registers); what the kernel had set in configuration space is restored, bus mastering and MSI-X stay off.
 // PCI_RESET_NONE: the function has none of them, only its driver can reset it. Takes up to 100 ms; not from interrupts.
 enum pci_reset_kind pci_reset(const struct pci_fn *fn);
 const char *pci_reset_text(enum pci_reset_kind kind);

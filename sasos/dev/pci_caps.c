@@ -208,8 +208,7 @@ bool pci_page_grantable(const struct pci_fn *all, unsigned count, const struct p
     if (m->count) {
         if (overlap(start, PAGE, fn->bars[m->table_bar].base + m->table_offset, 16ull * m->count))
             return false;
-        if (overlap(start, PAGE, fn->bars[m->pba_bar].base + m->pba_offset,
-                    (m->count + 63ull) / 64 * 8))
+        if (overlap(start, PAGE, fn->bars[m->pba_bar].base + m->pba_offset, (m->count + 63ull) / 64 * 8))
             return false;
     }
     for (unsigned i = 0; i < count; i++)

@@ -20,8 +20,7 @@
 
 enum vtd_rights { VTD_R = 1 << 0, VTD_W = 1 << 1 }; // as the device sees it
 
-struct
-    vtd_domain; // the memory one driver's devices can reach; as many as the hardware has domain ids (at most 255 here)
+struct vtd_domain; // the memory one driver's devices can reach; as many as the hardware has domain ids (at most 255 here)
 
 // Translation on for all units, everything blocked. Without a usable DMAR table, or if not every unit can do what is needed,
 // vtd_present() is false and the console says why; then no function that can do DMA may be granted.
@@ -29,7 +28,7 @@ void vtd_init(void);
 bool vtd_present(void);
 bool vtd_interrupt_remapping(void);
 
-enum status vtd_domain_create(struct vtd_domain **out); // NO_MEMORY, EXHAUSTED ids
+enum status vtd_domain_create(struct vtd_domain **out); // NO_MEMORY; NO_SPACE: ids are out; UNSUPPORTED: not vtd_present()
 // Every function must be detached. Frees page tables, never the mapped frames.
 void vtd_domain_destroy(struct vtd_domain *dom);
 

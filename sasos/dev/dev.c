@@ -1,0 +1,10 @@
+// dev.c — the order in which devices come under control (see dev.h).
+#include "sasos/dev/dev.h"
+
+#include "sasos/dev/pci.h"
+#include "sasos/dev/vtd.h"
+
+void dev_init(const struct bootinfo *info) {
+    pci_init(info); // every function: bus mastering, MSI, MSI-X and ATS off
+    vtd_init();     // every unit: translation on, nothing mapped
+}

@@ -1,0 +1,48 @@
+// vtd_scope.c — which remapping unit sees a function's requests (VT-d rev. 4.1 §8.3, §8.3.1). Pure.
+//
+// A scope names a device by a start bus and a path of (device, function) pairs; all but the last are bridges, whose secondary
+// bus is where the next pair is looked up. A bridge scope covers everything below that bridge. Paths are input: a step that
+// leads nowhere makes the scope match nothing.
+#include "sasos/dev/vtd_scope.h"
+
+static const struct pci_fn *function_at(const struct pci_fn *all, unsigned count, uint16_t segment,
+                                        uint16_t rid) {
+    for (unsigned i = 0; i < count; i++)
+        if (all[i].segment == segment && all[i].rid == rid) return &all[i];
+    return NULL;
+}
+
+static const struct pci_fn *resolve(const struct pci_fn *all, unsigned count, uint16_t segment,
+                                    const struct acpi_scope *s) {
+    uint8_t bus = s->start_bus;
+    const struct pci_fn *at = NULL;
+    for (unsigned i = 0; i < s->path_len; i++) {
+        if (i > 0) {
+            if (!at || at->header_type != 1) return NULL;
+            bus = at->secondary;
+        }
+        at = function_at(all, count, segment, pci_rid(bus, s->path[i].device, s->path[i].function));
+    }
+    return at;
+}
+
+int vtd_scope_find(const struct acpi_info *acpi, const struct pci_fn *all, unsigned count,
+                   const struct pci_fn *fn) {
+    int include_all = -1;
+    for (uint32_t i = 0; i < acpi->drhd_count; i++) {
+        const struct acpi_drhd *d = &acpi->drhds[i];
+        if (d->segment != fn->segment) continue;
+        if (d->include_pci_all) include_all = (int)i;
+        for (unsigned k = 0; k < d->scope_count; k++) {
+            const struct acpi_scope *s = &acpi->scopes[d->scope_first + k];
+            if (s->type != ACPI_SCOPE_ENDPOINT && s->type != ACPI_SCOPE_BRIDGE) continue;
+            const struct pci_fn *named = resolve(all, count, d->segment, s);
+            if (!named) continue;
+            if (named == fn) return (int)i;
+            if (s->type != ACPI_SCOPE_BRIDGE) continue;
+            for (const struct pci_fn *b = fn->bridge; b; b = b->bridge)
+                if (b == named) return (int)i;
+        }
+    }
+    return include_all;
+}
