@@ -2,21 +2,27 @@
 // a location for each operand and a list of moves out. Knows nothing of opcodes, IR or encodings, so it can be tested alone.
 //
 // Input   Values are virtual registers (vreg ≥ 1) in SSA: one definition each, dominated uses. Block parameters stand for phis: block
-//         b's params[i] gets, along each edge into it, the predecessor's branch argument i. A block with several successors
-//         has no successor with several predecessors *that has parameters* (critical edges are split before).
+//         b's params[i] gets, along each edge into it, the predecessor's branch argument i. There are no critical edges: a block with
+//         several successors (the same one twice counts) has none with several predecessors, parameters or not. The edge's
+//         moves would have no place otherwise; the emitter drops an edge block that stayed empty.
 //         Instructions are numbered 0…n−1, blocks hold contiguous ranges in layout order; the order is reverse post order with loop
-//         bodies contiguous. The last instruction of a block is its branch or return.
+//         bodies contiguous. The last instruction of a block is its branch or return; it defines nothing but EARLY temporaries that
+//         are not FIXED. The jump of a block with one successor has neither operands nor clobbers (edge moves come right before it).
+//         Block 0 is the entry: no predecessors, no parameters. Every block is reachable.
 // Points  Each instruction has an early point (operands are read) and a late point (results are written). An EARLY use ends before
 //         late; a LATE use lives through (so it never shares a register with a definition); an EARLY definition is written
 //         before the uses end (temporaries: an EARLY def never shares a register with a use).
 // Clobber A clobbered register holds no value across the late point (calls: everything caller-saved). A clobbered register may still
 //         be a FIXED definition of the same instruction.
+// Limits  FIXED names allocatable registers only, and no register twice among an instruction's uses, or among its definitions. Besides
+//         the FIXED ones and the clobbers an instruction needs fewer registers at once than the class has left.
 // Output  For each operand its location; for REUSE definitions the same register as the reused use (the allocator inserts the copy when
 //         the used value lives on). Moves happen *in parallel* at a gap: before instruction `at`. ra_sequence() turns one gap's
 //         parallel moves into a sequence, using exchanges or a scratch location where there are cycles; it is called by ra_run(), so
 //         the moves list is already sequential. Edge moves are put at the end of a predecessor with one successor (before its branch)
 //         or at the head of a successor with one predecessor.
-// Slots   Stack slots are 8 bytes (class V128: two, 16-aligned indices are not needed). Slot numbers start at 0.
+// Slots   Stack slots are 8 bytes; a 16-byte value takes two, n and n + 1, with n even. Slots of 16-byte values come first and are
+//         shared with no smaller value, so slots overlap only where they are equal. Slot numbers start at 0.
 // Cost    Linear in practice: n log n. Live-range splitting around calls and loops, spilling by loop-weighted use distance,
 //         rematerialisation of values whose vreg says so (constants): the move then has source RA_REMAT.
 #ifndef RA_REGALLOC_H
@@ -91,9 +97,11 @@ struct ra_output {
 // Allocates in `a`. Fails only by memory or limits.
 void ra_run(struct jit_arena *a, const struct ra_input *in, struct ra_output *out);
 
-// Sequences n parallel moves (each `to` once, any `from` may repeat). Register-to-register cycles are broken through the class's scratch
-// register; slot-to-slot through it too. out has room for 2·n + 2. Returns how many were written. (x64/pmove.c)
-uint32_t ra_sequence(const struct ra_move *moves, uint32_t n, const struct ra_vreg *vreg, uint32_t scratch_int, uint32_t scratch_fp, struct ra_move *out);
+// Sequences n parallel moves (each `to` once, any `from` may repeat). Cycles are broken through the class's scratch register,
+// slot-to-slot moves go through it too; a cycle with two slot-to-slot moves needs `spare` besides, the first of two unused slots.
+// out has room for 4·n moves (more than are written: the rest is work space). Returns how many were written, n log n.
+uint32_t ra_sequence(const struct ra_move *moves, uint32_t n, const struct ra_vreg *vreg, uint32_t scratch_int,
+                     uint32_t scratch_fp, ra_loc spare, struct ra_move *out); // x64/pmove.c
 
 // For tests: follows every value through locations and moves symbolically; NULL or what is wrong. (x64/regalloc_check.c)
 const char *ra_check(struct jit_arena *a, const struct ra_input *in, const struct ra_output *out);
