@@ -64,7 +64,7 @@ cflags_kernel := $(base) -O2 -g -fno-omit-frame-pointer $(freestanding) --target
     -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-asynchronous-unwind-tables
 cflags_efi := $(base) -O2 $(freestanding) --target=x86_64-unknown-windows -fshort-wchar -mno-red-zone \
     -mno-stack-arg-probe -mgeneral-regs-only
-cflags_wasm := $(base) -O2 $(freestanding) --target=wasm32 -mbulk-memory -msign-ext -mnontrapping-fptoint \
+cflags_wasm := $(base) -O2 $(freestanding) --target=wasm32 -mbulk-memory -msign-ext -mnontrapping-fptoint -matomics \
     -fvisibility=hidden
 
 define variant
@@ -171,6 +171,12 @@ $B/kernel/kernel.sym: $B/kernel/kernel.elf
 $B/kernel/kernel.dis: $B/kernel/kernel.elf
 	$Qllvm-objdump -d --no-show-raw-insn $< >$@
 
+# A kernel for tests/boot/test_handover.py.
+$B/boot/probe.elf: tests/boot/probe/probe.ld $(call objs,kernel,$(wildcard tests/boot/probe/*.c))
+	@$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Qld.lld -static -nostdlib -z max-page-size=4096 -T $< -o $@ $(filter %.o,$^)
+
 # ---- modules ----
 # Shared sources: drivers/sdk goes into every module, drivers/virtio/*.c into every drivers/virtio/X.
 wasm_ld := wasm-ld --no-entry --gc-sections --stack-first -z stack-size=65536 --fatal-warnings
@@ -193,7 +199,7 @@ testmods := $(foreach d,$(testmod_dirs),$B/testmod/$(call module_name,$d).wasm)
 $(foreach d,$(module_dirs),$(eval $(call module,$d,$B/modules/$(call module_name,$d).wasm)))
 $(foreach d,$(testmod_dirs),$(eval $(call module,$d,$B/testmod/$(call module_name,$d).wasm)))
 all: $(modules)
-do-test: $(testmods)
+do-test: $(testmods) $B/boot/probe.elf
 
 # ---- boot image and disk ----
 efi_ld := lld-link -nologo -subsystem:efi_application -nodefaultlib -entry:efi_main -timestamp:0

@@ -41,10 +41,11 @@ DISK_MIB = 64
 STATUS_WELL = 33  # 0x10 << 1 | 1
 # What can be seen on the console when a boot image was refused; waiting any longer is useless.
 HOPELESS = {
-    b'Shell>': 'the firmware did not find a boot image and went to its shell',
-    b'Access Denied': 'the firmware refused the boot image (Secure Boot)',
-    b'STUB-FAILED': 'the boot application returned to the test stub',
-    b'No bootable option': 'the firmware found nothing to boot',
+    rb'Shell>': 'the firmware did not find a boot image and went to its shell',
+    rb'Access Denied': 'the firmware refused the boot image (Secure Boot)',
+    rb'STUB-FAILED.*\n': 'the boot application returned to the test stub',
+    rb'No bootable option': 'the firmware found nothing to boot',
+    rb'What to do: .*\n': 'the boot application cannot boot this',
 }
 ESCAPES = re.compile(rb'\x1b\[[0-9;=?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[c=>]|[\0\r]')
 
@@ -189,7 +190,7 @@ class Machine:
             if wanted and wanted in self.raw:
                 return ''
             for sign, why in HOPELESS.items():
-                if sign in self.raw:
+                if re.search(sign, self.raw):
                     return why
 
     @property
@@ -318,7 +319,7 @@ def make_image(folder, config=None, modules=None, kernel=None, pack=None):
     return image
 
 
-def boot(config=None, modules=None, kernel=None, pack=None, disk='default', readonly=False, writable=False,
+def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='default', readonly=False, writable=False,
          devices=(), qemu_args=(), memory=512, smp=1, cold=False, timeout=60, echo=False):
     """Boots the system once and returns a Result.
 
@@ -326,6 +327,7 @@ def boot(config=None, modules=None, kernel=None, pack=None, disk='default', read
     modules     what the image carries: names (looked up in build/modules, then build/testmod), paths ending in .wasm,
                 or (name, bytes); pack: the bytes of a whole pack instead
     kernel      path of another kernel ELF
+    image       path of a whole boot image, instead of all these
     disk        path of a raw disk image; 'default': default_disk(); None: no disk device
     readonly, writable   the disk refuses writes; writes reach the file (otherwise they are dropped)
     devices     more -device values; qemu_args: more arguments, which are not part of the snapshot's machine
@@ -337,10 +339,11 @@ def boot(config=None, modules=None, kernel=None, pack=None, disk='default', read
     if readonly:
         args += ['-name', 'readonly-disk']  # a snapshot of its own: the device's features differ
     with tempfile.TemporaryDirectory(prefix='sasos-') as folder:
-        image = make_image(folder, config, modules, kernel, pack)
+        if not image:
+            image = make_image(folder, config, modules, kernel, pack)
         if cold:
             gpt = os.path.join(BUILD, 'sasos.img')
-            if not image.startswith(BUILD):
+            if image != os.path.join(BUILD, 'boot', 'BOOTX64.EFI'):
                 gpt, fat = os.path.join(folder, 'sasos.img'), os.path.join(folder, 'esp.fat')
                 subprocess.run([os.path.join(ROOT, 'efi', 'mkesp'), fat, image], check=True)
                 tool('sasos-mkimage', gpt, fat)
@@ -352,7 +355,10 @@ def boot(config=None, modules=None, kernel=None, pack=None, disk='default', read
         with Machine(args + list(qemu_args), echo) as m:
             why = m.read_until(None, timeout)
             status = m.process.poll()
-            if not why:
+            refused = re.search(r'^SASOS cannot boot: .*', m.text, re.M)
+            if refused:
+                why = refused[0]
+            elif not why:
                 why = verdict(status)
             seconds = time.monotonic() - m.started
             text = m.text
