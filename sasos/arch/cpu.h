@@ -2,27 +2,28 @@
 //
 // cpu_check() runs before any CR4 bit is touched (QEMU 7.2's TCG hangs on a reserved one) and refuses, with a sentence, a
 // processor without what compiled modules or the kernel rely on. gs holds the address of this CPU's struct cpu from
-// cpu_init() on and is never changed (no swapgs: there is only ring 0, and modules cannot name a segment).
+// cpu_init_gs() on and is never changed (no swapgs: there is only ring 0, and modules cannot name a segment).
 #ifndef SASOS_ARCH_CPU_H
 #define SASOS_ARCH_CPU_H
 #include <stdbool.h>
 #include <stdint.h>
 
+struct cpu;
 struct thread;
 struct trap_frame;
 
 struct cpu_features { // optional ones; the required ones are simply there
-    bool smep, smap, umip, fsgsbase, pages_1g, x2apic, rdrand, rdseed, xsaveopt, invariant_tsc,
-        hypervisor;
+    bool smep, smap, umip, pages_1g, x2apic, rdrand, rdseed, xsaveopt, invariant_tsc, hypervisor;
     uint32_t xsave_size; // bytes of an XSAVE area for XCR0 = x87 | SSE | AVX
     uint64_t xcr0;
     uint32_t phys_bits;
     char vendor[13], brand[49], hypervisor_name[13];
 };
 
-void cpu_check(void); // refuses or fills the features
+void cpu_init_gs(struct cpu *c); // first of all: the trap entries use it
+void cpu_check(void);            // refuses or fills the features
 const struct cpu_features *cpu_features(void);
-// This CPU's control registers (CR0, CR4, EFER, XCR0, PAT, MXCSR), GDT, TSS, gs. After cpu_check().
+// This CPU's control registers (CR0, CR4, EFER, XCR0, PAT). After cpu_check().
 void cpu_init(void);
 
 // ---- State of one CPU. Fields that assembly uses have their offsets in arch/offsets.h, asserted in arch/offsets.c. ----
@@ -34,8 +35,7 @@ struct cpu {
     uint64_t fault_depth;     // > 0 while one runs: another fault then is a panic
     struct thread *idle;
     uint32_t index, apic_id;
-    uint32_t irq_depth;  // > 0 in an interrupt handler
-    uint32_t lock_depth; // spinlocks held
+    uint32_t irq_depth; // > 0 in an interrupt handler
     bool need_resched;
     uint64_t timer_deadline; // ns, what the local APIC timer is armed for; UINT64_MAX: nothing
 };
@@ -47,7 +47,11 @@ static inline struct cpu *cpu_this(void) {
 }
 
 // ---- Instructions ----
-static inline void cpu_halt_forever_step(void) { __asm__ volatile("cli; hlt" : : : "memory"); }
+static inline void cpu_halt(void) { __asm__ volatile("hlt" : : : "memory"); }
+// Interrupts come through only when the CPU is halted: none is lost between the two (Intel SDM 2B, STI).
+static inline void cpu_wait_for_interrupt(void) {
+    __asm__ volatile("sti; hlt; cli" : : : "memory");
+}
 static inline void cpu_pause(void) { __asm__ volatile("pause"); }
 static inline uint64_t cpu_rdtsc(void) {
     uint32_t lo, hi;

@@ -8,11 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct bootinfo;
-
-void con_init_serial(void); // first step of the boot; false presence is silent
-// Maps the framebuffer and clears it. Needs page tables. Does nothing where the firmware gave none.
-void con_init_framebuffer(const struct bootinfo *info);
+void con_init_serial(void); // first step of the boot; an absent UART is no error
 void con_write(const char *s, size_t n);
 // A panic takes the console: its lock is broken open and never taken again.
 void con_panic(void);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct bootinfo;
+struct boot_mem_range;
 
 #define FRAME_SIZE 4096ull
 #define FRAME_2M (2ull << 20)
@@ -32,6 +33,10 @@ void frame_free(uint64_t pa, uint64_t frames);
 
 // True if the whole range is RAM that the allocator manages, allocated or not.
 bool frame_is_ram(uint64_t pa, uint64_t size);
+// True if any byte of the range is RAM or the kernel's own: nothing of it may be mapped as a device's.
+bool frame_touches_ram(uint64_t pa, uint64_t size);
+// The boot memory map, kept.
+const struct boot_mem_range *frame_map(uint64_t *out_count);
 uint64_t frame_total(void); // frames managed
 uint64_t frame_count_free(void);
 #endif

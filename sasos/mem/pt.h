@@ -57,7 +57,6 @@ void pt_unmap_mmio(void *va, uint64_t len);
 // For slot.c: gives back the tables below the 16 GiB at va (everything in it must be unmapped), and walks its entries.
 void pt_free_slot_tables(uint64_t va);
 // Calls fn for each mapped run of [va, va + len); for self-checks and counting.
-void pt_walk(uint64_t va, uint64_t len,
-             void (*fn)(void *arg, uint64_t va, uint64_t pa, uint64_t size, unsigned flags),
-             void *arg);
+typedef void pt_walk_fn(void *arg, uint64_t va, uint64_t pa, uint64_t size, unsigned flags);
+void pt_walk(uint64_t va, uint64_t len, pt_walk_fn *fn, void *arg);
 #endif

@@ -12,7 +12,6 @@
 
 #define SLOT_NONE (-1)
 
-void slot_init(void);
 int slot_alloc(void); // SLOT_NONE when all 4096 live
 // Unmaps everything (owned frames are freed), gives the page tables back. No CPU may be inside any more.
 void slot_free(int slot);

@@ -37,8 +37,7 @@ struct event {
 
 struct mutex {
     struct thread *owner;
-    struct thread *
-        waiters; // in order of arrival; unlock hands over to the first, so none starves and none is missed
+    struct thread *waiters; // in order of arrival; unlock hands over to the first, so none starves and none is missed
 };
 
 // Makes the boot context this CPU's idle thread. Threads run from thr_start() on.
@@ -68,8 +67,7 @@ void thr_unlock(struct mutex *m); // by the owner only
 void *thr_data(const struct thread *t);
 void thr_set_data(struct thread *t, void *data);
 const char *thr_name(const struct thread *t);
-uint64_t thr_cpu_ns(
-    const struct thread *t); // time spent running; the running thread's own up to its last switch
+uint64_t thr_cpu_ns(const struct thread *t); // time spent running; the running thread's own up to its last switch
 uint64_t thr_stack_top(const struct thread *t);
 uint64_t thr_stack_bottom(const struct thread *t);
 enum thr_level thr_level(const struct thread *t);

@@ -1,0 +1,52 @@
+// power.c — off and reset, each way in turn (power.h).
+#include "sasos/arch/power.h"
+#include "sasos/arch/cpu.h"
+#include "sasos/arch/io.h"
+#include "sasos/dev/acpi.h"
+#include "sasos/lib/log.h"
+
+// QEMU's isa-debug-exit: a write of v ends it with status 2v + 1; a read gives 0, where an empty port gives all ones.
+#define DEBUG_EXIT 0xf4
+#define DEBUG_EXIT_OK 0x10     // status 33
+#define DEBUG_EXIT_FAILED 0x11 // status 35
+#define RESET_CONTROL 0xcf9    // RST_CNT of Intel's chip sets: 6 = hard reset
+
+static _Noreturn void halt(void) {
+    for (;;) {
+        __asm__ volatile("cli");
+        cpu_halt();
+    }
+}
+
+static void debug_exit(bool ok) {
+    // Only under a hypervisor: on a real machine this port is somebody else's.
+    if (cpu_features()->hypervisor && io_in8(DEBUG_EXIT) == 0)
+        io_out32(DEBUG_EXIT, ok ? DEBUG_EXIT_OK : DEBUG_EXIT_FAILED);
+}
+
+_Noreturn void power_off(bool ok) {
+    __asm__ volatile("cli");
+    debug_exit(ok);
+    acpi_power_off();
+    log_warn("power", "this machine has no way to be switched off; it is halted");
+    halt();
+}
+
+_Noreturn void power_reboot(void) {
+    __asm__ volatile("cli");
+    acpi_reset();
+    io_out8(RESET_CONTROL, 2);
+    io_out8(RESET_CONTROL, 6);
+    // Triple fault: an interrupt table without entries.
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint64_t base;
+    } none = {0, 0};
+    __asm__ volatile("lidt %0; int3" : : "m"(none));
+    halt();
+}
+
+_Noreturn void power_halt_failed(void) {
+    debug_exit(false);
+    halt();
+}

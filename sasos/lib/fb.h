@@ -1,0 +1,14 @@
+// fb.h — text on the firmware's linear framebuffer, 8 × 16 pixels a character.
+//
+// The screen rolls instead of scrolling: after the last line writing goes on at the top, with the next line cleared, because
+// reading video memory back is slow everywhere. Only console.c writes here, under its lock.
+#ifndef SASOS_LIB_FB_H
+#define SASOS_LIB_FB_H
+#include <stddef.h>
+
+struct bootinfo;
+
+// Maps the framebuffer and clears it. Needs page tables. Does nothing where the firmware gave none.
+void fb_init(const struct bootinfo *info);
+void fb_write(const char *s, size_t n);
+#endif

@@ -1,0 +1,37 @@
+// log.c — kprintf and the lines of log.h. A line is made in a buffer on the stack and given to the console at once, so that
+// lines of different threads do not mix.
+#include "sasos/lib/log.h"
+#include "sasos/arch/time.h"
+#include "sasos/lib/console.h"
+#include "sasos/lib/printf.h"
+
+#define LINE_MAX 280
+
+static enum log_level shown = LOG_INFO;
+
+void log_level(enum log_level most) { shown = most; }
+
+void kprintf(const char *fmt, ...) {
+    char line[LINE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = kvsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    con_write(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+}
+
+void klog(enum log_level level, const char *area, const char *fmt, ...) {
+    static const char *const marks[] = {"error: ", "warning: ", "", ""};
+    if (level > shown) return;
+    char line[LINE_MAX];
+    uint64_t us = time_now_ns() / 1000;
+    int n = ksnprintf(line, sizeof line, "[%3llu.%06llu] %s: %s", (unsigned long long)(us / 1000000),
+                      (unsigned long long)(us % 1000000), area, marks[level]);
+    va_list ap;
+    va_start(ap, fmt);
+    n += kvsnprintf(line + n, sizeof line - 1 - (size_t)n, fmt, ap);
+    va_end(ap);
+    if ((size_t)n > sizeof line - 2) n = sizeof line - 2;
+    line[n] = '\n';
+    con_write(line, (size_t)n + 1);
+}

@@ -1,0 +1,75 @@
+// main.c — the boot order, from the boot application's jump to the first module.
+#include "efi/bootinfo.h"
+#include "sasos/arch/apic.h"
+#include "sasos/arch/cpu.h"
+#include "sasos/arch/power.h"
+#include "sasos/arch/time.h"
+#include "sasos/arch/trap.h"
+#include "sasos/dev/acpi.h"
+#include "sasos/layout.h"
+#include "sasos/lib/console.h"
+#include "sasos/lib/fb.h"
+#include "sasos/lib/log.h"
+#include "sasos/lib/panic.h"
+#include "sasos/mem/arena.h"
+#include "sasos/mem/frame.h"
+#include "sasos/mem/heap.h"
+#include "sasos/mem/pt.h"
+#include "sasos/run/thread.h"
+
+#define MAIN_STACK (1u << 20) // compiles modules
+
+static struct cpu boot_cpu;
+static struct bootinfo boot; // the kernel's copy; the original is reclaimed
+
+_Noreturn void kernel_main(uint64_t bootinfo_pa);
+
+static unsigned long long ms10(uint64_t tsc) { return time_tsc_to_ns(tsc) / 100000; }
+
+static void copy_bootinfo(uint64_t pa) {
+    boot = *(const struct bootinfo *)(DIRECT_MAP_BASE + pa);
+    if (boot.magic != BOOTINFO_MAGIC || boot.version != BOOTINFO_VERSION || boot.size != sizeof boot)
+        panic_refuse("boot application and kernel do not belong together (boot information version "
+                     "%u, %u bytes)",
+                     boot.version, boot.size);
+}
+
+// The first thread: everything that may wait or that needs interrupts.
+static void main_thread(void *arg) {
+    (void)arg;
+    frame_reclaim(&boot); // the boot stack and the original boot information are out of use
+    log_info("mem", "%llu of %llu MiB free", (unsigned long long)frame_count_free() >> 8,
+             (unsigned long long)frame_total() >> 8);
+    log_info("main", "no modules");
+    power_off(true);
+}
+
+void kernel_main(uint64_t bootinfo_pa) {
+    uint64_t entered = cpu_rdtsc();
+    con_init_serial();      // words first
+    cpu_init_gs(&boot_cpu); // this CPU's state
+    trap_init_early();      // from here on a mistake is a panic with a backtrace
+    copy_bootinfo(bootinfo_pa);
+    cpu_check(); // refuse what cannot work, before any control register is touched
+    cpu_init();  // CR0, CR4, EFER, XCR0, PAT
+    frame_init(&boot, DIRECT_MAP_BASE); // physical memory
+    uint64_t arena_pa, arena_size;
+    arena_reserve(&arena_pa, &arena_size); // the only memory that will become executable
+    pt_init(&boot, arena_pa, arena_size);  // own page tables, W^X, no identity map
+    heap_init(HEAP_BASE, HEAP_SIZE);       // kernel objects
+    trap_init();                           // interrupt stacks with guards
+    panic_symbols(&boot);                  // names for backtraces
+    fb_init(&boot);                        // text on the screen, where there is one
+    log_info("main", "SASOS on %s %s%s%s", cpu_features()->vendor, cpu_features()->brand,
+             cpu_features()->hypervisor ? ", hypervisor " : "", cpu_features()->hypervisor_name);
+    acpi_init(&boot);          // what the firmware's tables say
+    apic_init();               // interrupts of this CPU, 8259s off
+    time_init(&boot, entered); // the clock
+    log_info("main", "firmware and loader %llu.%llu ms, kernel to here %llu.%llu ms",
+             ms10(boot.tsc_exit - boot.tsc_entry) / 10, ms10(boot.tsc_exit - boot.tsc_entry) % 10,
+             ms10(cpu_rdtsc() - entered) / 10, ms10(cpu_rdtsc() - entered) % 10);
+    thr_init(); // this context becomes the idle thread
+    if (!thr_create("main", THR_APPLICATION, MAIN_STACK, main_thread, NULL))
+        panic_refuse("there is no memory for the first thread");
+    thr_start();
+}

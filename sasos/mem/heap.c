@@ -1,0 +1,206 @@
+// heap.c — the kernel heap of heap.h.
+//
+// The range is [page descriptors | pages]. A block of pages is a power of two long and comes from a list of free blocks of its
+// order, else from the never-used rest of the range; address space is not merged back, it is a thousand times the memory.
+// Only as many pages are mapped as were asked for, and none of a free block.
+//
+// Objects of up to 2 KiB come from slabs: one page cut into equal objects, with the free ones linked through their first bytes
+// and the slab itself on its class's list while it has any. An empty slab goes back unless it is its list's only one.
+#include "sasos/mem/heap.h"
+#include "sasos/arch/lock.h"
+#include "sasos/lib/mem.h"
+#include "sasos/lib/panic.h"
+#include "sasos/mem/frame.h"
+#include "sasos/mem/pt.h"
+
+#define CLASS_MIN_SHIFT 4
+#define CLASSES 8 // 16, 32, … 2048
+#define ORDERS 24 // of pages: up to 32 GiB
+#define NO_PAGE UINT32_MAX
+#define NO_OBJECT UINT16_MAX
+
+enum kind { FREE, SLAB, LARGE };
+
+struct page {            // descriptor of a block's first page
+    uint32_t next, prev; // list of free blocks of an order, or of slabs with free objects
+    uint32_t pages;      // LARGE: mapped pages
+    uint16_t free_head;  // SLAB: offset of the first free object / 16, NO_OBJECT
+    uint16_t used;       // SLAB: objects handed out
+    uint8_t kind, index; // index: size class or order
+};
+
+static struct spinlock lock;
+static struct page *pages;
+static uint64_t pages_base, pages_total, pages_used, descriptors_mapped; // the last in bytes
+static uint32_t slabs[CLASSES], blocks[ORDERS];
+static struct heap_stats stats;
+
+void heap_init(uint64_t base, uint64_t size) {
+    pages_total = MIN(size / (FRAME_SIZE + sizeof(struct page)) - 1, (uint64_t)UINT32_MAX - 1);
+    pages = (struct page *)base;
+    pages_base = base + ALIGN_UP(pages_total * sizeof(struct page), FRAME_SIZE);
+    pages_used = descriptors_mapped = 0;
+    for (int i = 0; i < CLASSES; i++) slabs[i] = NO_PAGE;
+    for (int i = 0; i < ORDERS; i++) blocks[i] = NO_PAGE;
+    stats = (struct heap_stats){0};
+}
+
+static void *address(uint32_t page) { return (void *)(pages_base + page * FRAME_SIZE); }
+
+static void list_add(uint32_t *head, uint32_t page) {
+    pages[page].next = *head;
+    pages[page].prev = NO_PAGE;
+    if (*head != NO_PAGE) pages[*head].prev = page;
+    *head = page;
+}
+
+static void list_remove(uint32_t *head, uint32_t page) {
+    struct page *p = &pages[page];
+    if (p->next != NO_PAGE) pages[p->next].prev = p->prev;
+    if (p->prev != NO_PAGE)
+        pages[p->prev].next = p->next;
+    else
+        *head = p->next;
+}
+
+// A block of 1 << order pages of address space with `count` of them mapped and zeroed.
+static uint32_t block_alloc(uint8_t order, uint32_t count) {
+    uint32_t page = blocks[order];
+    bool fresh = page == NO_PAGE;
+    if (fresh) {
+        page = (uint32_t)pages_used;
+        if ((1ull << order) > pages_total - pages_used) return NO_PAGE;
+        uint64_t need = ALIGN_UP((page + 1ull) * sizeof(struct page), FRAME_SIZE);
+        if (need > descriptors_mapped) {
+            if (pt_map_new((uint64_t)pages + descriptors_mapped, need - descriptors_mapped, PT_W) !=
+                ST_OK)
+                return NO_PAGE;
+            stats.bytes_mapped += need - descriptors_mapped;
+            descriptors_mapped = need;
+        }
+    }
+    if (pt_map_new((uint64_t)address(page), count * FRAME_SIZE, PT_W) != ST_OK) return NO_PAGE;
+    stats.bytes_mapped += count * FRAME_SIZE;
+    if (fresh)
+        pages_used += 1ull << order;
+    else
+        list_remove(&blocks[order], page);
+    pages[page] = (struct page){.pages = count, .index = order, .kind = LARGE};
+    return page;
+}
+
+static void block_free(uint32_t page, uint8_t order, uint32_t count) {
+    pt_unmap((uint64_t)address(page), count * FRAME_SIZE);
+    stats.bytes_mapped -= count * FRAME_SIZE;
+    pages[page].kind = FREE;
+    list_add(&blocks[order], page);
+}
+
+static int class_of(size_t size) {
+    int c = 0;
+    while ((16u << c) < size) c++;
+    return c;
+}
+
+static bool slab_new(int class) {
+    uint32_t page = block_alloc(0, 1);
+    if (page == NO_PAGE) return false;
+    unsigned size = 16u << class;
+    uint8_t *base = address(page);
+    for (unsigned at = 0; at < FRAME_SIZE; at += size) {
+        uint16_t next = at + size < FRAME_SIZE ? (uint16_t)((at + size) >> CLASS_MIN_SHIFT) : NO_OBJECT;
+        memcpy(base + at, &next, sizeof next);
+    }
+    pages[page] = (struct page){.kind = SLAB, .index = (uint8_t) class, .free_head = 0};
+    list_add(&slabs[class], page);
+    return true;
+}
+
+static void *object_alloc(int class) {
+    if (slabs[class] == NO_PAGE && !slab_new(class)) return NULL;
+    uint32_t page = slabs[class];
+    struct page *p = &pages[page];
+    uint8_t *object = (uint8_t *)address(page) + ((uint32_t)p->free_head << CLASS_MIN_SHIFT);
+    memcpy(&p->free_head, object, sizeof p->free_head);
+    p->used++;
+    if (p->free_head == NO_OBJECT) list_remove(&slabs[class], page);
+    return object;
+}
+
+static void object_free(uint32_t page, uint8_t *object) {
+    struct page *p = &pages[page];
+    unsigned class = p->index, offset = (unsigned)(object - (uint8_t *)address(page));
+    KASSERT(offset % (16u << class) == 0 && p->used);
+    if (p->free_head == NO_OBJECT) list_add(&slabs[class], page);
+    memcpy(object, &p->free_head, sizeof p->free_head);
+    p->free_head = (uint16_t)(offset >> CLASS_MIN_SHIFT);
+    if (--p->used == 0 && (p->next != NO_PAGE || p->prev != NO_PAGE)) {
+        list_remove(&slabs[class], page);
+        block_free(page, 0, 1);
+    }
+}
+
+void *kalloc(size_t size) {
+    KASSERT(!cpu_this()->irq_depth && !cpu_this()->fault_depth);
+    uint64_t irq = spin_lock(&lock);
+    void *p = NULL;
+    if (size <= 2048) {
+        p = object_alloc(class_of(size));
+    } else if (size < (FRAME_SIZE << (ORDERS - 1))) {
+        uint32_t count = (uint32_t)((size + FRAME_SIZE - 1) / FRAME_SIZE);
+        uint8_t order = 0;
+        while ((1ull << order) < count) order++;
+        uint32_t page = block_alloc(order, count);
+        if (page != NO_PAGE) p = address(page);
+    }
+    stats.objects += p != NULL;
+    spin_unlock(&lock, irq);
+    return p;
+}
+
+static uint32_t page_of(const void *p) {
+    uint64_t page = ((uint64_t)p - pages_base) / FRAME_SIZE;
+    if ((uint64_t)p < pages_base || page >= pages_used || pages[page].kind == FREE)
+        panic("%p is no allocation", p);
+    return (uint32_t)page;
+}
+
+void kfree(void *p) {
+    if (!p) return;
+    KASSERT(!cpu_this()->irq_depth && !cpu_this()->fault_depth);
+    uint64_t irq = spin_lock(&lock);
+    uint32_t page = page_of(p);
+    if (pages[page].kind == SLAB) {
+        object_free(page, p);
+    } else {
+        KASSERT(p == address(page));
+        block_free(page, pages[page].index, pages[page].pages);
+    }
+    stats.objects--;
+    spin_unlock(&lock, irq);
+}
+
+size_t kalloc_size(const void *p) {
+    const struct page *d = &pages[page_of(p)];
+    return d->kind == SLAB ? 16u << d->index : d->pages * FRAME_SIZE;
+}
+
+void *kzalloc(size_t size) {
+    void *p = kalloc(size);
+    if (p && size <= 2048) memset(p, 0, size); // fresh pages are zero already
+    return p;
+}
+
+void *krealloc(void *p, size_t size) {
+    if (p && size <= kalloc_size(p)) return p;
+    void *q = kalloc(size);
+    if (q && p) {
+        memcpy(q, p, kalloc_size(p));
+        kfree(p);
+    }
+    return q;
+}
+
+struct heap_stats heap_stats(void) {
+    return stats;
+}
