@@ -6,6 +6,7 @@
 #include "sasos/arch/time.h"
 #include "sasos/arch/trap.h"
 #include "sasos/dev/acpi.h"
+#include "sasos/dev/dev.h"
 #include "sasos/layout.h"
 #include "sasos/lib/console.h"
 #include "sasos/lib/fb.h"
@@ -17,7 +18,7 @@
 #include "sasos/mem/pt.h"
 #include "sasos/run/thread.h"
 
-#define MAIN_STACK (1u << 20) // compiles modules
+#define MAIN_STACK (256u << 10)
 
 static struct cpu boot_cpu;
 static struct bootinfo boot; // the kernel's copy; the original is reclaimed
@@ -40,6 +41,7 @@ static void main_thread(void *arg) {
     frame_reclaim(&boot); // the boot stack and the original boot information are out of use
     log_info("mem", "%llu of %llu MiB free", (unsigned long long)frame_count_free() >> 8,
              (unsigned long long)frame_total() >> 8);
+    dev_init(&boot); // every device silenced and fenced before anybody may drive one
     log_info("main", "no modules");
     power_off(true);
 }

@@ -12,12 +12,14 @@
 #define APIC_BASE_EXTD (1ull << 10)
 #define APIC_BASE_ADDRESS 0x000ffffffffff000ull
 #define MSR_X2APIC 0x800u
+#define MSR_X2APIC_SELF_IPI 0x83fu
 
 #define APIC_ID 0x20
 #define APIC_TPR 0x80
 #define APIC_EOI 0xb0
 #define APIC_SVR 0xf0
 #define APIC_ISR 0x100
+#define APIC_ICR_LOW 0x300
 #define APIC_LVT_TIMER 0x320
 #define APIC_LVT_LINT0 0x350
 #define APIC_LVT_LINT1 0x360
@@ -25,6 +27,7 @@
 #define APIC_TIMER_INITIAL 0x380
 #define APIC_TIMER_CURRENT 0x390
 #define APIC_TIMER_DIVIDE 0x3e0
+#define APIC_ICR_SELF (1u << 18) // destination shorthand
 #define APIC_SVR_ENABLE (1u << 8)
 #define APIC_LVT_MASKED (1u << 16)
 #define APIC_LVT_NMI (4u << 8)
@@ -96,6 +99,11 @@ bool apic_ready(void) { return ready; }
 void apic_eoi(void) { apic_write(APIC_EOI, 0); }
 bool apic_in_service(uint8_t vector) {
     return apic_read(APIC_ISR + (vector / 32u) * 16u) >> (vector % 32u) & 1;
+}
+
+void apic_self_ipi(uint8_t vector) {
+    if (regs) apic_write(APIC_ICR_LOW, APIC_ICR_SELF | vector);
+    else cpu_wrmsr(MSR_X2APIC_SELF_IPI, vector);
 }
 
 void apic_timer_count_start(void) {

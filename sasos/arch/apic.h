@@ -11,6 +11,8 @@ uint32_t apic_id(void);
 bool apic_x2apic(void);
 void apic_eoi(void);
 bool apic_in_service(uint8_t vector);
+// Raises a vector on this CPU: taken as soon as interrupts are on.
+void apic_self_ipi(uint8_t vector);
 // True from apic_init() on.
 bool apic_ready(void);
 

@@ -53,6 +53,8 @@ struct trap_frame *irq_dispatch(struct trap_frame *frame) {
         apic_eoi();
         trap_tick(frame);
         thr_tick();
+    } else if (v == IRQ_VECTOR_RESCHEDULE) {
+        apic_eoi(); // all the work is in thr_irq_exit()
     } else if (vectors[v].handler) {
         vectors[v].handler(vectors[v].arg);
         apic_eoi();

@@ -12,6 +12,7 @@
 #define IRQ_VECTOR_FIRST 0x30
 #define IRQ_VECTOR_LAST 0xef
 #define IRQ_VECTOR_TIMER 0xf0
+#define IRQ_VECTOR_RESCHEDULE 0xf1 // from this CPU to itself
 #define IRQ_VECTOR_SPURIOUS 0xff
 
 typedef void irq_handler_fn(void *arg);

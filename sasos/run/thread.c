@@ -212,11 +212,15 @@ void thr_tick(void) {
     }
 }
 
-// After something was made ready outside of an interrupt handler: gives way at once to a higher level.
+// After something was made ready outside of an interrupt handler: gives way to a higher level, at once or, where the caller
+// has interrupts off, as soon as it has them on again.
 static void preempt_check(uint64_t flags) {
     struct cpu *c = cpu_this();
-    if (!c->need_resched || !started || !(flags & RFLAGS_IF) || c->irq_depth || c->fault_depth)
+    if (!c->need_resched || !started || c->irq_depth) return;
+    if (!(flags & RFLAGS_IF)) {
+        apic_self_ipi(IRQ_VECTOR_RESCHEDULE);
         return;
+    }
     if (c->current != c->idle) ready_add(c->current, true);
     switch_away();
 }
