@@ -1,0 +1,121 @@
+// domain.h — a domain: one module instance with its grants, its home thread and its end.
+//
+// Life: dom_create() checks everything that the manifest asks against what the configuration grants, then commits: slot, code, device
+// fence, interrupts, channels. dom_start() gives it its home thread. A driver's home thread calls driver_start() once and then
+// driver_event() with whatever is pending; an application's calls app_main(). At the end, by return, exit(), trap, quota, blocked DMA
+// or dom_stop(), the home thread quiesces the device (DESIGN order: bus mastering off, pending transactions, function reset, interrupts
+// off, translation off and confirmed), tells the peers of its channels, and signals `done`. dom_free() gives the rest back: only
+// then are pages reused.
+//
+// Who may touch what: fields under "script" by the thread that runs the configuration; "home" by the home thread; "any" are words
+// that interrupt handlers set and others read.
+#ifndef SASOS_RUN_DOMAIN_H
+#define SASOS_RUN_DOMAIN_H
+#include "loader/loader.h"
+#include "loader/manifest.h"
+#include "sasos/dev/msix.h"
+#include "sasos/dev/vtd.h"
+#include "sasos/run/abi.h"
+#include "sasos/run/config.h"
+#include "sasos/run/thread.h"
+
+#define DOM_MAX 64u
+#define DOM_ERROR_MAX 240u
+
+enum dom_state { DOM_NEW, DOM_STARTING, DOM_RUNNING, DOM_ENDED };
+enum dom_end { // why it ended
+    DOM_END_NONE,
+    DOM_END_EXIT,    // app_main() returned, or exit(): status says
+    DOM_END_STOPPED, // by dom_stop()
+    DOM_END_FAILED,  // driver_start() returned an error
+    DOM_END_TRAP,    // info says
+    DOM_END_BUDGET,  // computed for longer than its budget
+    DOM_END_DMA,     // its device attempted DMA outside its area
+};
+
+struct dom;
+
+// Pages shared by the two ends of a connection. Owned by the run, not by a domain: it outlives both.
+struct channel {
+    uint64_t pa;
+    uint32_t size; // bytes, whole pages; 0 = not made yet
+    struct dom *end[2]; // 0 the client, 1 the server; NULL when that end is not there
+    uint8_t index[2];   // the channel's number at that end
+};
+enum { CHAN_CLIENT, CHAN_SERVER };
+
+struct dom_channel {
+    struct channel *channel;
+    uint8_t side;
+    uint32_t address; // in this domain's window
+};
+
+struct dom_irq {
+    struct dom *dom;
+    uint32_t bit;
+};
+
+struct dom {
+    // script
+    const struct config_module *config;
+    struct ldr_manifest manifest;
+    struct ldr_store *store;
+    struct ldr_code *code;
+    struct ldr_instance *inst;
+    struct ldr_thread *thread;
+    struct thread *home;
+    const struct pci_fn *fn; // granted function, NULL if none
+    struct vtd_domain *fence;
+    struct msix *msix;
+    struct dom_irq irq[SASOS_IRQS_MAX];
+    uint32_t channels;
+    struct dom_channel channel[SASOS_CHANNELS_MAX];
+    // home
+    uint32_t dma_next, dma_used;  // next free offset in the DMA area; bytes counted against the grant
+    uint32_t device_next;         // next free offset in the device area
+    uint32_t pending;             // events taken but not asked for (applications)
+    uint32_t irqs_bound;          // bit n: message n is bound
+    int32_t status;
+    struct ldr_trap_info info;
+    // any
+    struct event events;  // SASOS_EVENT_*, and DOM_EVENT_KILL
+    struct event done;    // DOM_DONE_*
+    struct event monitor; // somebody left the domain
+    volatile enum dom_state state;
+    volatile enum dom_end end;
+    volatile uint32_t budget_ticks; // since it last gave the CPU back
+    struct vtd_fault fault;         // DOM_END_DMA
+};
+#define DOM_EVENT_KILL (1u << 30)
+enum { DOM_DONE_STARTED = 1, DOM_DONE_ENDED = 2 };
+
+// NULL and a sentence on failure; nothing is left then.
+struct dom *dom_create(const struct config *config, const struct config_module *module, const uint8_t *bytes, uint64_t size,
+                       char error[DOM_ERROR_MAX]);
+// Runs it. Returns when a driver is ready or has failed, or when an application has ended.
+void dom_start(struct dom *d);
+// Asks it to stop (drivers: at once; the device is quiesced) and waits for its end.
+void dom_stop(struct dom *d);
+// The domain has ended. False while another domain is still linked to it.
+bool dom_free(struct dom *d);
+// How it ended, as one line: "virtio-rogue: …".
+void dom_end_text(const struct dom *d, char *out, size_t size);
+const char *dom_name(const struct dom *d);
+struct dom *dom_find(const char *name); // running or ended, not yet freed
+
+// ---- for hostcall.c: device.c and channel.c ----
+uint32_t dom_dma_alloc(struct dom *d, uint32_t bytes);
+uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t bytes);
+int32_t dom_irq_enable(struct dom *d, uint32_t message);
+enum status dom_device_open(struct dom *d);  // fence and MSI-X of d->fn
+void dom_device_close(struct dom *d);        // the quiesce order; idempotent
+enum status chan_attach(struct dom *d, struct channel *c, unsigned side);
+void chan_detach_all(struct dom *d);         // tells the peers
+int32_t chan_signal(struct dom *d, uint32_t index);
+// Maps physical pages at the next free place of the DMA area, and for the device too. Returns the address, 0 on failure. Owned pages
+// are taken over in either case: freed with the slot, or at once on failure.
+uint32_t dom_map_dma(struct dom *d, uint64_t pa, uint32_t bytes, bool owned);
+
+extern const struct ldr_hostfunc hc_functions[];
+extern const unsigned hc_count;
+#endif
