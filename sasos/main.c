@@ -41,7 +41,7 @@ static void main_thread(void *arg) {
     frame_reclaim(&boot); // the boot stack and the original boot information are out of use
     log_info("mem", "%llu of %llu MiB free", (unsigned long long)frame_count_free() >> 8,
              (unsigned long long)frame_total() >> 8);
-    dev_init(&boot); // every device silenced and fenced before anybody may drive one
+    dev_init(); // every device silenced and fenced before anybody may drive one
     log_info("main", "no modules");
     power_off(true);
 }

@@ -173,7 +173,7 @@ enum acpi_status acpi_parse(const struct acpi_source *source, uint64_t rsdp, str
 
 const char *acpi_status_text(enum acpi_status status);
 
-// Kernel only: parses the machine's tables once, logs findings, panics if the root is unusable. Needs the direct map and the
+// Kernel only: parses the machine's tables once (and keeps the memory map for space.h), logs findings, panics if the root is unusable. Needs the direct map and the
 // console, nothing else; call it before clocks are calibrated.
 void acpi_init(const struct bootinfo *info);
 const struct acpi_info *acpi(void);

@@ -6,6 +6,7 @@
 #include "efi/bootinfo.h"
 #include "sasos/arch/io.h"
 #include "sasos/dev/acpi.h"
+#include "sasos/dev/space.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/mem.h"
 #include "sasos/lib/panic.h"
@@ -74,6 +75,7 @@ static void report(const struct acpi_info *a) {
 void acpi_init(const struct bootinfo *info) {
     static struct boot_source boot;
     boot.info = info;
+    space_init(info, DIRECT_MAP_BASE); // the map is still there
     const struct acpi_source source = {map_for_parser, &boot};
     enum acpi_status status = acpi_parse(&source, info->rsdp, &machine);
     for (unsigned i = 0; i < boot.count; i++)

@@ -4,7 +4,7 @@
 #include "sasos/dev/pci.h"
 #include "sasos/dev/vtd.h"
 
-void dev_init(const struct bootinfo *info) {
-    pci_init(info); // every function: bus mastering, MSI, MSI-X and ATS off
-    vtd_init();     // every unit: translation on, nothing mapped
+void dev_init(void) {
+    pci_init(); //  every function: bus mastering, MSI, MSI-X and ATS off
+    vtd_init(); // every unit: translation on, nothing mapped
 }

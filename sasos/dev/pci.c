@@ -9,15 +9,14 @@
 // of MSI-X (msix.c).
 #include "sasos/dev/pci.h"
 
-#include "efi/bootinfo.h"
 #include "sasos/arch/io.h"
 #include "sasos/arch/lock.h"
 #include "sasos/arch/time.h"
 #include "sasos/dev/acpi.h"
+#include "sasos/dev/space.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/mem.h"
 #include "sasos/lib/panic.h"
-#include "sasos/mem/frame.h"
 #include "sasos/mem/pt.h"
 
 #define VENDOR_NONE 0xffffu
@@ -52,38 +51,10 @@ static void command_change(const struct pci_fn *fn, uint16_t clear, uint16_t set
 
 static bool is_bridge(const struct pci_fn *fn) { return fn->header_type == 1; }
 
-// ---- what a BAR must not reach ----
-
-static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) {
-    return a_size && b_size && a <= b + (b_size - 1) && b <= a + (a_size - 1);
-}
-
-// RAM, firmware, and the devices that the kernel keeps for itself. The BAR's value comes out of the device, and its pages
-// will be mapped into a module's window.
-static bool range_is_the_kernels(const struct bootinfo *info, uint64_t base, uint64_t size) {
-    const struct boot_mem_range *map = pt_direct(info->mem_map);
-    for (uint64_t i = 0; i < info->mem_map_count; i++)
-        if (map[i].efi_type != 11 && map[i].efi_type != 12 && // UEFI 2.10 §7.2: EfiMemoryMappedIO(PortSpace)
-            overlap(base, size, map[i].base, map[i].pages * 4096))
-            return true;
-    const struct acpi_info *a = acpi();
-    if (overlap(base, size, 0xfee00000, 1u << 20) || overlap(base, size, a->lapic_base, 4096))
-        return true;
-    if (overlap(base, size, a->hpet_base, a->hpet_base ? 4096 : 0)) return true;
-    for (uint32_t i = 0; i < a->ioapic_count; i++)
-        if (overlap(base, size, a->ioapics[i].address, 4096)) return true;
-    for (uint32_t i = 0; i < a->drhd_count; i++)
-        if (overlap(base, size, a->drhds[i].register_base, a->drhds[i].register_size)) return true;
-    for (uint32_t i = 0; i < a->mcfg_count; i++) {
-        uint64_t first = a->mcfg[i].base + ((uint64_t)a->mcfg[i].bus_first << 20);
-        uint64_t buses = a->mcfg[i].bus_last - a->mcfg[i].bus_first + 1ull;
-        if (overlap(base, size, first, buses << 20)) return true;
-    }
-    return false;
-}
+// ---- base address registers ----
 
 // Decoding is off while BARs hold all ones (PCIe §7.5.1.2.1, implementation note on sizing).
-static void size_bars(const struct bootinfo *info, struct pci_fn *fn) {
+static void size_bars(struct pci_fn *fn) {
     // Host and ISA bridges are never granted, and some stop the machine when their decoding is switched off.
     if (fn->header_type > 1 || (fn->base_class == 6 && fn->sub_class <= 1)) return;
     unsigned registers = is_bridge(fn) ? 2 : PCI_BARS;
@@ -108,7 +79,7 @@ static void size_bars(const struct bootinfo *info, struct pci_fn *fn) {
         if (b->size == 0 || b->base == 0) continue;
         if (b->io)
             b->usable = b->base + b->size <= 0x10000;
-        else if (b->base + b->size - 1 < b->base || range_is_the_kernels(info, b->base, b->size))
+        else if (!space_is_device(acpi(), b->base, b->size))
             log_error("pci", "%02x:%02x.%u BAR %u claims %llx+%llx, which is not device space: refused",
                       pci_bus(fn), pci_dev(fn), pci_func(fn), (unsigned)(b - fn->bars),
                       (unsigned long long)b->base, (unsigned long long)b->size);
@@ -239,10 +210,10 @@ static void scan_segment(const struct acpi_mcfg *m) {
     }
 }
 
-void pci_init(const struct bootinfo *info) {
+void pci_init(void) {
     const struct acpi_info *a = acpi();
     for (uint32_t i = 0; i < a->mcfg_count; i++) scan_segment(&a->mcfg[i]);
-    for (unsigned i = 0; i < function_count; i++) size_bars(info, &functions[i]);
+    for (unsigned i = 0; i < function_count; i++) size_bars(&functions[i]);
     for (unsigned i = 0; i < function_count; i++) {
         struct pci_fn *fn = &functions[i];
         pci_msix_parse(fn->cfg, &fn->caps, fn->bars, &fn->msix);

@@ -16,8 +16,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct bootinfo;
-
 #define PCI_FUNCTIONS_MAX 256u
 #define PCI_BARS 6u
 #define PCI_CONFIG_SIZE 4096u
@@ -136,7 +134,7 @@ bool pci_page_grantable(const struct pci_fn *all, unsigned count, const struct p
 // ---- the machine (pci.c) ----
 
 // Finds all functions, switches bus mastering, ATS and MSI/MSI-X off everywhere, sizes the BARs. Before vtd_init().
-void pci_init(const struct bootinfo *info);
+void pci_init(void);
 unsigned pci_count(void);
 const struct pci_fn *pci_get(unsigned index);
 const struct pci_fn *pci_find(uint16_t segment, uint16_t rid); // NULL if there is no such function
