@@ -61,7 +61,8 @@ sanitise := -fsanitize=address,undefined -fno-sanitize-recover=all
 cflags_host := $(base) -O2 -g -fno-omit-frame-pointer -D_GNU_SOURCE
 cflags_test := $(base) -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE $(sanitise)
 cflags_kernel := $(base) -O2 -g -fno-omit-frame-pointer $(freestanding) --target=x86_64-unknown-none-elf \
-    -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-asynchronous-unwind-tables
+    -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-asynchronous-unwind-tables \
+    -ffunction-sections -fdata-sections
 cflags_efi := $(base) -O2 $(freestanding) --target=x86_64-unknown-windows -fshort-wchar -mno-red-zone \
     -mno-stack-arg-probe -mgeneral-regs-only
 cflags_wasm := $(base) -O2 $(freestanding) --target=wasm32 -mbulk-memory -msign-ext -mnontrapping-fptoint -matomics \
@@ -161,7 +162,7 @@ kernel_objs := $(call objs,kernel,$(kernel) $(jit) $(ldr))
 $B/kernel/kernel.elf: sasos/kernel.ld $(kernel_objs) $(call track,$B/o/kernel.list,$(kernel_objs))
 	@$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$Qld.lld -static -nostdlib --build-id=none -z max-page-size=4096 -z noexecstack --no-dynamic-linker \
+	$Qld.lld -static -nostdlib --build-id=none -z max-page-size=4096 -z noexecstack --no-dynamic-linker --gc-sections \
 	    --fatal-warnings -T $< -o $@ $(filter %.o,$^)
 # What rides in the boot image: without DWARF, with the symbol table that a panic's backtrace reads.
 $B/kernel/kernel.boot.elf: $B/kernel/kernel.elf
