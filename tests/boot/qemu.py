@@ -16,6 +16,7 @@ The user's disk is never changed unless writable=True: QEMU keeps the writes to 
 ACCEL=tcg|kvm forces the accelerator.
 """
 import argparse
+import ctypes
 import fcntl
 import functools
 import hashlib
@@ -70,19 +71,17 @@ def accelerator():
     return 'kvm', '/dev/kvm and vmx or svm are there'
 
 
-def machine_args(memory, smp, devices):
+def machine_args(memory, smp, cpu, iommu, devices):
     """All that makes the machine what it is; a snapshot fits exactly one such list."""
     accel, _ = accelerator()
     args = ['-machine', 'q35' + (',kernel-irqchip=split' if accel == 'kvm' else ''),
-            '-accel', accel, '-cpu', 'max', '-m', str(memory), '-smp', str(smp),
+            '-accel', accel, '-cpu', cpu, '-m', str(memory), '-smp', str(smp),
             '-nodefaults', '-nic', 'none', '-display', 'none', '-serial', 'stdio',
             '-boot', 'menu=off,strict=on', '-no-reboot',
-            '-device', 'isa-debug-exit,iobase=0xf4,iosize=4',
-            '-device', 'intel-iommu,intremap=on,caching-mode=on,aw-bits=48']
+            '-device', 'isa-debug-exit,iobase=0xf4,iosize=4']
     # The boot disk is on the chipset's AHCI, so that the only virtio-blk device is the user's disk.
-    args += ['-device', 'ide-hd,drive=boot,bootindex=0']
-    for device in devices:
-        args += ['-device', device]
+    for device in [iommu, 'ide-hd,drive=boot,bootindex=0', *devices]:
+        args += ['-device', device] if device else []
     return args
 
 
@@ -100,6 +99,7 @@ def quote(path):
     return path.replace(',', ',,')  # QEMU's option syntax
 
 
+IOMMU = 'intel-iommu,intremap=on,caching-mode=on,aw-bits=48'
 DISK_DEVICE = 'virtio-blk-pci,drive=disk,iommu_platform=on,disable-legacy=on'
 
 
@@ -139,6 +139,11 @@ def verdict(status):
     return f'the system reported failure {status >> 1:#x} (QEMU exit status {status})'
 
 
+def die_with_parent():
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Machine:
     """One running QEMU. Always used as a context manager: nothing outlives it."""
 
@@ -156,7 +161,7 @@ class Machine:
             if not os.path.exists(path):
                 raise Failure(f'{path} is not there (package ovmf; make deps installs it)')
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT)
+                                        stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
         return self
 
     def __exit__(self, *_):
@@ -320,7 +325,8 @@ def make_image(folder, config=None, modules=None, kernel=None, pack=None):
 
 
 def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='default', readonly=False, writable=False,
-         devices=(), qemu_args=(), memory=512, smp=1, cold=False, timeout=60, echo=False):
+         disk_device=DISK_DEVICE, devices=(), qemu_args=(), memory=512, smp=1, cpu='max', iommu=IOMMU, cold=False,
+         timeout=60, echo=False):
     """Boots the system once and returns a Result.
 
     config      the appliance's configuration, str or bytes
@@ -330,12 +336,14 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
     image       path of a whole boot image, instead of all these
     disk        path of a raw disk image; 'default': default_disk(); None: no disk device
     readonly, writable   the disk refuses writes; writes reach the file (otherwise they are dropped)
+    disk_device the -device value of the disk (its drive's id is disk); iommu: that of the IOMMU, None: there is none
+    cpu, smp    -cpu and -smp; memory: MiB
     devices     more -device values; qemu_args: more arguments, which are not part of the snapshot's machine
     cold        from reset through the ESP, instead of from a snapshot
     """
     if disk == 'default':
         disk = default_disk()
-    args = machine_args(memory, smp, ([DISK_DEVICE] if disk else []) + list(devices))
+    args = machine_args(memory, smp, cpu, iommu, ([disk_device] if disk else []) + list(devices))
     if readonly:
         args += ['-name', 'readonly-disk']  # a snapshot of its own: the device's features differ
     with tempfile.TemporaryDirectory(prefix='sasos-') as folder:

@@ -86,6 +86,8 @@ def refusals():
             refused(name, image, sentence)
         qemu.tool('sasos-mkboot', image, BASE, f'.kernel={PROBE}', '.modules=/etc/hostname')
         refused('an image without a configuration', image, 'lacks one of')
+        no_nx = qemu.boot(kernel=PROBE, modules=[], config=CONFIG, cpu='max,nx=off')
+        tap.ok('no-execute' in no_nx.why, 'refused: a CPU without no-execute pages', no_nx)
         cold = qemu.boot(image=image, cold=True)
         tap.ok(not cold.ok and 'lacks one of' in cold.why, 'the same from the ESP', cold)
 
