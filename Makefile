@@ -11,6 +11,9 @@
 #   drivers/**/NAME/manifest, apps/NAME/manifest   a module: build/modules/NAME.wasm (drivers/virtio/blk: virtio-blk)
 #   tests/modules/NAME/manifest               a module for tests only (*.c, or one *.wat): build/testmod/NAME.wasm
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc) # -jN on the command line wins
+endif
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .SECONDARY:
