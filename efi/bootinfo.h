@@ -19,8 +19,7 @@
 enum boot_mem_type {
     BOOT_MEM_RESERVED = 0, // never touched: firmware runtime, MMIO, bad, unknown
     BOOT_MEM_FREE = 1,     // conventional and boot-services memory: free at once
-    BOOT_MEM_LOADER =
-        2, // the boot application's own: reclaimable after the kernel has copied what it needs
+    BOOT_MEM_LOADER = 2, // the boot application's own: reclaimable after the kernel has copied what it needs
     BOOT_MEM_KERNEL = 3, // the kernel image's segments and their page tables
     BOOT_MEM_ACPI_RECLAIM = 4,
     BOOT_MEM_ACPI_NVS = 5,

@@ -64,8 +64,7 @@ static void add_segment(struct boot_kernel *k, const struct elf_segment *p, uint
     uint64_t end_so_far = KERNEL_BASE;
     if (k->count) end_so_far = k->virt + k->pages * EFI_PAGE_SIZE;
     if (k->count == BOOT_SEGMENTS) bad_elf("the kernel has too many segments");
-    if (p->p_offset > file_size || p->p_filesz > file_size - p->p_offset ||
-        p->p_filesz > p->p_memsz)
+    if (p->p_offset > file_size || p->p_filesz > file_size - p->p_offset || p->p_filesz > p->p_memsz)
         bad_elf("a segment of the kernel lies outside its file");
     if (p->p_vaddr % EFI_PAGE_SIZE || p->p_vaddr < end_so_far || p->p_memsz > KERNEL_MAX ||
         p->p_vaddr - KERNEL_BASE > KERNEL_MAX - p->p_memsz)

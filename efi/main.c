@@ -112,8 +112,7 @@ static efi_status fetch_map(struct memory_map *map) {
 static void make_map(struct memory_map *map) {
     *map = (struct memory_map){0};
     efi_status status = fetch_map(map);
-    if (status != EFI_BUFFER_TOO_SMALL ||
-        map->descriptor_size < sizeof(struct efi_memory_descriptor))
+    if (status != EFI_BUFFER_TOO_SMALL || map->descriptor_size < sizeof(struct efi_memory_descriptor))
         boot_fail("the firmware has no memory map", "update the firmware", status);
     map->capacity = map->size + MAP_SLACK * map->descriptor_size;
     map->bytes = (uint8_t *)boot_pages(BOOT_TYPE_LOADER, EFI_PAGES(map->capacity));
@@ -154,8 +153,7 @@ static uint64_t convert_map(const struct memory_map *map, struct boot_mem_range 
     uint64_t count = 0;
     for (uint64_t at = 0; at < map->size; at += map->descriptor_size) {
         const struct efi_memory_descriptor *d = map_at(map, at);
-        struct boot_mem_range r = {d->PhysicalStart, d->NumberOfPages, range_type(d->Type),
-                                   d->Type};
+        struct boot_mem_range r = {d->PhysicalStart, d->NumberOfPages, range_type(d->Type), d->Type};
         // What was the firmware's boot services' is now like any other memory, and joined with it.
         if (r.type == BOOT_MEM_FREE) r.efi_type = EFI_CONVENTIONAL_MEMORY;
         uint64_t i = count++;

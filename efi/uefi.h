@@ -25,14 +25,11 @@ struct efi_guid { // 2.3.1 EFI_GUID
 };
 
 #define EFI_LOADED_IMAGE_PROTOCOL_GUID /* 9.1 */ \
-    ((struct efi_guid){                          \
-        0x5b1b31a1, 0x9562, 0x11d2, {0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}})
+    ((struct efi_guid){0x5b1b31a1, 0x9562, 0x11d2, {0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}})
 #define EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID /* 12.9 */ \
-    ((struct efi_guid){                              \
-        0x9042a9de, 0x23dc, 0x4a38, {0x96, 0xfb, 0x7a, 0xde, 0xd0, 0x80, 0x51, 0x6a}})
+    ((struct efi_guid){0x9042a9de, 0x23dc, 0x4a38, {0x96, 0xfb, 0x7a, 0xde, 0xd0, 0x80, 0x51, 0x6a}})
 #define EFI_ACPI_20_TABLE_GUID /* 4.6 */ \
-    ((struct efi_guid){                  \
-        0x8868e871, 0xe4f1, 0x11d3, {0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81}})
+    ((struct efi_guid){0x8868e871, 0xe4f1, 0x11d3, {0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81}})
 
 enum efi_memory_type { // 7.2 EFI_MEMORY_TYPE
     EFI_RESERVED_MEMORY_TYPE = 0,
@@ -48,8 +45,7 @@ enum efi_memory_type { // 7.2 EFI_MEMORY_TYPE
 };
 #define EFI_MEMORY_TYPE_OS_LOADER 0x80000000u // and above: for the use of operating system loaders
 
-struct
-    efi_memory_descriptor { // 7.2.3 EFI_MEMORY_DESCRIPTOR; walk by DescriptorSize, never by sizeof
+struct efi_memory_descriptor { // 7.2.3 EFI_MEMORY_DESCRIPTOR; walk by DescriptorSize, never by sizeof
     uint32_t Type;
     uint64_t PhysicalStart, VirtualStart, NumberOfPages, Attribute;
 };

@@ -36,8 +36,7 @@ static const uint8_t disk_guid[16] = "SASOS\0\x40\x40\x80 disk 1";
 static const uint8_t part_guid[16] = "SASOS\0\x40\x40\x80 part 1";
 
 // One GPT header (UEFI 2.10, table 5.5) at block `own`, whose table starts at block `table`.
-static void gpt_header(uint8_t *image, uint64_t blocks, uint64_t own, uint64_t other,
-                       uint64_t table) {
+static void gpt_header(uint8_t *image, uint64_t blocks, uint64_t own, uint64_t other, uint64_t table) {
     uint8_t *h = image + own * BLOCK;
     memcpy(h, "EFI PART", 8);
     put(h + 8, 0x00010000, 4); // revision 1.0
