@@ -1,4 +1,4 @@
-// pack.h — the module pack: the modules that ride in one boot image, by name.
+// pack.h — the module pack: the modules that ride in one boot image, by name (NAME.wasm).
 //
 //   struct pack_header | struct pack_entry_raw[count] | module bytes, each at a multiple of PACK_ALIGN
 //
@@ -24,7 +24,7 @@ struct pack_header {
 };
 
 struct pack_entry_raw {
-    char name[PACK_NAME]; // [a-z0-9_.-]+, padded with NULs
+    char name[PACK_NAME]; // [a-z0-9_.-]+, for example virtio-blk.wasm; padded with NULs
     uint64_t offset;      // from the header
     uint64_t size;
     uint32_t flags; // none defined: 0

@@ -1,6 +1,6 @@
 // sasos-pack — writes a module pack (loader/pack/pack.h).
 //
-//   sasos-pack OUT.pack FILE.wasm...      a module is named after its file: blk.wasm is blk
+//   sasos-pack OUT.pack FILE.wasm...      a module is called like its file, without the folder
 //
 // What it wrote is opened again with the kernel's own reader before it is written out, so a pack that this tool makes is
 // a pack that the kernel takes. Modules keep the order of the command line.
@@ -14,8 +14,7 @@ static size_t align_up(size_t n) { return (n + PACK_ALIGN - 1) & ~(size_t)(PACK_
 static void set_name(struct pack_entry_raw *e, const char *path) {
     const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
     size_t n = strlen(base);
-    if (n > 5 && !strcmp(base + n - 5, ".wasm")) n -= 5;
-    if (n >= PACK_NAME) die("the module name of %s is longer than %u bytes", path, PACK_NAME - 1);
+    if (n >= PACK_NAME) die("the name of %s is longer than %u bytes", path, PACK_NAME - 1);
     memcpy(e->name, base, n);
     if (!pack_name_ok(e->name)) die("%s: a module's name may have only a-z 0-9 _ . -", path);
 }
