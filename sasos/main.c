@@ -2,7 +2,6 @@
 #include "efi/bootinfo.h"
 #include "sasos/arch/apic.h"
 #include "sasos/arch/cpu.h"
-#include "sasos/arch/power.h"
 #include "sasos/arch/time.h"
 #include "sasos/arch/trap.h"
 #include "sasos/dev/acpi.h"
@@ -16,16 +15,13 @@
 #include "sasos/mem/frame.h"
 #include "sasos/mem/heap.h"
 #include "sasos/mem/pt.h"
+#include "sasos/run/run.h"
 #include "sasos/run/thread.h"
-
-#define MAIN_STACK (256u << 10)
 
 static struct cpu boot_cpu;
 static struct bootinfo boot; // the kernel's copy; the original is reclaimed
 
 _Noreturn void kernel_main(uint64_t bootinfo_pa);
-
-static unsigned long long ms10(uint64_t tsc) { return time_tsc_to_ns(tsc) / 100000; }
 
 static void copy_bootinfo(uint64_t pa) {
     boot = *(const struct bootinfo *)(DIRECT_MAP_BASE + pa);
@@ -33,17 +29,6 @@ static void copy_bootinfo(uint64_t pa) {
         panic_refuse("boot application and kernel do not belong together (boot information version "
                      "%u, %u bytes)",
                      boot.version, boot.size);
-}
-
-// The first thread: everything that may wait or that needs interrupts.
-static void main_thread(void *arg) {
-    (void)arg;
-    frame_reclaim(&boot); // the boot stack and the original boot information are out of use
-    log_info("mem", "%llu of %llu MiB free", (unsigned long long)frame_count_free() >> 8,
-             (unsigned long long)frame_total() >> 8);
-    dev_init(); // every device silenced and fenced before anybody may drive one
-    log_info("main", "no modules");
-    power_off(true);
 }
 
 void kernel_main(uint64_t bootinfo_pa) {
@@ -67,11 +52,14 @@ void kernel_main(uint64_t bootinfo_pa) {
     acpi_init(&boot);          // what the firmware's tables say
     apic_init();               // interrupts of this CPU, 8259s off
     time_init(&boot, entered); // the clock
-    log_info("main", "firmware and loader %llu.%llu ms, kernel to here %llu.%llu ms",
-             ms10(boot.tsc_exit - boot.tsc_entry) / 10, ms10(boot.tsc_exit - boot.tsc_entry) % 10,
-             ms10(cpu_rdtsc() - entered) / 10, ms10(cpu_rdtsc() - entered) % 10);
-    thr_init(); // this context becomes the idle thread
-    if (!thr_create("main", THR_APPLICATION, MAIN_STACK, main_thread, NULL))
-        panic_refuse("there is no memory for the first thread");
+    thr_init();                // this context becomes the idle thread
+    frame_reclaim(&boot);      // the boot application's memory, but for what rode in the image
+    log_info("mem", "%llu of %llu MiB free", (unsigned long long)frame_count_free() >> 8,
+             (unsigned long long)frame_total() >> 8);
+    dev_init(); // every device silenced and fenced before anybody may drive one
+    log_info("main", "firmware and loader %llu ms, kernel entry to here %llu ms",
+             (unsigned long long)time_tsc_to_ns(boot.tsc_exit - boot.tsc_entry) / 1000000,
+             (unsigned long long)time_now_ns() / 1000000);
+    run_start(&boot); // a thread that carries out the configuration
     thr_start();
 }

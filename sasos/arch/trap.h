@@ -57,4 +57,5 @@ bool trap_in_slots(uint64_t address);
 bool trap_in_stack_guard(uint64_t address);
 
 uint64_t trap_nmi_count(void);
+uint64_t trap_forged_count(void); // interrupts that came in on exception vectors
 #endif

@@ -105,7 +105,9 @@ static bool permitted(uint64_t va, uint64_t len, unsigned flags) {
     if (!inside(va, len, SLOTS_BASE, SLOTS_BASE + SLOTS_MAX * SFI_SLOT_SIZE) &&
         (va < DIRECT_MAP_BASE || va + len - 1 < va))
         return false;
-    if (!(flags & PT_X)) return true;
+    // Text that was once writable would be no better than writable text.
+    bool text = va < (uint64_t)kernel_text_end && va + len > (uint64_t)kernel_text_start;
+    if (!(flags & PT_X)) return !(text && flags & PT_W);
     if (flags & (PT_W | PT_UC | PT_WC | PT_OWNED)) return false;
     return inside(va, len, (uint64_t)kernel_text_start, (uint64_t)kernel_text_end) ||
            inside(va, len, ARENA_BASE, ARENA_BASE + ARENA_SIZE);

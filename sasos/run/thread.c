@@ -91,13 +91,15 @@ static void vectors_init(uint8_t *area) {
 static void ready_add(struct thread *t, bool at_head) {
     struct queue *q = &ready[t->level];
     t->state = THR_READY;
-    t->next = at_head ? q->first : NULL;
-    if (!q->first)
-        q->last = t;
-    else if (!at_head)
+    if (at_head || !q->first) {
+        t->next = q->first;
+        q->first = t;
+        if (!t->next) q->last = t;
+    } else {
+        t->next = NULL;
         q->last->next = t;
-    if (at_head || !q->first) q->first = t;
-    q->last->next = NULL;
+        q->last = t;
+    }
     struct thread *current = cpu_this()->current;
     if (current == cpu_this()->idle || t->level < current->level) cpu_this()->need_resched = true;
 }

@@ -71,8 +71,10 @@ static void test_tables(const struct bootinfo *info) {
           "a non-canonical address is refused");
     check(pt_map((uint64_t)pt_direct(frame), frame, 4096, PT_W) == ST_EXISTS,
           "a mapped page is refused");
-    check(pt_protect((uint64_t)kernel_text_start, 4096, PT_W) == ST_OK &&
-              pt_protect((uint64_t)kernel_text_start, 4096, PT_X) == ST_OK,
+    uint64_t constant = (uint64_t)kernel_text_end; // rodata begins there
+    check(pt_protect((uint64_t)kernel_text_start, 4096, PT_W) == ST_DENIED,
+          "text does not become writable");
+    check(pt_protect(constant, 4096, PT_W) == ST_OK && pt_protect(constant, 4096, PT_R) == ST_OK,
           "rights are changed");
     check(!pt_map_mmio(frame, 4096, PT_W | PT_UC), "RAM is no device memory");
     frame_free(frame, 1);
