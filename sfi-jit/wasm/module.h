@@ -49,9 +49,9 @@ struct wasm_export {
 };
 struct wasm_func {
     uint32_t type;
-    bool declared_ref;         // may be named by ref.func (spec 3.4.10: C.refs)
-    uint32_t body, body_size;  // defined functions: byte offset and size of locals + code in `bytes`
-    uint32_t locals;           // params + declared locals
+    bool declared_ref;        // may be named by ref.func (spec 3.4.10: C.refs)
+    uint32_t body, body_size; // defined functions: byte offset and size of locals + code in `bytes`
+    uint32_t locals;          // params + declared locals
     struct wasm_name debug_name; // from the name section; length 0 if none
 };
 struct wasm_table {
@@ -98,7 +98,7 @@ struct wasm_module {
     struct wasm_elem *elem;
     struct wasm_data *data;
     struct wasm_custom *custom;
-    uint32_t start; // function index, UINT32_MAX if none
+    uint32_t start;        // function index, UINT32_MAX if none
     struct wasm_name name; // from the name section
 };
 
@@ -108,17 +108,22 @@ struct wasm_module {
 #define WASM_MAX_FUNCS 1000000u
 #define WASM_MAX_IMPORTS 100000u
 #define WASM_MAX_EXPORTS 100000u
-#define WASM_MAX_GLOBALS 65536u // SFI_GLOBALS_MAX
-#define WASM_MAX_TABLES 64u     // SFI_TABLES_MAX
+#define WASM_MAX_GLOBALS 65536u      // SFI_GLOBALS_MAX
+#define WASM_MAX_TABLES 64u          // SFI_TABLES_MAX
+#define WASM_MAX_SEGMENTS 100000u    // of elements, of data
+#define WASM_MAX_ELEM_INITS 4000000u // in all element segments together
 #define WASM_MAX_PARAMS 1000u
 #define WASM_MAX_RESULTS 1000u
 #define WASM_MAX_LOCALS 50000u
+#define WASM_MAX_ALL_LOCALS(size) \
+    (1000000u + 16u * (size)) // of all functions, in a module of that many bytes
 #define WASM_MAX_BODY 7654321u
 #define WASM_MAX_NESTING 10000u // blocks inside one another; kept on the heap, not on the stack
 
 // Decodes and validates. Does not return on failure: a->host->fail() is called with a->error set.
 struct wasm_module *wasm_parse(struct jit_arena *a, const uint8_t *bytes, size_t size);
 // The export of that name and kind, or NULL.
-const struct wasm_export *wasm_find_export(const struct wasm_module *m, const char *name, enum wasm_kind kind);
+const struct wasm_export *wasm_find_export(const struct wasm_module *m, const char *name,
+                                           enum wasm_kind kind);
 bool wasm_functype_equal(const struct wasm_functype *a, const struct wasm_functype *b);
 #endif
