@@ -71,12 +71,12 @@ cflags_efi := $(base) -O2 $(freestanding) --target=x86_64-unknown-windows -fshor
 cflags_wasm := $(base) -O2 $(freestanding) --target=wasm32 -mbulk-memory -msign-ext -mnontrapping-fptoint -matomics \
     -fvisibility=hidden
 
-define variant
-$B/o/$1/%.c.o: %.c Makefile
+define variant # an object is made again when its source, a header or its flags change
+$B/o/$1/%.c.o: %.c $(call track,$B/o/$1.flags,$(cflags_$1))
 	@$$(call say,CC,$$@)
 	@mkdir -p $$(@D)
 	$$Q$(CC) $$(cflags_$1) -c $$< -o $$@
-$B/o/$1/%.S.o: %.S Makefile
+$B/o/$1/%.S.o: %.S $B/o/$1.flags
 	@$$(call say,AS,$$@)
 	@mkdir -p $$(@D)
 	$$Q$(CC) $$(cflags_$1) -Wno-unused-command-line-argument -c $$< -o $$@
@@ -162,11 +162,12 @@ $(test_bins): $B/test/%: $B/o/test/tests/host/%.c.o $B/o/libtest.a
 
 # ---- kernel ----
 kernel_objs := $(call objs,kernel,$(kernel) $(jit) $(ldr))
+kernel_ld := ld.lld -static -nostdlib --build-id=none -z max-page-size=4096 -z noexecstack --no-dynamic-linker \
+    --gc-sections --fatal-warnings
 $B/kernel/kernel.elf: sasos/kernel.ld $(kernel_objs) $(call track,$B/o/kernel.list,$(kernel_objs))
 	@$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$Qld.lld -static -nostdlib --build-id=none -z max-page-size=4096 -z noexecstack --no-dynamic-linker --gc-sections \
-	    --fatal-warnings -T $< -o $@ $(filter %.o,$^)
+	$Q$(kernel_ld) -T $< -o $@ $(filter %.o,$^)
 # What rides in the boot image: without DWARF, with the symbol table that a panic's backtrace reads.
 $B/kernel/kernel.boot.elf: $B/kernel/kernel.elf
 	$Qllvm-objcopy --strip-debug $< $@
@@ -175,11 +176,15 @@ $B/kernel/kernel.sym: $B/kernel/kernel.elf
 $B/kernel/kernel.dis: $B/kernel/kernel.elf
 	$Qllvm-objdump -d --no-show-raw-insn $< >$@
 
-# A kernel for tests/boot/test_handover.py.
+# Kernels for tests: one that looks at what the boot application hands over, and the kernel's core with a program of
+# tests in the place of modules.
 $B/boot/probe.elf: tests/boot/probe/probe.ld $(call objs,kernel,$(wildcard tests/boot/probe/*.c))
+core := $(filter-out sasos/run/%,$(kernel)) $(wildcard sasos/run/thread.c sasos/run/*.S)
+$B/boot/ktest.elf: sasos/kernel.ld $(call objs,kernel,$(core) $(wildcard tests/boot/ktest/*.c))
+$B/boot/probe.elf $B/boot/ktest.elf:
 	@$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$Qld.lld -static -nostdlib -z max-page-size=4096 -T $< -o $@ $(filter %.o,$^)
+	$Q$(kernel_ld) -T $< -o $@ $(filter %.o,$^)
 
 # ---- modules ----
 # Shared sources: drivers/sdk goes into every module, drivers/virtio/*.c into every drivers/virtio/X.
@@ -203,7 +208,7 @@ testmods := $(foreach d,$(testmod_dirs),$B/testmod/$(call module_name,$d).wasm)
 $(foreach d,$(module_dirs),$(eval $(call module,$d,$B/modules/$(call module_name,$d).wasm)))
 $(foreach d,$(testmod_dirs),$(eval $(call module,$d,$B/testmod/$(call module_name,$d).wasm)))
 all: $(modules)
-do-test: $(testmods) $B/boot/probe.elf
+do-test: $(testmods) $B/boot/probe.elf $B/boot/ktest.elf
 
 # ---- boot image and disk ----
 efi_ld := lld-link -nologo -subsystem:efi_application -nodefaultlib -entry:efi_main -timestamp:0
