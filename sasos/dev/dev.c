@@ -5,6 +5,7 @@
 #include "sasos/dev/vtd.h"
 
 void dev_init(void) {
-    pci_init(); //  every function: bus mastering, MSI, MSI-X and ATS off
-    vtd_init(); // every unit: translation on, nothing mapped
+    pci_init();     //  every function: bus mastering, MSI, MSI-X and ATS off
+    vtd_init();     // every unit: translation on, nothing mapped
+    dev_selftest(); // and it does hold
 }

@@ -14,6 +14,7 @@
 #include "sasos/arch/time.h"
 #include "sasos/dev/acpi.h"
 #include "sasos/dev/space.h"
+#include "sasos/dev/virtio.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/mem.h"
 #include "sasos/lib/panic.h"
@@ -306,24 +307,6 @@ static void wait_ready(const struct pci_fn *fn) {
         time_delay_ns(TIME_MS);
 }
 
-// A virtio function is reset by its device status (virtio §4.1.4.3.2): written 0, read back 0 when the reset is complete and
-// no buffer of the driver is in use any more. The last resort for functions on a root bus, which have no FLR.
-static bool virtio_reset(const struct pci_fn *fn) {
-    enum { COMMON_CFG = 1, DEVICE_STATUS = 20 };
-    struct pci_virtio_cap cap;
-    if (fn->vendor != 0x1af4 || !pci_virtio_cap(fn, COMMON_CFG, 0, &cap) || cap.length <= DEVICE_STATUS)
-        return false;
-    pci_decode(fn);
-    uint8_t *common = pt_map_mmio(fn->bars[cap.bar].base + cap.offset, cap.length, PT_W | PT_UC);
-    if (!common) return false;
-    mmio_write8(common + DEVICE_STATUS, 0);
-    unsigned ms = 0;
-    while (mmio_read8(common + DEVICE_STATUS) != 0 && ms++ < 1000) time_delay_ns(TIME_MS);
-    bool done = mmio_read8(common + DEVICE_STATUS) == 0;
-    pt_unmap_mmio(common, cap.length);
-    return done;
-}
-
 enum pci_reset_kind pci_reset(const struct pci_fn *fn) {
     enum pci_reset_kind kind = PCI_RESET_NONE;
     uint32_t bars[PCI_BARS];
@@ -350,8 +333,8 @@ enum pci_reset_kind pci_reset(const struct pci_fn *fn) {
         time_delay_ns(10 * TIME_MS); // PCIe §5.9
         write16(fn, pm + 4, pmcsr);
         time_delay_ns(10 * TIME_MS);
-    } else if (virtio_reset(fn)) {
-        return PCI_RESET_VIRTIO; // configuration space is untouched by it
+    } else if (virtio_reset(fn)) { // functions on a root bus have no function level reset
+        return PCI_RESET_VIRTIO;   // configuration space is untouched by it
     }
     if (kind == PCI_RESET_NONE) return kind;
     wait_ready(fn);

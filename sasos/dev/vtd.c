@@ -8,6 +8,7 @@
 // Context and page-table entries change only as "not present" ↔ complete; the word with the present bit is written last.
 #include "sasos/dev/vtd.h"
 
+#include "sasos/dev/virtio.h"
 #include "sasos/dev/vtd_pt.h"
 #include "sasos/dev/vtd_scope.h"
 #include "sasos/dev/vtd_unit.h"
@@ -86,10 +87,10 @@ static bool unit_probe(struct vtd_unit *u, const struct acpi_drhd *d, unsigned i
     u->cap = vtd_read64(u, VTD_CAP_REG);
     u->ecap = vtd_read64(u, VTD_ECAP_REG);
     uint32_t version = vtd_read32(u, VTD_VER_REG);
-    log_info("iommu", "unit %u at 0x%llx: version %u.%u, %s%s, %u-bit addresses, %s%s%s%s", index,
-             (unsigned long long)d->register_base, version >> 4 & 15, version & 15,
-             VTD_CAP_SAGAW(u->cap) & VTD_SAGAW_39 ? "39 " : "",
-             VTD_CAP_SAGAW(u->cap) & VTD_SAGAW_48 ? "48 " : "", VTD_CAP_MGAW(u->cap),
+    log_info("iommu", "unit %u at 0x%llx: version %u.%u, %s%stables, %u-bit addresses, %s%s%s%s",
+             index, (unsigned long long)d->register_base, version >> 4 & 15, version & 15,
+             VTD_CAP_SAGAW(u->cap) & VTD_SAGAW_39 ? "39-bit " : "",
+             VTD_CAP_SAGAW(u->cap) & VTD_SAGAW_48 ? "48-bit " : "", VTD_CAP_MGAW(u->cap),
              VTD_ECAP_QI(u->ecap) ? "queue" : "NO QUEUE",
              VTD_ECAP_IR(u->ecap) ? ", interrupt remapping" : "",
              VTD_CAP_CM(u->cap) ? ", caching mode" : "", VTD_ECAP_C(u->ecap) ? "" : ", not coherent");
@@ -283,6 +284,14 @@ static void invalidate_context(struct vtd_unit *u, const struct pci_fn *fn,
 enum status vtd_attach(struct vtd_domain *dom, const struct pci_fn *fn) {
     unsigned index = function_index(fn);
     if (unit_of[index] < 0 || fn->behind_conventional || fn->header_type != 0) return ST_DENIED;
+    if (virtio_is(fn) && !virtio_obeys_iommu(fn)) {
+        log_error("iommu",
+                  "%02x:%02x.%u is a virtio device without VIRTIO_F_ACCESS_PLATFORM: its DMA would "
+                  "go around the "
+                  "IOMMU (QEMU: iommu_platform=on), refused",
+                  pci_bus(fn), pci_dev(fn), pci_func(fn));
+        return ST_DENIED;
+    }
     struct vtd_unit *u = &vtd_units[unit_of[index]];
     uint64_t fresh = frame_alloc(FRAME_ZERO);
     if (!fresh) return ST_NO_MEMORY;

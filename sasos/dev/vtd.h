@@ -33,7 +33,7 @@ enum status vtd_domain_create(struct vtd_domain **out); // NO_MEMORY; NO_SPACE: 
 void vtd_domain_destroy(struct vtd_domain *dom);
 
 // From the return on the function's DMA goes through the domain. EXISTS if it is attached anywhere; DENIED if no unit covers it,
-// or its requests cannot be told apart from others' (behind a conventional bridge).
+// its requests cannot be told apart from others' (behind a conventional bridge), or it is a virtio device that would go around the IOMMU.
 enum status vtd_attach(struct vtd_domain *dom, const struct pci_fn *fn);
 void vtd_detach(struct vtd_domain *dom, const struct pci_fn *fn);
 
@@ -56,6 +56,8 @@ typedef void vtd_fault_fn(const struct vtd_fault *fault, const struct pci_fn *fn
 void vtd_on_fault(vtd_fault_fn *callback);
 const char *vtd_fault_text(uint8_t reason);
 uint64_t vtd_fault_count(const struct pci_fn *fn); // recorded faults of this function since boot
+// Faults of this function are looked for (a test) and not logged as errors; NULL ends it.
+void vtd_fault_expect(const struct pci_fn *fn);
 // Reads the fault records at once. Records may be lost when faults come faster than they are read; vtd_faults_lost() counts.
 void vtd_poll_faults(void);
 uint64_t vtd_faults_lost(void);

@@ -23,11 +23,16 @@ struct fault_counter {
 static struct fault_counter counters[PCI_FUNCTIONS_MAX];
 static uint64_t lost;
 static vtd_fault_fn *on_fault;
+static const struct pci_fn *expected;
 static bool interrupt_on; // a vector was found for fault events
 static struct spinlock fault_lock;
 
 void vtd_on_fault(vtd_fault_fn *callback) {
     __atomic_store_n(&on_fault, callback, __ATOMIC_RELEASE);
+}
+
+void vtd_fault_expect(const struct pci_fn *fn) {
+    __atomic_store_n(&expected, fn, __ATOMIC_RELEASE);
 }
 
 const char *vtd_fault_text(uint8_t reason) { // §7.1.3, table 28
@@ -91,7 +96,7 @@ static void deliver(const struct vtd_fault *f) {
                       f->rid >> 8, f->rid >> 3 & 31, f->rid & 7, nth);
         }
     }
-    if (nth <= FAULT_LOGGED)
+    if (nth <= FAULT_LOGGED && !(fn && fn == __atomic_load_n(&expected, __ATOMIC_ACQUIRE)))
         log_error("iommu", "%02x:%02x.%u: %s blocked at 0x%llx: %s (%02x)", f->rid >> 8,
                   f->rid >> 3 & 31, f->rid & 7,
                   f->interrupt ? "interrupt"
