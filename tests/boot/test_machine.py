@@ -5,17 +5,17 @@ import struct
 import qemu
 import tap
 
-IDLE = 'sasos 1\n'  # a configuration without modules: boots, finds nothing to do, ends well
+ONE = 'sasos 1\nmodule good-exit\n  memory 1M\nrun good-exit\n'  # the least that a system can do
 
 
 def runs(name, pattern='', **machine):
-    r = qemu.boot(config=IDLE, modules=[], **machine)
+    r = qemu.boot(config=ONE, modules=['good-exit'], **machine)
     if tap.ok(r.ok, f'{name}: boots and ends well', r) and pattern:
         tap.has(r, pattern, f'{name}: says so')
 
 
 def refuses(name, sentence, **given):
-    r = qemu.boot(**{'config': IDLE, 'modules': [], 'timeout': 30, **given})
+    r = qemu.boot(**{'config': ONE, 'modules': [], 'timeout': 30, **given})
     tap.ok(not r.ok and 'timed out' not in r.why, f'{name}: refused, not hanging', r)
     tap.has(r, sentence, f'{name}: a sentence')
 
@@ -28,7 +28,6 @@ runs('no disk', disk=None)
 runs('no IOMMU', 'DMA is NOT fenced', iommu=None)
 runs('an IOMMU of 39 bits', 'translation is on', iommu='intel-iommu,intremap=on,caching-mode=on')
 
-refuses('an old CPU', r'processor lacks.*SSE4\.1', cpu='qemu64')
 refuses('a CPU without BMI2', r'processor lacks.*BMI2', cpu='max,bmi2=off')
 
 HEADER = struct.pack('<8sIIQ', b'SASPACK1', 1, 1, 24 + 72)
@@ -40,11 +39,4 @@ for name, pack, sentence in [
     ('a module from behind the pack', HEADER + ENTRY, 'do not lie where they may'),
 ]:
     refuses(name, 'modules in the boot image cannot be used: .*' + sentence, pack=pack)
-for name, config, sentence in [
-    ('no configuration', b'', 'configuration in the boot image cannot be used'),
-    ('an unknown key', IDLE + 'modul x\n', 'line 2: unknown key'),
-    ('a binary configuration', bytes(range(256)) * 8, 'line 1: '),
-    ('a step without its module', IDLE + 'start x\n', 'line 2: '),
-]:
-    refuses(name, sentence, config=config)
 tap.done()
