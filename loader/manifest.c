@@ -4,65 +4,58 @@
 #include "sfi-jit/lib.h"
 #include "sfi-jit/sfi.h"
 
-static bool key_name(struct ldr_manifest *m, const struct words *w)
-{
+static bool key_name(struct ldr_manifest *m, const struct words *w) {
     return w->count == 2 && words_name(w, 1, m->name, sizeof(m->name));
 }
 
-static bool key_kind(struct ldr_manifest *m, const struct words *w)
-{
+static bool key_kind(struct ldr_manifest *m, const struct words *w) {
     m->kind = words_is(w, 1, "app") ? MANIFEST_APP : MANIFEST_DRIVER;
     return w->count == 2 && (words_is(w, 1, "app") || words_is(w, 1, "driver"));
 }
 
-static bool key_memory(struct ldr_manifest *m, const struct words *w)
-{
+static bool key_memory(struct ldr_manifest *m, const struct words *w) {
     return w->count == 2 && words_size(w, 1, SFI_DMA_BASE - 1, &m->memory);
 }
 
-static bool key_dma(struct ldr_manifest *m, const struct words *w)
-{
+static bool key_dma(struct ldr_manifest *m, const struct words *w) {
     return w->count == 2 && words_size(w, 1, SFI_DMA_SIZE, &m->dma);
 }
 
-static bool key_irq(struct ldr_manifest *m, const struct words *w) { return w->count == 2 && words_number(w, 1, 2048, &m->irqs); }
+static bool key_irq(struct ldr_manifest *m, const struct words *w) {
+    return w->count == 2 && words_number(w, 1, 2048, &m->irqs);
+}
 
-static bool key_budget(struct ldr_manifest *m, const struct words *w)
-{
+static bool key_budget(struct ldr_manifest *m, const struct words *w) {
     return w->count == 2 && words_number(w, 1, 3600000, &m->budget_ms);
 }
 
-static bool key_channels(struct ldr_manifest *m, const struct words *w)
-{
+static bool key_channels(struct ldr_manifest *m, const struct words *w) {
     return w->count == 2 && words_number(w, 1, 256, &m->channels);
 }
 
-static bool key_channel(struct ldr_manifest *m, const struct words *w)
-{
+static bool key_channel(struct ldr_manifest *m, const struct words *w) {
     return w->count == 2 && words_size(w, 1, SFI_DMA_SIZE, &m->channel);
 }
 
-static bool key_pci(struct ldr_manifest *m, const struct words *w)
-{
-    if (w->count != 2 || m->pcis == MANIFEST_PCI_MAX || !words_hex_pair(w, 1, &m->pci[m->pcis].vendor, &m->pci[m->pcis].device))
+static bool key_pci(struct ldr_manifest *m, const struct words *w) {
+    if (w->count != 2 || m->pcis == MANIFEST_PCI_MAX ||
+        !words_hex_pair(w, 1, &m->pci[m->pcis].vendor, &m->pci[m->pcis].device))
         return false;
     m->pcis++;
     return true;
 }
 
-static bool key_export(struct ldr_manifest *m, const struct words *w)
-{
-    return w->count == 2 && m->exports < MANIFEST_EXPORTS_MAX && words_name(w, 1, m->export[m->exports++], MANIFEST_NAME);
+static bool key_export(struct ldr_manifest *m, const struct words *w) {
+    return w->count == 2 && m->exports < MANIFEST_EXPORTS_MAX &&
+           words_name(w, 1, m->export[m->exports++], MANIFEST_NAME);
 }
 
-static bool key_import(struct ldr_manifest *m, const struct words *w)
-{
+static bool key_import(struct ldr_manifest *m, const struct words *w) {
     char text[2 * MANIFEST_NAME];
     if (w->count != 2 || m->imports == MANIFEST_IMPORTS_MAX || !words_name(w, 1, text, sizeof(text)))
         return false;
     uint32_t dot = 0, length = w->length[1];
-    while (dot < length && text[dot] != '.')
-        dot++;
+    while (dot < length && text[dot] != '.') dot++;
     if (dot == 0 || dot + 1 >= length || dot >= MANIFEST_NAME || length - dot - 1 >= MANIFEST_NAME)
         return false;
     memcpy(m->import[m->imports].name_space, text, dot); // zeroed behind
@@ -89,8 +82,7 @@ static const struct {
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
-static bool complain(uint32_t line, const char *what, char *out, size_t size)
-{
+static bool complain(uint32_t line, const char *what, char *out, size_t size) {
     char digits[10];
     uint32_t n = 0, at = 0;
     do {
@@ -99,28 +91,25 @@ static bool complain(uint32_t line, const char *what, char *out, size_t size)
     } while (line);
     const char *parts[] = {"line ", "", ": ", what};
     for (uint32_t part = 0; part < 4; part++) {
-        for (const char *s = parts[part]; *s && at + 1 < size; s++)
-            out[at++] = *s;
-        while (part == 1 && n && at + 1 < size)
-            out[at++] = digits[--n];
+        for (const char *s = parts[part]; *s && at + 1 < size; s++) out[at++] = *s;
+        while (part == 1 && n && at + 1 < size) out[at++] = digits[--n];
     }
-    if (size)
-        out[at] = 0;
+    if (size) out[at] = 0;
     return false;
 }
 
-bool ldr_manifest_parse(const char *text, size_t size, struct ldr_manifest *out, char *out_error, size_t error_size)
-{
+bool ldr_manifest_parse(const char *text, size_t size, struct ldr_manifest *out, char *out_error,
+                        size_t error_size) {
     struct words w;
     struct words_reader r = words_open(text, size);
     bool first = true;
     memset(out, 0, sizeof(*out));
     for (;;) {
         enum words_result got = words_next(&r, &w);
-        if (got == WORDS_END)
-            break;
+        if (got == WORDS_END) break;
         if (got == WORDS_BAD)
-            return complain(r.line, "more than 16 words, or bytes that are not plain text", out_error, error_size);
+            return complain(r.line, "more than 16 words, or bytes that are not plain text",
+                            out_error, error_size);
         if (first) {
             if (!(w.count == 2 && words_is(&w, 0, "sasos") && words_is(&w, 1, "1")))
                 return complain(r.line, "the first line must be: sasos 1", out_error, error_size);
@@ -128,26 +117,22 @@ bool ldr_manifest_parse(const char *text, size_t size, struct ldr_manifest *out,
             continue;
         }
         uint32_t k = 0;
-        while (k < KEYS && !words_is(&w, 0, keys[k].word))
-            k++;
-        if (k == KEYS)
-            return complain(r.line, "unknown key", out_error, error_size);
+        while (k < KEYS && !words_is(&w, 0, keys[k].word)) k++;
+        if (k == KEYS) return complain(r.line, "unknown key", out_error, error_size);
         if (!keys[k].read(out, &w))
             return complain(r.line, keys[k].expected, out_error, error_size);
     }
     if (first || !out->name[0])
-        return complain(r.line, first ? "the manifest is empty" : "the name is missing", out_error, error_size);
+        return complain(r.line, first ? "the manifest is empty" : "the name is missing", out_error,
+                        error_size);
     return true;
 }
 
-bool ldr_manifest_exports(const struct ldr_manifest *m, const char *name, size_t length)
-{
+bool ldr_manifest_exports(const struct ldr_manifest *m, const char *name, size_t length) {
     for (uint32_t i = 0; i < m->exports; i++) {
         size_t n = 0;
-        while (n < length && m->export[i][n] == name[n])
-            n++;
-        if (n == length && !m->export[i][n])
-            return true;
+        while (n < length && m->export[i][n] == name[n]) n++;
+        if (n == length && !m->export[i][n]) return true;
     }
     return false;
 }

@@ -27,7 +27,7 @@
 struct ldr_manifest {
     char name[MANIFEST_NAME];
     enum { MANIFEST_DRIVER, MANIFEST_APP } kind;
-    uint32_t memory, dma; // bytes
+    uint32_t memory, dma;                        // bytes
     uint32_t irqs, budget_ms, channels, channel; // channel: bytes
     uint32_t pcis, exports, imports;
     struct {
@@ -40,6 +40,7 @@ struct ldr_manifest {
 };
 
 // False with "line N: what is wrong" in out_error (always terminated).
-bool ldr_manifest_parse(const char *text, size_t size, struct ldr_manifest *out, char *out_error, size_t error_size);
+bool ldr_manifest_parse(const char *text, size_t size, struct ldr_manifest *out, char *out_error,
+                        size_t error_size);
 bool ldr_manifest_exports(const struct ldr_manifest *m, const char *name, size_t length);
 #endif

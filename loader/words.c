@@ -1,68 +1,58 @@
 // words.c — see words.h.
 #include "loader/words.h"
 
-struct words_reader words_open(const char *text, size_t size) { return (struct words_reader){text, size, 0, 0}; }
+struct words_reader words_open(const char *text, size_t size) {
+    return (struct words_reader){text, size, 0, 0};
+}
 
 static bool blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
 // The words of one line [at, end). False if there are too many, or bytes that are not text.
-static bool split(const char *text, size_t at, size_t end, struct words *out)
-{
+static bool split(const char *text, size_t at, size_t end, struct words *out) {
     out->count = 0;
     while (at < end) {
         if (blank(text[at])) {
             at++;
             continue;
         }
-        if (text[at] == '#')
-            return true;
+        if (text[at] == '#') return true;
         size_t start = at;
         for (; at < end && !blank(text[at]); at++)
             if (text[at] <= 32 || text[at] == 127) // char is signed: bytes ≥ 128 are below 0
                 return false;
-        if (out->count == WORDS_MAX)
-            return false;
+        if (out->count == WORDS_MAX) return false;
         out->word[out->count] = text + start;
         out->length[out->count++] = (uint32_t)(at - start);
     }
     return true;
 }
 
-enum words_result words_next(struct words_reader *r, struct words *out)
-{
+enum words_result words_next(struct words_reader *r, struct words *out) {
     while (r->at < r->size) {
         size_t start = r->at;
-        while (r->at < r->size && r->text[r->at] != '\n')
-            r->at++;
+        while (r->at < r->size && r->text[r->at] != '\n') r->at++;
         size_t end = r->at;
-        if (r->at < r->size)
-            r->at++;
+        if (r->at < r->size) r->at++;
         r->line++;
-        if (!split(r->text, start, end, out))
-            return WORDS_BAD;
-        if (out->count)
-            return WORDS_LINE;
+        if (!split(r->text, start, end, out)) return WORDS_BAD;
+        if (out->count) return WORDS_LINE;
     }
     return WORDS_END;
 }
 
-bool words_is(const struct words *w, uint32_t i, const char *text)
-{
-    if (i >= w->count)
-        return false;
+bool words_is(const struct words *w, uint32_t i, const char *text) {
+    if (i >= w->count) return false;
     uint32_t n = 0;
-    while (n < w->length[i] && text[n] && text[n] == w->word[i][n])
-        n++;
+    while (n < w->length[i] && text[n] && text[n] == w->word[i][n]) n++;
     return n == w->length[i] && !text[n];
 }
 
-bool words_name(const struct words *w, uint32_t i, char *out, size_t size)
-{
-    if (i >= w->count || w->length[i] >= size)
-        return false;
+bool words_name(const struct words *w, uint32_t i, char *out, size_t size) {
+    if (i >= w->count || w->length[i] >= size) return false;
     for (uint32_t n = 0; n < w->length[i]; n++) {
         char c = w->word[i][n];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.'))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '-' || c == '.'))
             return false;
         out[n] = c;
     }
@@ -70,67 +60,55 @@ bool words_name(const struct words *w, uint32_t i, char *out, size_t size)
     return true;
 }
 
-static bool number(const char *text, uint32_t length, uint32_t max, uint32_t *out)
-{
+static bool number(const char *text, uint32_t length, uint32_t max, uint32_t *out) {
     uint64_t value = 0;
-    if (length == 0)
-        return false;
+    if (length == 0) return false;
     for (uint32_t n = 0; n < length; n++) {
-        if (text[n] < '0' || text[n] > '9')
-            return false;
+        if (text[n] < '0' || text[n] > '9') return false;
         value = value * 10 + (uint64_t)(text[n] - '0');
-        if (value > max)
-            return false;
+        if (value > max) return false;
     }
     *out = (uint32_t)value;
     return true;
 }
 
-bool words_number(const struct words *w, uint32_t i, uint32_t max, uint32_t *out)
-{
+bool words_number(const struct words *w, uint32_t i, uint32_t max, uint32_t *out) {
     return i < w->count && number(w->word[i], w->length[i], max, out);
 }
 
-bool words_size(const struct words *w, uint32_t i, uint32_t max, uint32_t *out)
-{
-    if (i >= w->count)
-        return false;
+bool words_size(const struct words *w, uint32_t i, uint32_t max, uint32_t *out) {
+    if (i >= w->count) return false;
     uint32_t length = w->length[i], shift = 0;
     char unit = w->word[i][length - 1]; // a word has at least one character
     if (unit == 'K')
         shift = 10;
     else if (unit == 'M')
         shift = 20;
-    if (!number(w->word[i], length - (shift ? 1 : 0), max >> shift, out))
-        return false;
+    if (!number(w->word[i], length - (shift ? 1 : 0), max >> shift, out)) return false;
     *out <<= shift;
     return true;
 }
 
-static bool hex16(const char *text, uint32_t length, uint16_t *out)
-{
+static bool hex16(const char *text, uint32_t length, uint16_t *out) {
     uint32_t value = 0;
-    if (length == 0 || length > 4)
-        return false;
+    if (length == 0 || length > 4) return false;
     for (uint32_t n = 0; n < length; n++) {
         char c = text[n];
-        uint32_t digit = c >= '0' && c <= '9' ? (uint32_t)(c - '0') : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10 : 16;
-        if (digit == 16)
-            return false;
+        uint32_t digit = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10
+                                                : 16;
+        if (digit == 16) return false;
         value = value << 4 | digit;
     }
     *out = (uint16_t)value;
     return true;
 }
 
-bool words_hex_pair(const struct words *w, uint32_t i, uint16_t *out_first, uint16_t *out_second)
-{
-    if (i >= w->count)
-        return false;
+bool words_hex_pair(const struct words *w, uint32_t i, uint16_t *out_first, uint16_t *out_second) {
+    if (i >= w->count) return false;
     const char *text = w->word[i];
     uint32_t colon = 0;
-    while (colon < w->length[i] && text[colon] != ':')
-        colon++;
+    while (colon < w->length[i] && text[colon] != ':') colon++;
     return colon < w->length[i] && hex16(text, colon, out_first) &&
            hex16(text + colon + 1, w->length[i] - colon - 1, out_second);
 }

@@ -21,7 +21,11 @@ struct words {
     const char *word[WORDS_MAX];
     uint32_t length[WORDS_MAX];
 };
-enum words_result { WORDS_LINE, WORDS_END, WORDS_BAD }; // BAD: too many words, or bytes that are not text
+enum words_result {
+    WORDS_LINE,
+    WORDS_END,
+    WORDS_BAD
+}; // BAD: too many words, or bytes that are not text
 
 struct words_reader words_open(const char *text, size_t size);
 enum words_result words_next(struct words_reader *r, struct words *out);

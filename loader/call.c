@@ -1,0 +1,168 @@
+// call.c — threads, calls from C into modules and back, and the monitor.
+//
+// A thread has two stacks: modules run on the protected one that is its own, C runs where the host's thread runs. ldr_call()
+// switches to the first, a host call back to the second, below the frame of the ldr_call that is underneath; so they interleave like coroutines.
+//
+// Monitor. owner = 0: free. A thread takes it by 0 → itself. Whoever waits sets bit 0, and who has waited takes it with
+// bit 0 set, since others may wait too; leaving writes 0 and wakes if the bit was set.
+#include "loader/private.h"
+
+struct ldr_thread *ldr_thread_new(uint32_t stack_size) {
+    struct ldr_thread *t = ldr_plat_alloc(sizeof *t);
+    if (!t) return NULL;
+    stack_size = (uint32_t)ldr_page_up(stack_size);
+    if (ldr_plat_stack_alloc(stack_size, &t->stack_top) != LDR_OK) {
+        ldr_plat_free(t, sizeof *t);
+        return NULL;
+    }
+    t->stack_size = stack_size;
+    t->stack_bottom = t->stack_top - stack_size;
+    t->msp = t->stack_top;
+    t->top = t->record;
+    t->end = t->record + LDR_RECORDS;
+    return t;
+}
+void ldr_thread_free(struct ldr_thread *t) {
+    LDR_ASSERT(t->top == t->record);
+    ldr_plat_stack_free(t->stack_top, t->stack_size);
+    ldr_plat_free(t, sizeof *t);
+}
+void ldr_thread_set_c_limit(struct ldr_thread *t, uint64_t lowest) { t->c_limit = lowest; }
+void ldr_thread_set_host(struct ldr_thread *t, void *host) { t->host = host; }
+void *ldr_thread_host(const struct ldr_thread *t) { return t->host; }
+struct ldr_thread *ldr_current(const struct ldr_instance *inst) {
+    return inst->priv->thread;
+}
+struct ldr_instance *ldr_thread_instance(const struct ldr_thread *t) {
+    return t->top == t->record ? NULL : t->top[-1].inst;
+}
+
+// ---- Monitor ----
+void ldr_monitor_enter(struct ldr_instance *inst, struct ldr_thread *t) {
+    uint64_t *owner = &inst->priv->owner, seen = 0, mine = (uint64_t)t;
+    while (!__atomic_compare_exchange_n(owner, &seen, mine, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+        if (seen & 1 || __atomic_compare_exchange_n(owner, &seen, seen | 1, false, __ATOMIC_RELAXED,
+                                                    __ATOMIC_RELAXED)) {
+            ldr_plat_wait(inst);
+            mine |= 1;
+        }
+        seen = 0;
+    }
+}
+void ldr_monitor_leave(struct ldr_instance *inst, struct ldr_thread *t) {
+    uint64_t was = __atomic_exchange_n(&inst->priv->owner, 0, __ATOMIC_ACQ_REL);
+    LDR_ASSERT((was & ~1ull) == (uint64_t)t);
+    if (was & 1) ldr_plat_wake(inst);
+}
+
+// ---- Arguments of host functions ----
+uint64_t ldr_arg(const struct ldr_args *a, unsigned i) {
+    const struct ldr_link *l = a->link;
+    LDR_ASSERT(i < l->params);
+    unsigned place = l->place ? l->place[i] : i;
+    if (place < SFI_INT_ARGS) return a->reg[place];
+    if (place >= 32) return a->stack[place - 32];
+    return a->fp[place - 16][0];
+}
+void *ldr_arg_ctx(const struct ldr_args *a) { return a->link->func->ctx; }
+void ldr_set_result(struct ldr_instance *inst, const struct ldr_args *a, unsigned i, uint64_t bits) {
+    int place = jit_result_place(a->link->type, i);
+    LDR_ASSERT(i < a->link->type->results && place >= 0);
+    *(uint64_t *)ldr_context(inst->window, SFI_CTX_RESULT((uint32_t)place)) = bits;
+}
+
+// ---- Calls ----
+const struct wasm_functype *ldr_func_type(const struct ldr_instance *inst, uint32_t index) {
+    return &inst->m->type[inst->m->func[index].type];
+}
+
+// Where a function really is: an import of another instance's function is that one's.
+static void resolve(struct ldr_instance **inst, uint32_t *index) {
+    const struct ldr_instance *i = *inst;
+    while (*index < i->m->imported_funcs && !i->link[*index]) {
+        const struct ldr_extern *from = NULL;
+        for (uint32_t k = 0; k < i->m->imports; k++)
+            if (i->m->import[k].kind == WASM_FUNC && i->m->import[k].index == *index)
+                from = &i->from[k];
+        LDR_ASSERT(from && from->instance);
+        *inst = from->instance;
+        *index = from->index;
+        i = *inst;
+    }
+}
+static uint64_t code_of(const struct ldr_instance *inst, uint32_t index) {
+    uint32_t imported = inst->m->imported_funcs;
+    return inst->block.rx + (index < imported ? (SFI_BUILTINS + index) * SFI_THUNK_SIZE
+                                              : inst->code->jit.sfi.func[index - imported].start);
+}
+
+static void load_args(struct ldr_entry *e, const struct wasm_functype *type, const uint64_t *args) {
+    uint64_t *stack = (uint64_t *)e->rsp;
+    for (uint32_t i = 0; i < type->params; i++) {
+        uint32_t place = jit_arg_place(type, i);
+        if (place < SFI_INT_ARGS)
+            e->reg[place] = args[i];
+        else if (place >= 32)
+            stack[place - 32] = args[i];
+        else
+            e->fp[place - 16][0] = args[i];
+    }
+}
+static void store_results(const struct ldr_entry *e, const struct wasm_functype *type,
+                          uint64_t *results) {
+    for (uint32_t i = 0; i < type->results; i++) {
+        int place = jit_result_place(type, i);
+        results[i] = place == -1 ? e->rax
+                     : place == -2
+                         ? e->xmm0[0]
+                         : *(uint64_t *)ldr_context(e->window, SFI_CTX_RESULT((uint32_t)place));
+    }
+}
+
+static enum ldr_status exhausted(struct ldr_thread *t, const struct ldr_instance *inst,
+                                 struct ldr_trap_info *out_info) {
+    struct ldr_trap_info info = {.kind = SFI_TRAP_STACK, .func_index = UINT32_MAX};
+    ldr_name_copy(info.module, inst->name, LDR_NAME_MAX - 1);
+    t->trap = info;
+    if (out_info) *out_info = info;
+    return LDR_TRAPPED;
+}
+
+enum ldr_status ldr_call(struct ldr_thread *t, struct ldr_instance *inst, uint32_t index,
+                         const uint64_t *args, uint64_t *results, struct ldr_trap_info *out_info) {
+    LDR_ASSERT(index < inst->m->funcs);
+    resolve(&inst, &index);
+    const struct wasm_functype *type = ldr_func_type(inst, index);
+    uint64_t words = jit_stack_words(type);
+    struct ldr_entry e = {.rsp = (t->msp - 8 * words) & ~15ull,
+                          .code = code_of(inst, index),
+                          .window = inst->window,
+                          .inst = inst};
+    if (t->top == t->end || (uint64_t)&e < t->c_limit || e.rsp < t->stack_bottom + LDR_STACK_SLACK)
+        return exhausted(t, inst, out_info);
+    load_args(&e, type, args);
+    bool domain = inst->store->policy == LDR_DOMAIN, nested = false;
+    if (domain) {
+        uint64_t owner = __atomic_load_n(&inst->priv->owner, __ATOMIC_RELAXED);
+        nested = (owner & ~1ull) == (uint64_t)t;
+        if (!nested) ldr_monitor_enter(inst, t);
+    }
+    enum ldr_status status = LDR_DEAD;
+    if (!ldr_is_dead(inst)) {
+        if (!ldr_enter(t, &e)) {
+            store_results(&e, type, results);
+            status = LDR_OK;
+        } else {
+            if (out_info) *out_info = t->trap;
+            status = LDR_TRAPPED;
+        }
+    }
+    if (domain && !nested) ldr_monitor_leave(inst, t);
+    return status;
+}
+
+enum ldr_status ldr_start(struct ldr_thread *t, struct ldr_instance *inst,
+                          struct ldr_trap_info *out_info) {
+    if (inst->m->start == UINT32_MAX) return LDR_OK;
+    return ldr_call(t, inst, inst->m->start, NULL, NULL, out_info);
+}
