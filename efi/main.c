@@ -162,8 +162,8 @@ static uint64_t convert_map(const struct memory_map *map, struct boot_mem_range 
     }
     uint64_t kept = 0;
     for (uint64_t i = 0; i < count; i++) {
-        struct boot_mem_range *last = &ranges[kept - 1];
-        if (kept && last->efi_type == ranges[i].efi_type &&
+        struct boot_mem_range *last = kept ? &ranges[kept - 1] : NULL;
+        if (last && last->efi_type == ranges[i].efi_type &&
             last->base + last->pages * EFI_PAGE_SIZE == ranges[i].base)
             last->pages += ranges[i].pages;
         else

@@ -383,7 +383,8 @@ def run(options):
     print(f'accelerator: {accel} ({reason})')
     print(f'disk: {disk} ({os.path.getsize(disk)} bytes; what is written to it is dropped)')
     print(f'started: {QEMU} with build/sasos.img', flush=True)
-    r = boot(disk=os.path.abspath(disk), cold=True, timeout=options.timeout, echo=True)
+    timeout = options.timeout or 300 + (os.path.getsize(disk) >> 20)
+    r = boot(disk=os.path.abspath(disk), cold=True, timeout=timeout, echo=True)
     print(f'\n{"all went well" if r.ok else "FAILED: " + r.why} ({r.seconds:.1f} s)')
     return 0 if r.ok else 1
 
@@ -393,7 +394,7 @@ def main():
     verbs = parser.add_subparsers(dest='verb', required=True)
     p = verbs.add_parser('run', help='boot build/sasos.img')
     p.add_argument('--disk', help='a raw disk image (default: build/disk.img, generated)')
-    p.add_argument('--timeout', type=float, default=300)
+    p.add_argument('--timeout', type=float, help='seconds (default: 300, and one for each MiB of the disk)')
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
