@@ -90,6 +90,7 @@ static void names(void) {
 }
 
 void cpu_check(void) {
+    features.hypervisor = bit(1, ECX, 31); // first: a refusal ends the machine, and how depends on it
     char missing[160] = "";
     size_t used = 0;
     for (unsigned i = 0; i < ARRAY_LEN(required); i++)
@@ -110,7 +111,6 @@ void cpu_check(void) {
     features.x2apic = bit(1, ECX, 21);
     features.rdrand = bit(1, ECX, 30);
     features.rdseed = bit(7, EBX, 18);
-    features.hypervisor = bit(1, ECX, 31);
     features.invariant_tsc = bit(0x80000007u, EDX, 8);
     uint32_t r[4];
     cpuid(0xd, 1, r);

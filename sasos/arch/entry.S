@@ -98,13 +98,13 @@ exception_entry:
     movq FRAME_VECTOR(%rsp), %rax
     // NMI, #DF and #MC stay on their own IST: they may arrive while another handler is between any two instructions.
     cmpq $2, %rax
-    je stay
+    je .Lstay
     cmpq $8, %rax
-    je stay
+    je .Lstay
     cmpq $18, %rax
-    je stay
+    je .Lstay
     cmpq $0, %gs:CPU_FAULT_DEPTH
-    jne nested
+    jne .Lnested
     // Leave the IST before anything can fault: the next fault of this vector starts at its top again.
     incq %gs:CPU_FAULT_DEPTH
     movq %rsp, %rsi
@@ -118,11 +118,11 @@ exception_entry:
     decq %gs:CPU_FAULT_DEPTH
     movq %rsp, %rdi
     jmp frame_resume
-stay:
+.Lstay:
     call trap_immediate
     movq %rsp, %rdi
     jmp frame_resume
-nested:
+.Lnested:
     call trap_nested
     ud2
 .size exception_entry, . - exception_entry

@@ -159,12 +159,12 @@ uint64_t trap_forged_count(void) { return forged_count; }
 
 static void panic_exception(const struct trap_frame *f, uint64_t address, const char *when) {
     if (f->vector == TRAP_PF)
-        panic_trap(f, "%s%s: %s at %016llx (%s)", trap_name(f->vector), when,
+        panic_trap(f, "%s%s: %s at %016llx (%s%s)", trap_name(f->vector), when,
                    f->error & TRAP_PF_FETCH   ? "execution"
                    : f->error & TRAP_PF_WRITE ? "write"
                                               : "read",
-                   (unsigned long long)address,
-                   f->error & TRAP_PF_PRESENT ? "protected" : "not mapped");
+                   (unsigned long long)address, f->error & TRAP_PF_PRESENT ? "protected" : "not mapped",
+                   trap_in_stack_guard(address) ? ", a stack guard" : "");
     panic_trap(f, "%s%s, error code %llx", trap_name(f->vector), when, (unsigned long long)f->error);
 }
 

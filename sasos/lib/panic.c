@@ -73,21 +73,19 @@ const char *panic_symbol(uint64_t address, uint64_t *out_offset) {
     const struct elf_symbol *best = NULL;
     for (uint64_t i = 0; i < symbol_count; i++) {
         const struct elf_symbol *s = &symbols[i];
-        // Assembly labels have no size: the nearest one below counts.
-        if (!s->shndx || s->value > address || s->name >= names_size) continue;
-        if (s->size ? address - s->value >= s->size
-                    : (s->info & 15) != ELF_STT_FUNC && (s->info & 15) != 0)
-            continue;
-        if (!best || s->value > best->value) best = s;
+        if ((s->info & 15) != ELF_STT_FUNC || s->name >= names_size) continue;
+        if (address - s->value < s->size) best = s;
     }
     if (!best || address < KERNEL_BASE || address >= ARENA_BASE) return NULL;
     *out_offset = address - best->value;
     return names + best->name;
 }
 
-static void print_address(const char *what, uint64_t address) {
+// A return address may lie one past its function's end: a call that never returns is the last instruction.
+static void print_address(const char *what, uint64_t address, unsigned back) {
     uint64_t offset = 0;
-    const char *name = panic_symbol(address, &offset);
+    const char *name = panic_symbol(address - back, &offset);
+    offset += back;
     if (name)
         kprintf("  %s %016llx %s+0x%llx\n", what, (unsigned long long)address, name,
                 (unsigned long long)offset);
@@ -107,7 +105,7 @@ static void backtrace(uint64_t rbp) {
     for (int i = 0; i < BACKTRACE_MAX && readable(rbp) && readable(rbp + 8); i++) {
         uint64_t next = ((uint64_t *)rbp)[0], ret = ((uint64_t *)rbp)[1];
         if (!ret) break;
-        print_address("from", ret);
+        print_address("from", ret, 1);
         if (next <= rbp) break; // stacks grow down: a frame of a caller lies above
         rbp = next;
     }
@@ -153,7 +151,7 @@ _Noreturn void panic_at(const char *file, int line, const char *fmt, ...) {
     va_start(ap, fmt);
     print_where(fmt, ap);
     va_end(ap);
-    print_address("at  ", (uint64_t)__builtin_return_address(0));
+    print_address("at  ", (uint64_t)__builtin_return_address(0), 1);
     // Registers at the time of a failed assertion are the compiler's business; the chain of frames is what tells.
     backtrace(*(uint64_t *)__builtin_frame_address(0));
     power_halt_failed();
@@ -166,7 +164,7 @@ _Noreturn void panic_trap(const struct trap_frame *frame, const char *fmt, ...) 
     print_where(fmt, ap);
     va_end(ap);
     print_registers(frame);
-    print_address("at  ", frame->rip);
+    print_address("at  ", frame->rip, 0);
     backtrace(frame->rbp);
     power_halt_failed();
 }
