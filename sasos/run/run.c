@@ -92,6 +92,10 @@ static bool start_or_run(const struct config_step *s)
             report_unexpected(s);
         return good;
     }
+    static bool first = true; // the boot's last time mark
+    if (first)
+        log_info("main", "entry to first module %u ms", (uint32_t)(time_now_ns() / TIME_MS));
+    first = false;
     dom_start(d);
     uint64_t deadline = time_now_ns() + END_WAIT_NS;
     while (s->kind == STEP_START && s->expect != EXPECT_OK && d->state == DOM_RUNNING && time_now_ns() < deadline)

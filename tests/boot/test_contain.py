@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Containment: each kind of misbehaviour ends its own domain, is attributed, and the system goes on."""
+import os
+
+import qemu
+import tap
+
+# module, what the configuration expects, what the report must say
+CASES = [
+    ('bad-load', 'trap memory', r'bad-load: trapped: .*out of bounds memory access.*app_main'),
+    ('bad-load-far', 'trap memory', r'bad-load-far: trapped: .*out of bounds memory access'),
+    ('bad-store', 'trap memory', r'bad-store: trapped: .*out of bounds memory access'),
+    ('bad-stack', 'trap stack', r'bad-stack: trapped: .*call stack exhausted.*down'),
+    ('bad-divide', 'trap divide', r'bad-divide: trapped: .*integer divide by zero'),
+    ('bad-unreachable', 'trap unreachable', r'bad-unreachable: trapped: .*unreachable.*deep'),
+    ('bad-indirect', 'trap signature', r'bad-indirect: trapped: .*indirect call type mismatch'),
+    ('bad-indirect-null', 'trap null', r'bad-indirect-null: trapped: .*uninitialized element'),
+    ('bad-loop', 'budget', r'bad-loop: killed: computed for more than its budget of 200 ms.*app_main'),
+    ('bad-types', 'refused', r'refused: bad-types: .*type mismatch'),
+    ('bad-greedy', 'refused', r'refused: bad-greedy asks for DMA pages \(KiB\) 65536, but the configuration \(module at line \d+\) grants 1024'),
+    ('truncated', 'refused', r'refused: truncated: malformed module'),
+    ('missing', 'refused', r'refused: there is no module missing\.wasm in this image'),
+]
+
+
+def module(name):
+    if name == 'truncated':
+        with open(qemu.find_module('digest'), 'rb') as f:
+            return ('truncated', f.read()[:-900])
+    return name
+
+
+def config(cases):
+    text = 'sasos 1\nmodule good-exit\n'
+    for name, _, _ in cases:
+        text += f'module {name}\n dma 1M\n budget 1000\n'
+    for name, expected, _ in cases:
+        text += f'run {name} expect {expected}\nrun good-exit\n'
+    return text
+
+
+modules = [module(name) for name, _, _ in CASES if name != 'missing'] + ['good-exit']
+r = qemu.boot(config=config(CASES), modules=modules, disk=None, timeout=90)
+tap.ok(r.ok, 'every step ended as expected', r)
+for name, expected, report in CASES:
+    tap.has(r, report, f'{name}: contained and attributed')
+tap.same(r.text.count('good-exit: still alive'), len(CASES), 'after each of them another module runs')
+tap.lacks(r, 'panic', 'no panic')
+
+# The same modules where nothing bad is expected: the exit status must say so.
+r = qemu.boot(config='sasos 1\nmodule bad-load\nrun bad-load\n', modules=['bad-load'], disk=None)
+tap.ok(not r.ok and r.status == 35, 'an unexpected trap fails the run', r)
+tap.has(r, r'line 3: run bad-load: this was not expected', 'and names the line')
+tap.done()
