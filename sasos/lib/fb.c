@@ -8,9 +8,11 @@
 #define CELL_HEIGHT 16u
 #define GLYPH_WIDTH 5
 #define GLYPH_HEIGHT 7
+#define GLYPH_DESCENDS (1ull << 35)
 #define INK 0xffffffffu
 
-// One glyph a word, from U+0020: seven rows of five bits, the top left pixel in bit 34. A set bit is ink.
+// One glyph a word, from U+0020: seven rows of five bits, the top left pixel in bit 34. A set bit is ink. Bit 35: the glyph has a
+// descender and stands one row lower.
 // clang-format off
 static const uint64_t font[95] = {
     0x000000000, 0x108421004, 0x294a00000, 0x295f57d4a, 0x11f0707c4, 0x672222273, 0x32544564d, 0x108800000, //   ! " # $ % & '
@@ -20,11 +22,11 @@ static const uint64_t font[95] = {
     0x3a37ade0f, 0x11518fe31, 0x7a31f463e, 0x3a308422e, 0x72518c65c, 0x7e10f421f, 0x7e10f4210, 0x3a30bc62f, // @ A B C D E F G
     0x4631fc631, 0x38842108e, 0x1c4210a4c, 0x4654c5251, 0x42108421f, 0x4775ac631, 0x4739ace71, 0x3a318c62e, // H I J K L M N O
     0x7a31f4210, 0x3a318d64d, 0x7a31f5251, 0x3e107043e, 0x7c8421084, 0x46318c62e, 0x46318a944, 0x4631ad771, // P Q R S T U V W
-    0x462a22a31, 0x462a21084, 0x7c222221f, 0x39084210e, 0x420820821, 0x38421084e, 0x115100000, 0x00000001f, // X Y Z [ \\ ] ^ _
-    0x208200000, 0x000e0be2f, 0x421e8c63e, 0x000f8420f, 0x042f8c62f, 0x000e8fe0f, 0x1928e2108, 0x01f18bc2e, // ` a b c d e f g
-    0x421e8c631, 0x100c2108e, 0x080610a4c, 0x4212a6292, 0x30842108e, 0x001aad6b5, 0x001e8c631, 0x000e8c62e, // h i j k l m n o
-    0x03d18fa10, 0x01f18bc21, 0x0017c4210, 0x000f8383e, 0x211c42126, 0x00118c62f, 0x00118a944, 0x0011ad6aa, // p q r s t u v w
-    0x001151151, 0x023151110, 0x001f1111f, 0x190882106, 0x108421084, 0x30420884c, 0x0008a8800, // x y z { | } ~
+    0x462a22a31, 0x462a21084, 0x7c222221f, 0x39084210e, 0x420820821, 0x38421084e, 0x115100000, 0x00000001f, // X Y Z [ (backslash) ] ^ _
+    0x208200000, 0x000e0be2f, 0x421e8c63e, 0x000f8420f, 0x042f8c62f, 0x000e8fe0f, 0x1928e2108, 0x81f18bc2e, // ` a b c d e f g
+    0x421e8c631, 0x100c2108e, 0x880610a4c, 0x4212a6292, 0x30842108e, 0x001aad6b5, 0x001e8c631, 0x000e8c62e, // h i j k l m n o
+    0x83d18fa10, 0x81f18bc21, 0x0017c4210, 0x000f8383e, 0x211c42126, 0x00118c62f, 0x00118a944, 0x0011ad6aa, // p q r s t u v w
+    0x001151151, 0x823151110, 0x001f1111f, 0x190882106, 0x108421084, 0x30420884c, 0x0008a8800, // x y z { | } ~
 };
 // clang-format on
 
@@ -47,10 +49,11 @@ static void new_line(void) {
 static void draw(char c) {
     uint64_t glyph = c >= ' ' && c <= '~' ? font[c - ' '] : font['?' - ' '];
     volatile uint32_t *cell = pixels + row * CELL_HEIGHT * pitch + column * CELL_WIDTH;
+    if (glyph & GLYPH_DESCENDS) cell += 2 * pitch;
     for (int y = 0; y < GLYPH_HEIGHT; y++)
         for (int x = 0; x < GLYPH_WIDTH; x++) {
             if (!(glyph >> (34 - y * GLYPH_WIDTH - x) & 1)) continue;
-            volatile uint32_t *p = cell + (2 * y + 1) * (int)pitch + x + 1;
+            volatile uint32_t *p = cell + 2 * y * (int)pitch + x + 1;
             p[0] = p[pitch] = INK;
         }
 }
