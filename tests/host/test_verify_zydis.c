@@ -1,0 +1,428 @@
+// test_verify_zydis.c — every encoding that the verifier accepts, judged by a foreign decoder.
+//
+// Enumerates legacy prefixes × REX × opcode maps × ModRM × SIB, VEX2 and VEX3, the escapes to EVEX, XOP and REX2, and
+// all strings of three bytes. What sfi_verify accepts as the body of a function must be one instruction of the same
+// length to Zydis, and must obey a policy that is computed from Zydis' operands (explicit and hidden) alone: no
+// privileged or system instruction, no register but GPRs, xmm and arithmetic flags, nothing of rsp and r15, memory in the
+// forms, places, widths and directions of sfi.h. A disagreement fails. Rejecting too much is not this test's business.
+#include "sfi-jit/verify/decode.h"
+#include <Zydis/Zydis.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+// cmocka wants those first.
+#include <cmocka.h>
+
+enum { BODY_AT = 32, POOL_AT = 96, POOL_SIZE = 48, FRAME = 64, WORDS = 4, ALL_CLEAN = 0x7fef };
+
+static ZydisDecoder decoder;
+static struct {
+    uint8_t bytes[POOL_AT + POOL_SIZE];
+    struct sfi_func func;
+    struct sfi_label label;
+    struct sfi_code code;
+} body;
+static uint64_t tried, accepted;
+
+static int setup(void **state) {
+    (void)state;
+    static const uint8_t enter[] = {0x48, 0x83, 0xec, FRAME, 0x0f, 0x0b};
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    memset(body.bytes, 0xcc, sizeof body.bytes);
+    memcpy(body.bytes, enter, sizeof enter);
+    body.func = (struct sfi_func){0, POOL_AT, FRAME, SFI_SIG_MAKE(1, WORDS)};
+    body.label = (struct sfi_label){BODY_AT, ALL_CLEAN};
+    body.code = (struct sfi_code){.bytes = body.bytes,
+                                  .size = sizeof body.bytes,
+                                  .funcs = 1,
+                                  .labels = 1,
+                                  .func = &body.func,
+                                  .label = &body.label,
+                                  .pool = POOL_AT,
+                                  .pool_size = POOL_SIZE,
+                                  .data = POOL_AT};
+    return 0;
+}
+
+// Is it accepted as a function's body, where all registers but rsp and r15 are clean?
+static bool is_accepted(const uint8_t *bytes, unsigned n) {
+    struct sfi_rejection why;
+    uint8_t *p = body.bytes + BODY_AT;
+    memcpy(p, bytes, n);
+    p[n] = 0x0f;
+    p[n + 1] = 0x0b;
+    sfi_verify(&body.code, &why);
+    memset(p, 0xcc, n + 2);
+    return why.rule == SFI_RULE_NONE;
+}
+
+// ---- The policy ----
+
+// As an instruction of the extensions that sfi.h names, or their predecessors.
+static bool is_known_set(ZydisISASet set) {
+    switch (set) {
+    case ZYDIS_ISA_SET_I86:
+    case ZYDIS_ISA_SET_I186:
+    case ZYDIS_ISA_SET_I386:
+    case ZYDIS_ISA_SET_I486REAL:
+    case ZYDIS_ISA_SET_PENTIUMREAL:
+    case ZYDIS_ISA_SET_CMOV:
+    case ZYDIS_ISA_SET_FAT_NOP:
+    case ZYDIS_ISA_SET_LONGMODE:
+    case ZYDIS_ISA_SET_SSE2: // mfence
+    case ZYDIS_ISA_SET_LZCNT:
+    case ZYDIS_ISA_SET_POPCNT:
+    case ZYDIS_ISA_SET_BMI1:
+    case ZYDIS_ISA_SET_BMI2:
+    case ZYDIS_ISA_SET_AVX: return true;
+    default: return false;
+    }
+}
+
+static bool is_system(const ZydisDecodedInstruction *insn) {
+    if (insn->attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) return true;
+    switch (insn->meta.category) {
+    case ZYDIS_CATEGORY_SYSTEM:
+    case ZYDIS_CATEGORY_IO:
+    case ZYDIS_CATEGORY_IOSTRINGOP:
+    case ZYDIS_CATEGORY_INTERRUPT:
+    case ZYDIS_CATEGORY_SYSCALL:
+    case ZYDIS_CATEGORY_SYSRET:
+    case ZYDIS_CATEGORY_SEGOP:
+    case ZYDIS_CATEGORY_VTX:
+    case ZYDIS_CATEGORY_SMAP:
+    case ZYDIS_CATEGORY_RDWRFSGS:
+    case ZYDIS_CATEGORY_PKU:
+    case ZYDIS_CATEGORY_RDPID:
+    case ZYDIS_CATEGORY_RDPRU:
+    case ZYDIS_CATEGORY_RDRAND:
+    case ZYDIS_CATEGORY_RDSEED:
+    case ZYDIS_CATEGORY_CET:
+    case ZYDIS_CATEGORY_SGX:
+    case ZYDIS_CATEGORY_XSAVE:
+    case ZYDIS_CATEGORY_XSAVEOPT:
+    case ZYDIS_CATEGORY_UINTR:
+    case ZYDIS_CATEGORY_WAITPKG:
+    case ZYDIS_CATEGORY_STRINGOP:
+    case ZYDIS_CATEGORY_FLAGOP:
+    case ZYDIS_CATEGORY_PREFETCH:
+    case ZYDIS_CATEGORY_CLFLUSHOPT:
+    case ZYDIS_CATEGORY_CLWB:
+    case ZYDIS_CATEGORY_CLDEMOTE:
+    case ZYDIS_CATEGORY_CLZERO:
+    case ZYDIS_CATEGORY_PUSH:
+    case ZYDIS_CATEGORY_POP: return true;
+    default: return false;
+    }
+}
+
+struct effects {
+    uint16_t written32, written; // GPRs, and those written as 32 bits
+    unsigned width;
+    bool reads, writes;
+};
+
+static const char *judge_register(const ZydisDecodedOperand *op, struct effects *out) {
+    ZydisRegister reg = op->reg.value;
+    bool writes = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+    switch (ZydisRegisterGetClass(reg)) {
+    case ZYDIS_REGCLASS_XMM:
+    case ZYDIS_REGCLASS_FLAGS: return NULL;
+    case ZYDIS_REGCLASS_IP: return writes ? "writes rip" : NULL;
+    case ZYDIS_REGCLASS_GPR8:
+    case ZYDIS_REGCLASS_GPR16:
+    case ZYDIS_REGCLASS_GPR32:
+    case ZYDIS_REGCLASS_GPR64: break;
+    default: return reg == ZYDIS_REGISTER_MXCSR && !writes ? NULL : "an unexpected register";
+    }
+    if (reg == ZYDIS_REGISTER_AH || reg == ZYDIS_REGISTER_CH || reg == ZYDIS_REGISTER_DH ||
+        reg == ZYDIS_REGISTER_BH)
+        return "a high byte";
+    ZydisRegister full = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg);
+    if (full == ZYDIS_REGISTER_RSP || full == ZYDIS_REGISTER_R15) return "rsp or r15";
+    uint16_t bit = (uint16_t)(1u << ZydisRegisterGetId(full));
+    if (writes) {
+        out->written |= bit;
+        if (ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_GPR32) out->written32 |= bit;
+    }
+    return NULL;
+}
+
+static const char *judge_memory(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *op,
+                                struct effects *out) {
+    const ZydisDecodedOperandMem *mem = &op->mem;
+    int64_t disp = mem->disp.value, width = op->size / 8;
+    if (mem->type == ZYDIS_MEMOP_TYPE_AGEN) {
+        if (mem->base == ZYDIS_REGISTER_RSP || mem->base == ZYDIS_REGISTER_R15 ||
+            mem->index == ZYDIS_REGISTER_R15 || mem->base == ZYDIS_REGISTER_RIP)
+            return "lea of rsp, r15 or rip";
+        return NULL;
+    }
+    if (mem->type != ZYDIS_MEMOP_TYPE_MEM) return "an unexpected kind of memory operand";
+    // What 0F 1F names is not accessed.
+    if (insn->mnemonic == ZYDIS_MNEMONIC_NOP) return NULL;
+    bool reads = op->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
+    bool writes = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+    bool atomic = insn->attributes & ZYDIS_ATTRIB_HAS_LOCK || insn->mnemonic == ZYDIS_MNEMONIC_XCHG;
+    if (out->width) return "two memory operands";
+    out->width = (unsigned)width;
+    out->reads = reads;
+    out->writes = writes;
+    if (width == 0 || width > 16) return "an access too wide";
+    if (insn->address_width != 64) return "a short address";
+    if (mem->segment != ZYDIS_REGISTER_DS && mem->segment != ZYDIS_REGISTER_SS) return "a segment";
+    if (mem->base == ZYDIS_REGISTER_R15) {
+        if (mem->index != ZYDIS_REGISTER_NONE)
+            return mem->scale == 1 && disp >= 0 && mem->index != ZYDIS_REGISTER_R15 ? NULL : "not M1";
+        if (disp >= 0) return NULL;
+        if (atomic) return "an atomic access to the context";
+        if (disp >= -(int64_t)SFI_CTX_GLOBALS && disp + width <= 0) return NULL;
+        if (disp >= -(int64_t)SFI_CTX_RESULTS && disp + width <= -(int64_t)SFI_CTX_GLOBALS)
+            return NULL;
+        if (width == 4 && !writes && disp == -(int64_t)SFI_CTX_MEM_PAGES) return NULL;
+        for (int64_t t = 0; t < SFI_TABLES_MAX; t++)
+            if (width == 4 && !writes && disp == -(int64_t)SFI_CTX_TABLE_LEN(t)) return NULL;
+        return "not M3";
+    }
+    if (mem->index != ZYDIS_REGISTER_NONE || atomic) return "no accepted form";
+    if (mem->base == ZYDIS_REGISTER_RSP) {
+        if (disp >= 0 && disp + width <= FRAME) return NULL;
+        if (disp >= FRAME + 8 && disp + width <= FRAME + 8 + 8 * WORDS && !writes) return NULL;
+        return "not M2";
+    }
+    if (mem->base == ZYDIS_REGISTER_RIP) {
+        int64_t at = BODY_AT + insn->length + disp;
+        bool aligned = width < 16 || at % 16 == 0;
+        return at >= POOL_AT && at + width <= POOL_AT + POOL_SIZE && !writes && aligned ? NULL
+                                                                                        : "not M4";
+    }
+    return "no accepted form";
+}
+
+static const char *judge(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops,
+                         struct effects *out) {
+    static const ZydisAccessedFlagsMask arithmetic = ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_PF |
+                                                     ZYDIS_CPUFLAG_AF | ZYDIS_CPUFLAG_ZF |
+                                                     ZYDIS_CPUFLAG_SF | ZYDIS_CPUFLAG_OF;
+    if (is_system(insn)) return "a system instruction";
+    if (!is_known_set(insn->meta.isa_set)) return "an unexpected extension";
+    if (insn->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE) return "a branch";
+    if (insn->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+        insn->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
+        return "an unexpected encoding";
+    if (insn->cpu_flags && (insn->cpu_flags->modified | insn->cpu_flags->set_0 |
+                            insn->cpu_flags->set_1 | insn->cpu_flags->undefined) &
+                               ~arithmetic)
+        return "a flag that is state";
+    for (unsigned i = 0; i < insn->operand_count; i++) {
+        const char *wrong = NULL;
+        if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER)
+            wrong = judge_register(&ops[i], out);
+        else if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
+            wrong = judge_memory(insn, &ops[i], out);
+        else if (ops[i].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+            wrong = "a far pointer";
+        if (wrong) return wrong;
+    }
+    return NULL;
+}
+
+// ---- One encoding, in a buffer of 16 bytes ----
+
+static void fail_on(const uint8_t *bytes, unsigned n, const char *what) {
+    char text[64] = "";
+    for (unsigned i = 0; i < n; i++) snprintf(text + 3 * i, 4, "%02x ", bytes[i]);
+    fail_msg("%s: %s", text, what);
+}
+
+static void try_encoding(const uint8_t *bytes) {
+    struct sfi_insn ours;
+    tried++;
+    if (sfi_decode(bytes, &ours) != SFI_RULE_NONE) return;
+    unsigned n = ours.length;
+    if (!is_accepted(bytes, n)) return;
+    accepted++;
+    ZydisDecodedInstruction insn;
+    ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, 15, &insn, ops)))
+        fail_on(bytes, n, "no instruction");
+    if (insn.length != n) fail_on(bytes, n, "another length");
+    struct effects theirs = {0};
+    const char *wrong = judge(&insn, ops, &theirs);
+    if (wrong) fail_on(bytes, n, wrong);
+    // What the verifier thinks of it must be no less than what it does.
+    if (theirs.written & ~(ours.zeroed | ours.dirtied)) fail_on(bytes, n, "a write not noticed");
+    if (ours.zeroed & ~theirs.written32) fail_on(bytes, n, "called zero-extending");
+    if (theirs.width != ours.width || theirs.reads != ours.reads || theirs.writes != ours.writes)
+        fail_on(bytes, n, "another access");
+}
+
+// ---- Enumerations ----
+
+static uint8_t buffer[24];
+static unsigned turn;
+
+// All ModRM and SIB bytes behind the n bytes in `buffer`; displacement and immediate differ from one to the next.
+static void try_operands(unsigned n) {
+    static const uint8_t sibs[] = {0x24, 0x04, 0x44, 0x25, 0xe4, 0x00, 0x26, 0x64,
+                                   0x07, 0x37, 0x3f, 0x47, 0x87, 0xc7, 0x27, 0x67};
+    static const uint8_t fills[][8] = {
+        {0, 0, 0, 0, 0, 0, 0, 0},
+        {0x7f, 0, 0, 0x40, 0x30, 0, 0, 0x40},
+        {0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+        {0xf0, 0xff, 0xef, 0xff, 0x11, 0x22, 0x33, 0x44},
+        {0x20, 0, 0, 0, 0x80, 0, 0, 0x12},
+        {0x00, 0xb0, 0xef, 0xff, 0x55, 0, 0, 0x12}, // −SFI_CTX_MEM_PAGES
+        {0x30, 0x02, 0, 0, 0x80, 0xff, 0xff, 0xff},
+    };
+    for (unsigned modrm = 0; modrm < 256; modrm++) {
+        bool sib = modrm < 0xc0 && (modrm & 7) == 4;
+        buffer[n] = (uint8_t)modrm;
+        for (unsigned s = 0; s < (sib ? sizeof sibs : 1); s++) {
+            buffer[n + 1] = sibs[s];
+            memcpy(buffer + n + (sib ? 2 : 1), fills[turn++ % 7], 8);
+            try_encoding(buffer);
+        }
+    }
+}
+
+static void test_legacy(void **state) {
+    (void)state;
+    static const char *const prefixes[] = {"", "\x66", "\xf2", "\xf3", "\xf0", "\xf0\x66"};
+    for (unsigned p = 0; p < sizeof prefixes / sizeof *prefixes; p++) {
+        for (unsigned rex = 0; rex <= 16; rex++) { // 0: none
+            for (unsigned map = 0; map < 4; map++) {
+                unsigned n = (unsigned)strlen(prefixes[p]);
+                memcpy(buffer, prefixes[p], n);
+                if (rex) buffer[n++] = (uint8_t)(0x3f + rex);
+                if (map) buffer[n++] = 0x0f;
+                if (map >= 2) buffer[n++] = map == 2 ? 0x38 : 0x3a;
+                for (unsigned op = 0; op < 256; op++) {
+                    buffer[n] = (uint8_t)op;
+                    try_operands(n + 1);
+                }
+            }
+        }
+    }
+}
+
+static void test_vex2(void **state) {
+    (void)state;
+    buffer[0] = 0xc5;
+    for (unsigned i = 0; i < 1 << 16; i++) {
+        buffer[1] = (uint8_t)(i >> 8);
+        buffer[2] = (uint8_t)i;
+        try_operands(3);
+    }
+}
+
+// Maps 1–3 with L=0 in full but for vvvv, which is unused and one of four others; what must be rejected at once, which
+// is L=1 and the other maps, with few operands.
+static void test_vex3(void **state) {
+    (void)state;
+    static const uint8_t others[] = {0, 4, 11, 3}; // inverted: r15, r11, rsp, r12
+    buffer[0] = 0xc4;
+    for (unsigned rxb = 0; rxb < 8; rxb++) {
+        for (unsigned i = 0; i < 16 * 256; i++) { // W, L, pp, opcode
+            unsigned last = (i >> 11 & 1) << 7 | (i >> 8 & 7);
+            buffer[3] = (uint8_t)i;
+            for (unsigned map = 0; map < 32; map++) {
+                buffer[1] = (uint8_t)(rxb << 5 | map);
+                buffer[2] = (uint8_t)(last | 0x78);
+                memset(buffer + 4, 0xc1, 8);
+                try_encoding(buffer);
+                if (map < 1 || map > 3 || last & 4) continue;
+                try_operands(4);
+                buffer[2] = (uint8_t)(last | others[turn % sizeof others] << 3);
+                try_operands(4);
+            }
+        }
+    }
+}
+
+static void test_other_escapes(void **state) {
+    (void)state;
+    static const uint8_t first[] = {0x62, 0x8f, 0xd5, 0x0f};
+    for (unsigned f = 0; f < sizeof first; f++) {
+        for (unsigned i = 0; i < 1 << 16; i++) {
+            buffer[0] = first[f];
+            buffer[1] = (uint8_t)(i >> 8);
+            buffer[2] = (uint8_t)i;
+            for (unsigned k = 0; k < 4; k++) {
+                memset(buffer + 3, "\x00\x28\x7c\xc1"[k], 12);
+                try_encoding(buffer);
+            }
+        }
+    }
+}
+
+static void test_three_bytes(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < 1u << 24; i++) {
+        buffer[0] = (uint8_t)(i >> 16);
+        buffer[1] = (uint8_t)(i >> 8);
+        buffer[2] = (uint8_t)i;
+        memset(buffer + 3, i & 1 ? 0x40 : 0, 12);
+        try_encoding(buffer);
+    }
+}
+
+static void test_nothing_was_idle(void **state) {
+    (void)state;
+    print_message("# %llu encodings tried, %llu accepted\n", (unsigned long long)tried,
+                  (unsigned long long)accepted);
+    assert_true(tried > 100000000 && accepted > 500000);
+}
+
+// ESC-054: all that Zydis calls privileged or system, under every prefix: none accepted, by the whole verifier.
+static void test_privileged(void **state) {
+    (void)state;
+    static const uint8_t prefixes[] = {0,    0x66, 0xf2, 0xf3, 0xf0, 0x67,
+                                       0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
+    bool seen[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {false};
+    unsigned mnemonics = 0;
+    for (unsigned i = 0; i < 4u << 20; i++) {
+        unsigned pp = i & 3, map = i >> 2 & 3, op = i >> 4 & 255, modrm = i >> 12 & 255, n = 0,
+                 core, length;
+        uint8_t bytes[32] = {0};
+        if (pp) bytes[n++] = prefixes[pp];
+        core = n;
+        if (map) bytes[n++] = 0x0f;
+        if (map >= 2) bytes[n++] = map == 2 ? 0x38 : 0x3a;
+        bytes[n++] = (uint8_t)op;
+        bytes[n++] = (uint8_t)modrm;
+        bytes[n] = 0x24;
+        ZydisDecodedInstruction insn;
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, bytes, 15, &insn)))
+            continue;
+        if (!is_system(&insn)) continue;
+        mnemonics += !seen[insn.mnemonic];
+        seen[insn.mnemonic] = true;
+        length = insn.length - core;
+        for (unsigned p = 0; p < sizeof prefixes; p++) {
+            for (unsigned rex = 0; rex <= 16; rex++) {
+                uint8_t variant[32];
+                unsigned k = 0;
+                if (p) variant[k++] = prefixes[p];
+                if (pp && p != pp) variant[k++] = prefixes[pp];
+                if (rex) variant[k++] = (uint8_t)(0x3f + rex);
+                memcpy(variant + k, bytes + core, length);
+                if (is_accepted(variant, k + length)) fail_on(variant, k + length, "accepted");
+            }
+        }
+    }
+    print_message("# %u mnemonics\n", mnemonics);
+    assert_true(mnemonics > 100);
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_legacy),      cmocka_unit_test(test_vex2),
+        cmocka_unit_test(test_vex3),        cmocka_unit_test(test_other_escapes),
+        cmocka_unit_test(test_three_bytes), cmocka_unit_test(test_nothing_was_idle),
+        cmocka_unit_test(test_privileged),
+    };
+    return cmocka_run_group_tests_name("verify against Zydis", tests, setup, NULL);
+}
