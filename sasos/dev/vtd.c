@@ -283,7 +283,15 @@ static void invalidate_context(struct vtd_unit *u, const struct pci_fn *fn,
 
 enum status vtd_attach(struct vtd_domain *dom, const struct pci_fn *fn) {
     unsigned index = function_index(fn);
-    if (unit_of[index] < 0 || fn->behind_conventional || fn->header_type != 0) return ST_DENIED;
+    if (unit_of[index] < 0 || fn->behind_conventional || fn->header_type != 0) {
+        log_error(
+            "iommu", "%02x:%02x.%u cannot be attached: %s", pci_bus(fn), pci_dev(fn), pci_func(fn),
+            unit_of[index] < 0 ? "no remapping unit covers it"
+            : fn->behind_conventional
+                ? "behind a conventional bridge its requests cannot be told apart from others'"
+                : "it is a bridge");
+        return ST_DENIED;
+    }
     if (virtio_is(fn) && !virtio_obeys_iommu(fn)) {
         log_error("iommu",
                   "%02x:%02x.%u is a virtio device without VIRTIO_F_ACCESS_PLATFORM: its DMA would "

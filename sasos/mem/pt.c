@@ -246,10 +246,14 @@ void *pt_map_mmio(uint64_t pa, uint64_t len, unsigned flags) {
     uint64_t size = ALIGN_UP(pa + len, FRAME_SIZE) - first;
     uint64_t irq = spin_lock(&lock);
     uint64_t va = 0;
-    if (size < MMIO_BASE + MMIO_SIZE - mmio_next - FRAME_SIZE) {
-        va = mmio_next;
-        mmio_next += size + FRAME_SIZE; // a hole after each: an overrun faults
-        if (map_locked(va, first, size, (flags & (PT_W | PT_UC | PT_WC)) | PT_4K) != ST_OK) va = 0;
+    // What is large (ECAM: 256 MiB) gets an address that allows large entries.
+    uint64_t next = mmio_next;
+    unsigned shape = size < FRAME_2M ? PT_4K : 0;
+    if (!shape) next = ALIGN_UP(next, FRAME_2M) + first % FRAME_2M;
+    if (size < MMIO_BASE + MMIO_SIZE - next - FRAME_SIZE) {
+        va = next;
+        mmio_next = next + size + FRAME_SIZE; // a hole after each: an overrun faults
+        if (map_locked(va, first, size, (flags & (PT_W | PT_UC | PT_WC)) | shape) != ST_OK) va = 0;
     }
     spin_unlock(&lock, irq);
     return va ? (void *)(va + (pa - first)) : NULL;

@@ -21,6 +21,7 @@
 #include "sasos/mem/stack.h"
 #include "sasos/run/run.h"
 #include "sasos/run/thread.h"
+#include "tests/boot/ktest/devices.h"
 
 static unsigned bad;
 
@@ -440,6 +441,11 @@ static void test_thread(void *arg) {
         test_forged();
         test_threads();
         test_interrupt();
+        kprintf("done\n");
+        power_off(!bad);
+    }
+    if (str_eq(name, "devices")) {
+        bad = ktest_devices();
         kprintf("done\n");
         power_off(!bad);
     }
