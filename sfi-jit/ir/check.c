@@ -213,17 +213,6 @@ static bool uses(struct check *c, ir_ref r) {
     return true;
 }
 
-static enum ir_type value_type(uint8_t wasm) {
-    switch (wasm) {
-    case WASM_I32: return IR_I32;
-    case WASM_I64: return IR_I64;
-    case WASM_F32: return IR_F32;
-    case WASM_F64: return IR_F64;
-    case WASM_V128: return IR_V128;
-    default: return IR_I64; // references
-    }
-}
-
 // A call's operands and results against a function type; `extra` more operands follow the arguments.
 static bool call_types(struct check *c, ir_ref r, uint32_t type, uint32_t extra) {
     struct ir_func *f = (struct ir_func *)c->f;
@@ -233,13 +222,13 @@ static bool call_types(struct check *c, ir_ref r, uint32_t type, uint32_t extra)
     const ir_ref *operand = ir_operands(f, r, &n);
     NEED(n == t->params + extra, "number of arguments");
     for (uint32_t k = 0; k < t->params; k++)
-        NEED(f->ins[operand[k]].type == value_type(t->type[k]), "type of an argument");
+        NEED(f->ins[operand[k]].type == ir_type_of(t->type[k]), "type of an argument");
     if (extra) NEED(f->ins[operand[n - 1]].type == IR_I32, "type of the row index");
     uint32_t k = 0;
     for (ir_ref v = r; k < t->results; k++, v = f->ins[v].next) {
         NEED(v && (k == 0 || (f->ins[v].op == IR_RESULT && f->ins[v].imm == k)),
              "results of a call");
-        NEED(f->ins[v].type == value_type(t->type[t->params + k]), "type of a result");
+        NEED(f->ins[v].type == ir_type_of(t->type[t->params + k]), "type of a result");
     }
     if (t->results == 0) NEED(f->ins[r].type == IR_VOID, "type of a result");
     return true;
@@ -292,7 +281,7 @@ static bool types(struct check *c, ir_ref r) {
         NEED(INT(t) || FP(t), wrong);
         if (t == IR_I32 || t == IR_F32) NEED(i->imm >> 32 == 0, "constant is not zero-extended");
         break;
-    case IR_PARAM: NEED(i->imm < type->params && t == value_type(type->type[i->imm]), wrong); break;
+    case IR_PARAM: NEED(i->imm < type->params && t == ir_type_of(type->type[i->imm]), wrong); break;
     case IR_PHI: NEED(t != IR_VOID, wrong); break;
     case IR_SELECT:
         NEED(t != IR_VOID && from == IR_I32 && from2 == t && f->ins[i->c].type == t, wrong);
@@ -310,11 +299,11 @@ static bool types(struct check *c, ir_ref r) {
     case IR_MEMSIZE: NEED(t == IR_I32 && f->module->memories, wrong); break;
     case IR_GLOBAL_GET:
         NEED(i->imm < f->module->globals, "global index out of range");
-        NEED(t == value_type(f->module->global[i->imm].type), wrong);
+        NEED(t == ir_type_of(f->module->global[i->imm].type), wrong);
         break;
     case IR_GLOBAL_SET:
         NEED(i->imm < f->module->globals, "global index out of range");
-        NEED(t == IR_VOID && from == value_type(f->module->global[i->imm].type), wrong);
+        NEED(t == IR_VOID && from == ir_type_of(f->module->global[i->imm].type), wrong);
         break;
     case IR_TABLE_LEN: NEED(t == IR_I32 && i->imm < f->module->tables, wrong); break;
     case IR_FENCE: NEED(t == IR_VOID, wrong); break;
@@ -336,7 +325,7 @@ static bool types(struct check *c, ir_ref r) {
     case IR_RETURN:
         NEED(i->b == type->results, "number of results");
         for (uint32_t k = 0; k < type->results; k++)
-            NEED(f->ins[f->pool[i->a + k]].type == value_type(type->type[type->params + k]),
+            NEED(f->ins[f->pool[i->a + k]].type == ir_type_of(type->type[type->params + k]),
                  "type of a result");
         break;
     case IR_TRAP: NEED(i->aux > SFI_TRAP_NONE && i->aux < SFI_TRAP_COUNT, wrong); break;

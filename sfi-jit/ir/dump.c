@@ -142,8 +142,7 @@ static void type_list(struct out *o, const uint8_t *type, uint32_t n) {
     text(o, ")");
 }
 
-void ir_dump(const struct ir_func *f, void (*put)(void *ctx, const char *text, size_t n),
-             void *ctx) {
+void ir_dump(const struct ir_func *f, void (*put)(void *ctx, const char *text, size_t n), void *ctx) {
     struct out o = {put, ctx, f};
     const struct wasm_func *self = &f->module->func[f->index];
     const struct wasm_functype *type = &f->module->type[self->type];

@@ -25,6 +25,7 @@ struct ir_func *ir_new_func(struct jit_arena *a, const struct wasm_module *m, ui
     f->index = index;
     f->inss = 1; // 0 is "none"
     f->ins = jit_grow(a, NULL, &f->ins_cap, 64, sizeof *f->ins);
+    f->pool = jit_grow(a, NULL, &f->pool_cap, 64, sizeof *f->pool);
     return f;
 }
 

@@ -68,8 +68,7 @@ static void filter_preds(struct ir_func *f, uint32_t b, const bool *keep) {
 
 static void drop_stale(struct graph *g) {
     struct ir_func *f = g->f;
-    uint32_t *edges =
-        JIT_ARRAY(f->arena, uint32_t, f->blocks + 1); // then: where a block's list ends
+    uint32_t *edges = JIT_ARRAY(f->arena, uint32_t, f->blocks + 1); // then: where a block's list ends
     uint32_t total = 0, widest = 0;
     bool stale = false;
     for (uint32_t b = 0; b < f->blocks; b++)

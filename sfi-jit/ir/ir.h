@@ -27,6 +27,14 @@ typedef uint32_t ir_ref;
 
 enum ir_type { IR_VOID, IR_I32, IR_I64, IR_F32, IR_F64, IR_V128 }; // references are IR_I64
 
+static inline enum ir_type ir_type_of(uint8_t wasm) { // enum wasm_type
+    return wasm == WASM_I32    ? IR_I32
+           : wasm == WASM_F32  ? IR_F32
+           : wasm == WASM_F64  ? IR_F64
+           : wasm == WASM_V128 ? IR_V128
+                               : IR_I64;
+}
+
 enum { IR_POOL = 15 };
 enum {
     IRF_EFFECT = 1,
@@ -41,7 +49,15 @@ enum ir_op {
 #undef X
     IR_OPS,
 };
-enum ir_mem { IR_MEM_8S, IR_MEM_8U, IR_MEM_16S, IR_MEM_16U, IR_MEM_32S, IR_MEM_32U, IR_MEM_FULL }; // FULL: the type's width; stores use 8U 16U 32U FULL
+enum ir_mem {
+    IR_MEM_8S,
+    IR_MEM_8U,
+    IR_MEM_16S,
+    IR_MEM_16U,
+    IR_MEM_32S,
+    IR_MEM_32U,
+    IR_MEM_FULL
+}; // FULL: the type's width; stores use 8U 16U 32U FULL
 
 struct ir_op_info {
     const char *text;
@@ -63,11 +79,11 @@ struct ir_block {
     ir_ref first, last;
     uint32_t preds, succs; // counts
     uint32_t *pred, *succ;
-    uint32_t order;      // position in f->order; UINT32_MAX if unreachable
-    uint32_t idom;       // block; entry: itself
-    uint32_t loop;       // innermost loop's head block, UINT32_MAX if none
+    uint32_t order; // position in f->order; UINT32_MAX if unreachable
+    uint32_t idom;  // block; entry: itself
+    uint32_t loop;  // innermost loop's head block, UINT32_MAX if none
     uint32_t loop_depth;
-    uint32_t outer;      // of a loop's head: the head of the loop around it, UINT32_MAX if none
+    uint32_t outer; // of a loop's head: the head of the loop around it, UINT32_MAX if none
 };
 
 struct ir_func {
@@ -96,9 +112,12 @@ const char *ir_check(const struct ir_func *f);
 void ir_dump(const struct ir_func *f, void (*put)(void *ctx, const char *text, size_t n), void *ctx);
 
 // Building blocks for passes. (ir/edit.c) Instructions have aux = 0; wasm is that of `at`, or of the block's last one.
-struct ir_func *ir_new_func(struct jit_arena *a, const struct wasm_module *m, uint32_t index); // without blocks
-ir_ref ir_append(struct ir_func *f, uint32_t block, enum ir_op op, enum ir_type type, ir_ref a, ir_ref b, ir_ref c, uint64_t imm);
-ir_ref ir_insert_before(struct ir_func *f, ir_ref at, enum ir_op op, enum ir_type type, ir_ref a, ir_ref b, ir_ref c, uint64_t imm);
+struct ir_func *ir_new_func(struct jit_arena *a, const struct wasm_module *m,
+                            uint32_t index); // without blocks
+ir_ref ir_append(struct ir_func *f, uint32_t block, enum ir_op op, enum ir_type type, ir_ref a,
+                 ir_ref b, ir_ref c, uint64_t imm);
+ir_ref ir_insert_before(struct ir_func *f, ir_ref at, enum ir_op op, enum ir_type type, ir_ref a,
+                        ir_ref b, ir_ref c, uint64_t imm);
 void ir_remove(struct ir_func *f, ir_ref ins); // becomes a NOP, unlinked
 uint32_t ir_new_block(struct ir_func *f);
 void ir_add_edge(struct ir_func *f, uint32_t from, uint32_t to);
