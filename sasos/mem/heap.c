@@ -19,7 +19,7 @@
 #define NO_PAGE UINT32_MAX
 #define NO_OBJECT UINT16_MAX
 
-enum kind { FREE, SLAB, LARGE };
+enum kind { FREE, BUSY, SLAB, LARGE }; // BUSY: being mapped or unmapped
 
 struct page {            // descriptor of a block's first page
     uint32_t next, prev; // list of free blocks of an order, or of slabs with free objects
@@ -63,37 +63,31 @@ static void list_remove(uint32_t *head, uint32_t page) {
         *head = p->next;
 }
 
-// A block of 1 << order pages of address space with `count` of them mapped and zeroed.
-static uint32_t block_alloc(uint8_t order, uint32_t count) {
+// Address space of 1 << order pages; nothing of it is mapped. Under the lock.
+static uint32_t block_take(uint8_t order) {
     uint32_t page = blocks[order];
-    bool fresh = page == NO_PAGE;
-    if (fresh) {
-        page = (uint32_t)pages_used;
+    if (page == NO_PAGE) {
         if ((1ull << order) > pages_total - pages_used) return NO_PAGE;
+        page = (uint32_t)pages_used;
         uint64_t need = ALIGN_UP((page + 1ull) * sizeof(struct page), FRAME_SIZE);
         if (need > descriptors_mapped) {
-            if (pt_map_new((uint64_t)pages + descriptors_mapped, need - descriptors_mapped, PT_W) !=
-                ST_OK)
+            uint64_t more = need - descriptors_mapped;
+            if (pt_map_new((uint64_t)pages + descriptors_mapped, more, PT_W) != ST_OK)
                 return NO_PAGE;
-            stats.bytes_mapped += need - descriptors_mapped;
+            stats.bytes_mapped += more;
             descriptors_mapped = need;
         }
-    }
-    if (pt_map_new((uint64_t)address(page), count * FRAME_SIZE, PT_W) != ST_OK) return NO_PAGE;
-    stats.bytes_mapped += count * FRAME_SIZE;
-    if (fresh)
         pages_used += 1ull << order;
-    else
+    } else {
         list_remove(&blocks[order], page);
-    pages[page] = (struct page){.pages = count, .index = order, .kind = LARGE};
+    }
+    pages[page] = (struct page){.index = order, .kind = BUSY};
     return page;
 }
 
-static void block_free(uint32_t page, uint8_t order, uint32_t count) {
-    pt_unmap((uint64_t)address(page), count * FRAME_SIZE);
-    stats.bytes_mapped -= count * FRAME_SIZE;
+static void block_give(uint32_t page) {
     pages[page].kind = FREE;
-    list_add(&blocks[order], page);
+    list_add(&blocks[pages[page].index], page);
 }
 
 static int class_of(size_t size) {
@@ -102,57 +96,90 @@ static int class_of(size_t size) {
     return c;
 }
 
-static bool slab_new(int class) {
-    uint32_t page = block_alloc(0, 1);
+static bool slab_new(int cls) {
+    uint32_t page = block_take(0);
     if (page == NO_PAGE) return false;
-    unsigned size = 16u << class;
+    if (pt_map_new((uint64_t)address(page), FRAME_SIZE, PT_W) != ST_OK) {
+        block_give(page);
+        return false;
+    }
+    stats.bytes_mapped += FRAME_SIZE;
+    unsigned size = 16u << cls;
     uint8_t *base = address(page);
     for (unsigned at = 0; at < FRAME_SIZE; at += size) {
         uint16_t next = at + size < FRAME_SIZE ? (uint16_t)((at + size) >> CLASS_MIN_SHIFT) : NO_OBJECT;
         memcpy(base + at, &next, sizeof next);
     }
-    pages[page] = (struct page){.kind = SLAB, .index = (uint8_t) class, .free_head = 0};
-    list_add(&slabs[class], page);
+    pages[page] = (struct page){.kind = SLAB, .index = (uint8_t)cls, .free_head = 0};
+    list_add(&slabs[cls], page);
     return true;
 }
 
-static void *object_alloc(int class) {
-    if (slabs[class] == NO_PAGE && !slab_new(class)) return NULL;
-    uint32_t page = slabs[class];
+static void *object_alloc(int cls) {
+    if (slabs[cls] == NO_PAGE && !slab_new(cls)) return NULL;
+    uint32_t page = slabs[cls];
     struct page *p = &pages[page];
     uint8_t *object = (uint8_t *)address(page) + ((uint32_t)p->free_head << CLASS_MIN_SHIFT);
     memcpy(&p->free_head, object, sizeof p->free_head);
     p->used++;
-    if (p->free_head == NO_OBJECT) list_remove(&slabs[class], page);
+    if (p->free_head == NO_OBJECT) list_remove(&slabs[cls], page);
     return object;
 }
 
 static void object_free(uint32_t page, uint8_t *object) {
     struct page *p = &pages[page];
-    unsigned class = p->index, offset = (unsigned)(object - (uint8_t *)address(page));
-    KASSERT(offset % (16u << class) == 0 && p->used);
-    if (p->free_head == NO_OBJECT) list_add(&slabs[class], page);
+    unsigned cls = p->index, offset = (unsigned)(object - (uint8_t *)address(page));
+    KASSERT(offset % (16u << cls) == 0 && p->used);
+    if (p->free_head == NO_OBJECT) list_add(&slabs[cls], page);
     memcpy(object, &p->free_head, sizeof p->free_head);
     p->free_head = (uint16_t)(offset >> CLASS_MIN_SHIFT);
     if (--p->used == 0 && (p->next != NO_PAGE || p->prev != NO_PAGE)) {
-        list_remove(&slabs[class], page);
-        block_free(page, 0, 1);
+        list_remove(&slabs[cls], page);
+        pt_unmap((uint64_t)address(page), FRAME_SIZE);
+        stats.bytes_mapped -= FRAME_SIZE;
+        p->index = 0;
+        block_give(page);
     }
+}
+
+// Many pages are mapped and unmapped without the lock, which keeps interrupts off: the block is BUSY, so nobody else's.
+static void *large_alloc(size_t size) {
+    if (size > FRAME_SIZE << (ORDERS - 1)) return NULL;
+    uint32_t count = (uint32_t)((size + FRAME_SIZE - 1) / FRAME_SIZE);
+    uint8_t order = 0;
+    while ((1ull << order) < count) order++;
+    uint64_t irq = spin_lock(&lock);
+    uint32_t page = block_take(order);
+    spin_unlock(&lock, irq);
+    if (page == NO_PAGE) return NULL;
+    bool good = pt_map_new((uint64_t)address(page), count * FRAME_SIZE, PT_W) == ST_OK;
+    irq = spin_lock(&lock);
+    if (good) {
+        pages[page].pages = count;
+        pages[page].kind = LARGE;
+        stats.bytes_mapped += count * FRAME_SIZE;
+        stats.objects++;
+    } else {
+        block_give(page);
+    }
+    spin_unlock(&lock, irq);
+    return good ? address(page) : NULL;
+}
+
+static void large_free(uint32_t page) {
+    pt_unmap((uint64_t)address(page), pages[page].pages * FRAME_SIZE);
+    uint64_t irq = spin_lock(&lock);
+    stats.bytes_mapped -= pages[page].pages * FRAME_SIZE;
+    stats.objects--;
+    block_give(page);
+    spin_unlock(&lock, irq);
 }
 
 void *kalloc(size_t size) {
     KASSERT(!cpu_this()->irq_depth && !cpu_this()->fault_depth);
+    if (size > 2048) return large_alloc(size);
     uint64_t irq = spin_lock(&lock);
-    void *p = NULL;
-    if (size <= 2048) {
-        p = object_alloc(class_of(size));
-    } else if (size < (FRAME_SIZE << (ORDERS - 1))) {
-        uint32_t count = (uint32_t)((size + FRAME_SIZE - 1) / FRAME_SIZE);
-        uint8_t order = 0;
-        while ((1ull << order) < count) order++;
-        uint32_t page = block_alloc(order, count);
-        if (page != NO_PAGE) p = address(page);
-    }
+    void *p = object_alloc(class_of(size));
     stats.objects += p != NULL;
     spin_unlock(&lock, irq);
     return p;
@@ -160,7 +187,8 @@ void *kalloc(size_t size) {
 
 static uint32_t page_of(const void *p) {
     uint64_t page = ((uint64_t)p - pages_base) / FRAME_SIZE;
-    if ((uint64_t)p < pages_base || page >= pages_used || pages[page].kind == FREE)
+    if ((uint64_t)p < pages_base || page >= pages_used ||
+        (page + 1) * sizeof(struct page) > descriptors_mapped || pages[page].kind < SLAB)
         panic("%p is no allocation", p);
     return (uint32_t)page;
 }
@@ -170,14 +198,16 @@ void kfree(void *p) {
     KASSERT(!cpu_this()->irq_depth && !cpu_this()->fault_depth);
     uint64_t irq = spin_lock(&lock);
     uint32_t page = page_of(p);
-    if (pages[page].kind == SLAB) {
+    bool slab = pages[page].kind == SLAB;
+    if (slab) {
         object_free(page, p);
+        stats.objects--;
     } else {
         KASSERT(p == address(page));
-        block_free(page, pages[page].index, pages[page].pages);
+        pages[page].kind = BUSY;
     }
-    stats.objects--;
     spin_unlock(&lock, irq);
+    if (!slab) large_free(page);
 }
 
 size_t kalloc_size(const void *p) {

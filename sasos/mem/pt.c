@@ -27,6 +27,7 @@
 #define LEVEL_SHIFT(level) (12 + 9 * (level)) // 0 PT, 1 PD, 2 PDPT, 3 PML4
 #define INDEX(va, level) ((va) >> LEVEL_SHIFT(level) & 511)
 #define SIZE_2M FRAME_2M
+#define UNMAP_STEP (32ull << 20) // a multiple of the large page
 
 extern const char kernel_text_start[], kernel_text_end[], kernel_rodata_start[],
     kernel_rodata_end[], kernel_data_start[], kernel_data_end[];
@@ -121,7 +122,7 @@ static bool large_fits(uint64_t va, uint64_t pa, uint64_t left, unsigned flags) 
     return level >= 1 && !(*e & PTE_P);
 }
 
-static void unmap_locked(uint64_t va, uint64_t len, bool free_owned) {
+static void unmap_locked(uint64_t va, uint64_t len) {
     for (uint64_t end = va + len; va < end;) {
         int level;
         uint64_t *e = find(va, &level), old = *e;
@@ -135,7 +136,7 @@ static void unmap_locked(uint64_t va, uint64_t len, bool free_owned) {
         KASSERT(is_leaf(old, level) && va % size == 0 && end - va >= size); // no large entry is cut
         *e = 0;
         cpu_invlpg(va);
-        if (free_owned && old & PTE_OWNED)
+        if (old & PTE_OWNED)
             frame_free(old & (level ? PTE_ADDRESS_2M : PTE_ADDRESS), size / FRAME_SIZE);
         va += size;
     }
@@ -188,9 +189,14 @@ enum status pt_map_new(uint64_t va, uint64_t len, unsigned flags) {
 
 void pt_unmap(uint64_t va, uint64_t len) {
     KASSERT((va | len) % FRAME_SIZE == 0);
-    uint64_t irq = spin_lock(&lock);
-    unmap_locked(va, len, true);
-    spin_unlock(&lock, irq);
+    // In pieces, so that interrupts are not off for as long as a whole slot takes.
+    for (uint64_t end = va + len; va < end;) {
+        uint64_t stop = MIN(end, ALIGN_DOWN(va, UNMAP_STEP) + UNMAP_STEP);
+        uint64_t irq = spin_lock(&lock);
+        unmap_locked(va, stop - va);
+        spin_unlock(&lock, irq);
+        va = stop;
+    }
 }
 
 enum status pt_protect(uint64_t va, uint64_t len, unsigned flags) {
