@@ -136,6 +136,8 @@ static void place_uses(struct mover *m, uint32_t vreg) {
         }
         uint32_t insn = use->pos >> 2;
         ra_loc to = s->out->loc[use->operand];
+        bool ends = k + 1 < m->listed && s->piece[m->list[k + 1]].from == use->pos + 1;
+        if (ends && loc_in_list(m, k + 1) == to) continue; // the value moves there anyway
         if (to == RA_NONE) { // reused
             const struct ra_insn *n = &s->in->insn[insn];
             for (uint32_t i = n->first; i < n->first + n->count; i++) {
