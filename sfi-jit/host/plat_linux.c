@@ -1,0 +1,245 @@
+// plat_linux.c — loader/platform.h in a Linux process, and the signal handlers that turn faults into traps.
+//
+// Code     512 MiB of address space within rel32 reach of the program, backed by one memfd. A block is written through a second
+//          mapping somewhere else; sealing unmaps that one and then maps the block executable. So no byte is writable and
+//          executable at once, through whatever address. Freed blocks are unmapped and their pages given back.
+// Slots    16 GiB of PROT_NONE each, 16 GiB aligned. Pages that may be shared are those of a second memfd, each at the file
+//          offset that equals the address where its owner has it: so sharing needs no bookkeeping.
+// Stacks   with 1 MiB of PROT_NONE on both sides. Handlers run on a signal stack of their own.
+#include "loader/loader.h"
+#include "loader/platform.h"
+#include "sfi-jit/host/host.h"
+#include "sfi-jit/lib.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+#define ARENA_SIZE (512ull << 20)
+#define ARENA_PAGES (ARENA_SIZE / PAGE)
+#define STEP (16ull << 20)
+#define SIGNAL_STACK (64u << 10)
+
+static struct {
+    uint64_t base;
+    int fd;
+    uint8_t used[ARENA_PAGES];
+    pthread_mutex_t lock;
+} arena = {.fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+static int shared_fd = -1;
+
+// ---- Code ----
+bool plat_linux_arena(void) { // before the first block
+    uint64_t here = (uint64_t)&plat_linux_arena & ~(STEP - 1);
+    arena.fd = memfd_create("sasos-code", MFD_CLOEXEC);
+    shared_fd = memfd_create("sasos-shared", MFD_CLOEXEC);
+    if (arena.fd < 0 || ftruncate(arena.fd, (off_t)ARENA_SIZE)) return false;
+    if (shared_fd < 0 || ftruncate(shared_fd, 1l << 47)) return false;
+    // All of the arena must lie within 2 GiB of all of the program; the program is far smaller than a step of 64 MiB.
+    for (uint64_t away = 4 * STEP; away + ARENA_SIZE + 8 * STEP < 1ull << 31; away += STEP)
+        for (int side = 0; side < 2; side++) {
+            uint64_t at = side ? here + away : here - away - ARENA_SIZE;
+            if (!side && here < away + ARENA_SIZE + STEP) continue;
+            void *p = mmap((void *)at, ARENA_SIZE, PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+            if (p == (void *)at) {
+                arena.base = at;
+                return true;
+            }
+            if (p != MAP_FAILED) munmap(p, ARENA_SIZE);
+        }
+    return false;
+}
+
+enum ldr_status ldr_plat_code_alloc(uint32_t size, struct ldr_block *out_block) {
+    size_t pages = ((size_t)size + PAGE - 1) / PAGE, run = 0, i = 0;
+    if (!pages) pages = 1;
+    pthread_mutex_lock(&arena.lock);
+    for (; i < ARENA_PAGES && run < pages; i++) run = arena.used[i] ? 0 : run + 1;
+    if (run == pages) memset(arena.used + i - pages, 1, pages);
+    pthread_mutex_unlock(&arena.lock);
+    if (run < pages) return LDR_NO_SPACE;
+    size_t first = i - pages;
+    void *rw =
+        mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, arena.fd, (off_t)(first * PAGE));
+    *out_block = (struct ldr_block){rw == MAP_FAILED ? NULL : rw, arena.base + first * PAGE,
+                                    (uint32_t)(pages * PAGE), first};
+    if (rw == MAP_FAILED) {
+        ldr_plat_code_free(out_block);
+        return LDR_NO_MEMORY;
+    }
+    memset(rw, 0xcc, pages * PAGE);
+    return LDR_OK;
+}
+enum ldr_status ldr_plat_code_seal(struct ldr_block *b) {
+    munmap(b->rw, b->size);
+    void *rx = mmap((void *)b->rx, b->size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, arena.fd,
+                    (off_t)(b->host * PAGE));
+    b->rw = NULL;
+    return rx == MAP_FAILED ? LDR_NO_MEMORY : LDR_OK;
+}
+void ldr_plat_code_free(struct ldr_block *b) {
+    if (b->rw) munmap(b->rw, b->size);
+    mmap((void *)b->rx, b->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+         -1, 0);
+    fallocate(arena.fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, (off_t)(b->host * PAGE), b->size);
+    pthread_mutex_lock(&arena.lock);
+    memset(arena.used + b->host, 0, b->size / PAGE);
+    pthread_mutex_unlock(&arena.lock);
+    b->size = 0;
+}
+
+// ---- Slots ----
+enum ldr_status ldr_plat_slot_alloc(uint64_t *out_window) {
+    uint64_t size = 2 * SFI_SLOT_SIZE;
+    void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return LDR_NO_SPACE;
+    uint64_t start = (uint64_t)p, slot = (start + SFI_SLOT_SIZE - 1) & ~(SFI_SLOT_SIZE - 1);
+    if (slot > start) munmap(p, slot - start);
+    munmap((void *)(slot + SFI_SLOT_SIZE), start + size - slot - SFI_SLOT_SIZE);
+    *out_window = slot + SFI_WINDOW_OFFSET;
+    return LDR_OK;
+}
+void ldr_plat_slot_free(uint64_t window) {
+    munmap((void *)(window - SFI_WINDOW_OFFSET), SFI_SLOT_SIZE);
+    fallocate(shared_fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
+              (off_t)(window - SFI_WINDOW_OFFSET), (off_t)SFI_SLOT_SIZE);
+}
+enum ldr_status ldr_plat_map(uint64_t window, int64_t offset, uint64_t size, unsigned flags) {
+    uint64_t at = window + (uint64_t)offset;
+    void *p = flags & LDR_MAP_SHARABLE
+                  ? mmap((void *)at, size, PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_NORESERVE | MAP_FIXED, shared_fd, (off_t)at)
+                  : mmap((void *)at, size, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    return p == MAP_FAILED ? LDR_NO_MEMORY : LDR_OK;
+}
+enum ldr_status ldr_plat_share(uint64_t window, int64_t offset, uint64_t from_window,
+                               int64_t from_offset, uint64_t size) {
+    void *p = mmap((void *)(window + (uint64_t)offset), size, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_NORESERVE | MAP_FIXED, shared_fd,
+                   (off_t)(from_window + (uint64_t)from_offset));
+    return p == MAP_FAILED ? LDR_NO_MEMORY : LDR_OK;
+}
+void ldr_plat_unmap(uint64_t window, int64_t offset, uint64_t size) {
+    mmap((void *)(window + (uint64_t)offset), size, PROT_NONE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+// ---- Stacks and heap ----
+enum ldr_status ldr_plat_stack_alloc(uint32_t size, uint64_t *out_top) {
+    uint8_t *p = mmap(NULL, size + 2ull * SFI_STACK_GUARD, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return LDR_NO_MEMORY;
+    if (mprotect(p + SFI_STACK_GUARD, size, PROT_READ | PROT_WRITE)) {
+        munmap(p, size + 2ull * SFI_STACK_GUARD);
+        return LDR_NO_MEMORY;
+    }
+    *out_top = (uint64_t)p + SFI_STACK_GUARD + size;
+    return LDR_OK;
+}
+void ldr_plat_stack_free(uint64_t top, uint32_t size) {
+    munmap((void *)(top - size - SFI_STACK_GUARD), size + 2ull * SFI_STACK_GUARD);
+}
+void *ldr_plat_alloc(size_t size) { return calloc(1, size); }
+void ldr_plat_free(void *p, size_t size) {
+    (void)size;
+    free(p);
+}
+
+// ---- Waiting ---- one counter for all: wake-ups are rare, and a sleeper may wake early.
+static uint32_t wakes;
+static _Thread_local uint32_t wakes_seen;
+void ldr_plat_wait(struct ldr_instance *inst) {
+    struct timespec most = {.tv_nsec = 10000000};
+    (void)inst;
+    syscall(SYS_futex, &wakes, FUTEX_WAIT_PRIVATE, wakes_seen, &most, NULL, 0);
+    wakes_seen = __atomic_load_n(&wakes, __ATOMIC_ACQUIRE);
+}
+void ldr_plat_wake(struct ldr_instance *inst) {
+    (void)inst;
+    __atomic_fetch_add(&wakes, 1, __ATOMIC_RELEASE);
+    syscall(SYS_futex, &wakes, FUTEX_WAKE_PRIVATE, 1 << 30, NULL, NULL, 0);
+}
+
+void ldr_plat_panic(const char *file, int line, const char *what) {
+    fprintf(stderr, "%s:%d: runtime failed: %s\n", file, line, what);
+    abort();
+}
+
+// ---- Faults ----
+static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+static struct sigaction before[32];
+
+static struct ldr_machine machine_of(const greg_t *r) {
+    return (struct ldr_machine){(uint64_t)r[REG_RIP], (uint64_t)r[REG_RSP], (uint64_t)r[REG_RAX],
+                                (uint64_t)r[REG_RDI], (uint64_t)r[REG_RSI], (uint64_t)r[REG_R15]};
+}
+static void machine_to(const struct ldr_machine *m, greg_t *r) {
+    r[REG_RIP] = (greg_t)m->rip;
+    r[REG_RSP] = (greg_t)m->rsp;
+    r[REG_RDI] = (greg_t)m->rdi;
+    r[REG_RSI] = (greg_t)m->rsi;
+}
+
+static void handler(int signal, siginfo_t *info, void *context) {
+    greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+    struct ldr_machine m = machine_of(r);
+    uint64_t address = (uint64_t)info->si_addr;
+    enum ldr_fault fault = signal == SIGILL   ? LDR_FAULT_INVALID_OPCODE
+                           : signal == SIGFPE ? LDR_FAULT_DIVIDE
+                                              : LDR_FAULT_PAGE;
+    if (ldr_fault(&m, fault, address)) {
+        machine_to(&m, r);
+        return;
+    }
+    char text[200];
+    const struct ldr_instance *inst = ldr_instance_at(m.rip);
+    int n = snprintf(text, sizeof text,
+                     "signal %d at rip 0x%lx, address 0x%lx: a fault of %s, not a module's trap\n",
+                     signal, m.rip, address, inst ? "verified code outside its fence" : "the host");
+    if (write(2, text, (size_t)n) < 0) { // nothing to be done about it
+    }
+    sigaction(signal, &before[signal], NULL); // returns into the same fault
+}
+
+// The tick of a budget: stops what runs, unless it is in a stub or the host at this moment; then the next tick does.
+static void tick(int signal, siginfo_t *info, void *context) {
+    greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+    struct ldr_machine m = machine_of(r);
+    (void)signal, (void)info;
+    if (ldr_interrupt(&m, SFI_TRAP_KILLED)) machine_to(&m, r);
+}
+void host_budget(double seconds) {
+    struct sigaction a = {.sa_sigaction = tick, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+    struct itimerval t = {.it_interval = {.tv_usec = 10000}};
+    t.it_value.tv_sec = (time_t)seconds;
+    t.it_value.tv_usec = (suseconds_t)((seconds - (double)t.it_value.tv_sec) * 1e6) + 1;
+    sigemptyset(&a.sa_mask);
+    sigaction(SIGALRM, &a, NULL);
+    setitimer(ITIMER_REAL, &t, NULL);
+}
+
+void host_thread_init(void) {
+    static _Thread_local void *stack;
+    if (stack) return;
+    stack = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack_t ss = {.ss_sp = stack, .ss_size = SIGNAL_STACK};
+    if (stack == MAP_FAILED || sigaltstack(&ss, NULL)) die("no signal stack");
+}
+void plat_linux_signals(void) {
+    struct sigaction a = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigemptyset(&a.sa_mask);
+    for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &a, &before[signals[i]]);
+}
