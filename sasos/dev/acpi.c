@@ -1,8 +1,9 @@
-// acpi.c — reads the firmware's tables into struct acpi_info (see acpi.h). Pure: no hardware, no globals, no allocation.
+// acpi.c — reads the firmware's tables into struct acpi_info (see acpi.h). Pure: no hardware, no
+// globals, no allocation.
 //
-// Invariant: a field is read only through a `struct span` (bytes that the source vouched for) after `need()` has checked the
-// offset against the span's size; lengths found in a table can only shrink a span, never grow it.
-// Clauses: ACPI 6.5 unless VT-d (rev 4.1) is named.
+// Invariant: a field is read only through a `struct span` (bytes that the source vouched for) after
+// `need()` has checked the offset against the span's size; lengths found in a table can only shrink
+// a span, never grow it. Clauses: ACPI 6.5 unless VT-d (rev. 5.10) is named.
 #include "sasos/dev/acpi.h"
 
 #include "sfi-jit/lib.h"
@@ -174,7 +175,8 @@ static enum acpi_status parse_mcfg(struct span t, struct acpi_info *info) {
 
 // ---- FADT, §5.2.9 ----
 
-// The 64-bit field wins where present and non-zero (§5.2.9, "X_" fields); else the old 32-bit I/O port.
+// The 64-bit field wins where present and non-zero (§5.2.9, "X_" fields); else the old 32-bit I/O
+// port.
 static struct acpi_gas fadt_block(struct span t, uint64_t old, uint64_t extended, uint8_t width) {
     if (need(t, extended, 12) && get_gas(t, extended).address) return get_gas(t, extended);
     return (struct acpi_gas){.address = get32(t, old), .space_id = ACPI_SPACE_IO, .bit_width = width};
@@ -233,8 +235,8 @@ static bool aml_integer(struct span t, uint64_t *o, uint64_t *out_value) {
     return true;
 }
 
-// Name(\_S5_, Package(){a, b, …}) at `o`, which is just behind the name. AML is not interpreted: a table that computes \_S5_ is
-// not understood, and power-off then uses the caller's fallback.
+// Name(\_S5_, Package(){a, b, …}) at `o`, which is just behind the name. AML is not interpreted: a
+// table that computes \_S5_ is not understood, and power-off then uses the caller's fallback.
 static bool aml_s5_package(struct span t, uint64_t o, struct acpi_info *info) {
     if (!need(t, o, 2) || get8(t, o) != 0x12) // PackageOp (§20.2.5.4)
         return false;
@@ -426,7 +428,8 @@ enum acpi_status acpi_parse(const struct acpi_source *source, uint64_t rsdp_phys
     memset(out, 0, sizeof *out);
     struct span rsdp, root;
     if (rsdp_phys == 0) return ACPI_NO_RSDP;
-    // §5.2.5.3: the first 20 bytes have a checksum of their own; revision 2 adds a length, the XSDT and a second checksum.
+    // §5.2.5.3: the first 20 bytes have a checksum of their own; revision 2 adds a length, the XSDT
+    // and a second checksum.
     if (!map_span(source, rsdp_phys, RSDP_V1_SIZE, &rsdp)) return ACPI_UNREADABLE;
     if (memcmp(rsdp.bytes, "RSD PTR ", 8) != 0 || !sums_to_zero(rsdp, RSDP_V1_SIZE))
         return ACPI_RSDP_BAD;

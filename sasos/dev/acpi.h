@@ -1,14 +1,17 @@
-// acpi.h — what the firmware's ACPI tables say, read once and kept in plain numbers (ACPI 6.5; VT-d specification 4.1 for DMAR).
+// acpi.h — what the firmware's ACPI tables say, read once and kept in plain numbers (ACPI 6.5; VT-d
+// specification 5.10 for DMAR).
 //
-// Every table is hostile input: acpi_parse() reads memory only through the given source, checks signature, length and checksum
-// of each table before it looks inside, never follows a length past the end of what contains it, and copies what is wanted
-// into struct acpi_info. Nothing keeps a pointer into firmware memory, so the tables may be reclaimed afterwards.
+// Every table is hostile input: acpi_parse() reads memory only through the given source, checks
+// signature, length and checksum of each table before it looks inside, never follows a length past
+// the end of what contains it, and copies what is wanted into struct acpi_info. Nothing keeps a
+// pointer into firmware memory, so the tables may be reclaimed afterwards.
 //
-// A broken table is left out and listed in `rejects`; only a broken root (RSDP, XSDT/RSDT) fails the whole parse. Too many
-// entries of a kind are counted in `dropped`, never written past the arrays. Whoever needs a table asks `have` first.
+// A broken table is left out and listed in `rejects`; only a broken root (RSDP, XSDT/RSDT) fails
+// the whole parse. Too many entries of a kind are counted in `dropped`, never written past the
+// arrays. Whoever needs a table asks `have` first.
 //
-// acpi_parse() is pure (no hardware, no globals). acpi_init() runs it once on the machine's own tables and logs what it found;
-// acpi() is that result, read-only from then on.
+// acpi_parse() is pure (no hardware, no globals). acpi_init() runs it once on the machine's own
+// tables and logs what it found; acpi() is that result, read-only from then on.
 #ifndef SASOS_DEV_ACPI_H
 #define SASOS_DEV_ACPI_H
 #include <stdbool.h>
@@ -161,8 +164,8 @@ struct acpi_info {
     struct acpi_scope scopes[ACPI_SCOPES_MAX];
 };
 
-// How the parser reads physical memory: a pointer to `size` readable bytes, or NULL if that range must not be read. The bytes
-// must not change while acpi_parse() runs.
+// How the parser reads physical memory: a pointer to `size` readable bytes, or NULL if that range
+// must not be read. The bytes must not change while acpi_parse() runs.
 struct acpi_source {
     const void *(*map)(void *arg, uint64_t phys, uint64_t size);
     void *arg;
@@ -173,13 +176,15 @@ enum acpi_status acpi_parse(const struct acpi_source *source, uint64_t rsdp, str
 
 const char *acpi_status_text(enum acpi_status status);
 
-// Kernel only: parses the machine's tables once (and keeps the memory map for space.h), logs findings, panics if the root is unusable. Needs the direct map and the
-// console, nothing else; call it before clocks are calibrated.
+// Kernel only: parses the machine's tables once (and keeps the memory map for space.h), logs
+// findings, panics if the root is unusable. Needs the direct map and the console, nothing else;
+// call it before clocks are calibrated.
 void acpi_init(const struct bootinfo *info);
 const struct acpi_info *acpi(void);
 
-// Kernel only: power off through PM1x_CNT (§4.8.3.2) and reset through RESET_REG (§4.8.3.6). Both return if the machine has
-// no such way, so the caller falls back (isa-debug-exit, keyboard controller, triple fault).
+// Kernel only: power off through PM1x_CNT (§4.8.3.2) and reset through RESET_REG (§4.8.3.6). Both
+// return if the machine has no such way, so the caller falls back (isa-debug-exit, keyboard
+// controller, triple fault).
 void acpi_power_off(void);
 void acpi_reset(void);
 #endif

@@ -1,8 +1,10 @@
-// acpi_boot.c — the kernel's own ACPI tables: where they are read, what is said about them, and the two registers that end a run.
+// acpi_boot.c — the kernel's own ACPI tables: where they are read, what is said about them, and the
+// two registers that end a run.
 //
-// Tables are read through the direct map, or, where firmware put them into memory it calls reserved, through a mapping that
-// lives only while acpi_init() runs. Memory that the boot map does not list is never touched: a table pointer is input, and
-// reading a device register has side effects. Clauses: ACPI 6.5.
+// Tables are read through the direct map, or, where firmware put them into memory it calls
+// reserved, through a mapping that lives only while acpi_init() runs. Memory that the boot map does
+// not list is never touched: a table pointer is input, and reading a device register has side
+// effects. Clauses: ACPI 6.5.
 #include "efi/bootinfo.h"
 #include "sasos/arch/io.h"
 #include "sasos/dev/acpi.h"
@@ -87,7 +89,8 @@ void acpi_init(const struct bootinfo *info) {
 
 const struct acpi_info *acpi(void) { return &machine; }
 
-// Registers of §4.8 are I/O ports on every PC; memory-mapped ones belong to hardware-reduced machines and are left alone here.
+// Registers of §4.8 are I/O ports on every PC; memory-mapped ones belong to hardware-reduced
+// machines and are left alone here.
 static bool is_port(const struct acpi_gas *g) {
     return g->address != 0 && g->address <= 0xffff && g->space_id == ACPI_SPACE_IO;
 }

@@ -1,7 +1,8 @@
 // msix.c — MSI-X tables (see msix.h). PCIe = PCI Express Base 5.0.
 //
-// Message address and data are written only while the entry is masked (§6.1.4.5: changing an unmasked entry is undefined), and
-// the mask bit is read back, so that after msix_mask() no new message leaves the device.
+// Message address and data are written only while the entry is masked (§6.1.4.5: changing an
+// unmasked entry is undefined), and the mask bit is read back, so that after msix_mask() no new
+// message leaves the device.
 #include "sasos/dev/msix.h"
 
 #include "sasos/arch/apic.h"

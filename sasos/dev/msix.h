@@ -1,12 +1,14 @@
 // msix.h — MSI-X, owned by the kernel (PCIe Base 5.0 §6.1.4, §7.7.2).
 //
-// The table and the pending bits live in a page of the device that is never mapped into a driver's window. Each used entry
-// is one irq.h vector and, where interrupt remapping is on, one remapping entry that only this function's requester id may
-// raise. Entries start masked. An interrupt says "look at the device", nothing more: a device can raise its own entries at
-// any time, so a handler must tolerate calls without cause.
+// The table and the pending bits live in a page of the device that is never mapped into a driver's
+// window. Each used entry is one irq.h vector and, where interrupt remapping is on, one remapping
+// entry that only this function's requester id may raise. Entries start masked. An interrupt says
+// "look at the device", nothing more: a device can raise its own entries at any time, so a handler
+// must tolerate calls without cause.
 //
-// Life: msix_open (table mapped, everything masked, MSI-X enabled) → msix_bind per entry → msix_unmask … → msix_close. Open, bind
-// and close are not for interrupt handlers; mask and unmask are.
+// Life: msix_open (table mapped, everything masked, MSI-X enabled) → msix_bind per entry →
+// msix_unmask … → msix_close. Open, bind and close are not for interrupt handlers; mask and unmask
+// are.
 #ifndef SASOS_DEV_MSIX_H
 #define SASOS_DEV_MSIX_H
 #include "sasos/arch/irq.h"
@@ -18,11 +20,13 @@ struct msix; // one opened function's table
 // NOT_FOUND: no MSI-X; NO_MEMORY.
 enum status msix_open(const struct pci_fn *fn, struct msix **out);
 unsigned msix_count(const struct msix *m); // entries in the table
-// Gives entry `index` a vector whose handler is called with arg; leaves it masked. EXISTS if bound already.
+// Gives entry `index` a vector whose handler is called with arg; leaves it masked. EXISTS if bound
+// already.
 enum status msix_bind(struct msix *m, unsigned index, irq_handler_fn *handler, void *arg);
 void msix_unmask(struct msix *m, unsigned index);
 void msix_mask(struct msix *m, unsigned index);
 uint64_t msix_interrupts(const struct msix *m, unsigned index); // since bind
-// Masks and unbinds all, MSI-X off; when it returns no handler of it runs any more. Also after the function was reset.
+// Masks and unbinds all, MSI-X off; when it returns no handler of it runs any more. Also after the
+// function was reset.
 void msix_close(struct msix *m);
 #endif

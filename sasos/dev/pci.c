@@ -1,12 +1,14 @@
-// pci.c — the machine's PCI functions: enumeration through ECAM, BAR sizing, enable, quiesce, reset.
+// pci.c — the machine's PCI functions: enumeration through ECAM, BAR sizing, enable, quiesce,
+// reset.
 //
-// Every bus of every ECAM range is looked at: first down from the first bus through bridges (so that each function knows the
-// bridge above it), then each bus that no bridge led to, because a second host bridge is described only in AML, which is not
-// interpreted, and a function that was overlooked would keep its bus mastering. A bus is scanned at most once, so bridges
-// that lie about their bus numbers cannot make a loop.
+// Every bus of every ECAM range is looked at: first down from the first bus through bridges (so
+// that each function knows the bridge above it), then each bus that no bridge led to, because a
+// second host bridge is described only in AML, which is not interpreted, and a function that was
+// overlooked would keep its bus mastering. A bus is scanned at most once, so bridges that lie about
+// their bus numbers cannot make a loop.
 //
-// PCIe = PCI Express Base 5.0. Writes to configuration space happen here and nowhere else, but for the enable and mask bits
-// of MSI-X (msix.c).
+// PCIe = PCI Express Base 5.0. Writes to configuration space happen here and nowhere else, but for
+// the enable and mask bits of MSI-X (msix.c).
 #include "sasos/dev/pci.h"
 
 #include "sasos/arch/io.h"
@@ -24,7 +26,6 @@
 #define BUSES 256u
 
 enum express_type { // PCIe §7.5.3.2, Device/Port Type
-    EXPRESS_ROOT_PORT = 4,
     EXPRESS_DOWNSTREAM_PORT = 6,
     EXPRESS_TO_PCI_BRIDGE = 7,
 };
@@ -56,7 +57,8 @@ static bool is_bridge(const struct pci_fn *fn) { return fn->header_type == 1; }
 
 // Decoding is off while BARs hold all ones (PCIe §7.5.1.2.1, implementation note on sizing).
 static void size_bars(struct pci_fn *fn) {
-    // Host and ISA bridges are never granted, and some stop the machine when their decoding is switched off.
+    // Host and ISA bridges are never granted, and some stop the machine when their decoding is
+    // switched off.
     if (fn->header_type > 1 || (fn->base_class == 6 && fn->sub_class <= 1)) return;
     unsigned registers = is_bridge(fn) ? 2 : PCI_BARS;
     const uint16_t command = read16(fn, PCI_COMMAND);
@@ -105,8 +107,9 @@ static void silence(struct pci_fn *fn) {
         write16(fn, fn->caps.pri + 4u, read16(fn, fn->caps.pri + 4u) & (uint16_t)~1u);
 }
 
-// Requests of devices below a port must go up to the IOMMU, not sideways to a peer whose BAR has the same number as an IOVA:
-// Source Validation, P2P Request Redirect, P2P Completion Redirect, Upstream Forwarding where offered (PCIe §6.12, §7.7.8).
+// Requests of devices below a port must go up to the IOMMU, not sideways to a peer whose BAR has
+// the same number as an IOVA: Source Validation, P2P Request Redirect, P2P Completion Redirect,
+// Upstream Forwarding where offered (PCIe §6.12, §7.7.8).
 static void enable_acs(const struct pci_fn *fn) {
     enum { SV = 1 << 0, RR = 1 << 2, CR = 1 << 3, UF = 1 << 4 };
     if (!fn->caps.acs) return;
@@ -114,10 +117,14 @@ static void enable_acs(const struct pci_fn *fn) {
     write16(fn, fn->caps.acs + 6u, capable & (SV | RR | CR | UF));
 }
 
+static unsigned express_type(const struct pci_fn *fn) { // PCI Express Capabilities register
+    return fn->express ? read16(fn, fn->caps.express + 2u) >> 4 & 15 : 0;
+}
+
 static bool makes_conventional(const struct pci_fn *bridge) {
     if (!bridge) return false;
     if (bridge->behind_conventional || !bridge->express) return true;
-    return (read16(bridge, bridge->caps.express + 2u) >> 4 & 15) == EXPRESS_TO_PCI_BRIDGE;
+    return express_type(bridge) == EXPRESS_TO_PCI_BRIDGE;
 }
 
 static struct pci_fn *add_function(volatile uint8_t *cfg, uint16_t segment, uint16_t rid,
@@ -223,6 +230,10 @@ void pci_init(void) {
                  fn->msix.count ? ", MSI-X" : "", is_bridge(fn) ? ", bridge" : "");
         if (fn->caps.malformed)
             log_warn("pci", "  its capability list is malformed; only the sound part is used");
+        if (express_type(fn) == EXPRESS_DOWNSTREAM_PORT && !fn->caps.acs)
+            log_warn("pci",
+                     "  a switch without access control: by DMA to each other's registers the "
+                     "devices below can go around the IOMMU");
     }
     if (functions_dropped)
         log_error("pci", "%u functions more than this system can hold are ignored", functions_dropped);
@@ -271,8 +282,9 @@ void pci_decode(const struct pci_fn *fn) {
 enum status pci_enable(const struct pci_fn *fn) {
     if (fn->header_type != 0 || fn->behind_conventional) return ST_DENIED;
     pci_decode(fn);
-    // A bridge forwards requests of what is below it only with its own bus mastering on (PCIe §7.5.1.1.3). What else is
-    // below stays silent by its own bit and blocked by the IOMMU, so the bridge's bit is never taken back.
+    // A bridge forwards requests of what is below it only with its own bus mastering on (PCIe
+    // §7.5.1.1.3). What else is below stays silent by its own bit and blocked by the IOMMU, so the
+    // bridge's bit is never taken back.
     for (const struct pci_fn *b = fn->bridge; b; b = b->bridge)
         command_change(b, 0, PCI_COMMAND_BUS_MASTER_ENABLE);
     command_change(fn, 0, PCI_COMMAND_BUS_MASTER_ENABLE);
@@ -301,7 +313,8 @@ bool pci_quiesce(const struct pci_fn *fn) {
     return !transactions_pending(fn);
 }
 
-// After a reset the function answers with all ones, or not at all, for up to a second (PCIe §6.6.1, Configuration RRS).
+// After a reset the function answers with all ones, or not at all, for up to a second (PCIe §6.6.1,
+// Configuration RRS).
 static void wait_ready(const struct pci_fn *fn) {
     for (unsigned ms = 0; ms < 1000 && read16(fn, PCI_VENDOR_ID) != fn->vendor; ms++)
         time_delay_ns(TIME_MS);

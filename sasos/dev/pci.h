@@ -1,14 +1,17 @@
-// pci.h — PCI functions: found once at boot through ECAM, described in plain numbers, switched on and off by grant
-// (PCIe = PCI Express Base 5.0; PCI = PCI Local Bus 3.0; virtio = VIRTIO 1.2).
+// pci.h — PCI functions: found once at boot through ECAM, described in plain numbers, switched on
+// and off by grant (PCIe = PCI Express Base 5.0; PCI = PCI Local Bus 3.0; virtio = VIRTIO 1.2).
 //
-// What a function says about itself is input: capability chains may loop or point outside of the configuration space, and a
-// base address register may name RAM. Whatever fails a check is marked unusable here; nobody has to check again.
+// What a function says about itself is input: capability chains may loop or point outside of the
+// configuration space, and a base address register may name RAM. Whatever fails a check is marked
+// unusable here; nobody has to check again.
 //
-// Order at boot, kept by dev_init(): pci_init() finds every function and clears its Bus Master Enable, so that nothing does
-// DMA when translation is switched on. After that a function is idle until pci_enable(); drivers never write configuration
-// space, and reach BARs only page by page where pci_bar_page_grantable() agrees.
+// Order at boot, kept by dev_init(): pci_init() finds every function and clears its Bus Master
+// Enable, so that nothing does DMA when translation is switched on. After that a function is idle
+// until pci_enable(); drivers never write configuration space, and reach BARs only page by page
+// where pci_bar_page_grantable() agrees.
 //
-// The list of functions is made once and never changes (no hot-plug): pointers to its elements stay valid.
+// The list of functions is made once and never changes (no hot-plug): pointers to its elements stay
+// valid.
 #ifndef SASOS_DEV_PCI_H
 #define SASOS_DEV_PCI_H
 #include "sasos/status.h"
@@ -62,7 +65,8 @@ enum pci_extended_capability_id { // ibid. §3
     PCI_EXT_CAP_PRI = 0x0013,
 };
 
-// Offsets in configuration space; 0 = not there. Every offset has its capability's full length behind it.
+// Offsets in configuration space; 0 = not there. Every offset has its capability's full length
+// behind it.
 struct pci_caps {
     uint8_t power_management, msi, express, msix, advanced_features;
     uint8_t vendor_count;
@@ -113,27 +117,33 @@ static inline uint16_t pci_rid(uint8_t bus, uint8_t dev, uint8_t fn) {
 
 // ---- pure parts (pci_caps.c), also run on byte buffers ----
 
-// Walks both capability chains of the PCI_CONFIG_SIZE bytes at cfg. Every pointer is bounded and no capability is seen twice.
+// Walks both capability chains of the PCI_CONFIG_SIZE bytes at cfg. Every pointer is bounded and no
+// capability is seen twice.
 void pci_caps_parse(const volatile uint8_t *cfg, struct pci_caps *out);
-// MSI-X capability at caps->msix against the BARs: table and PBA must lie wholly inside memory BARs.
+// MSI-X capability at caps->msix against the BARs: table and PBA must lie wholly inside memory
+// BARs.
 void pci_msix_parse(const volatile uint8_t *cfg, const struct pci_caps *caps,
                     const struct pci_bar bars[PCI_BARS], struct pci_msix *out);
-// What a BAR says, from its value and from what it reads back after all ones were written; hi values are those of the next
-// register (64-bit BARs). Returns how many registers it takes (1 or 2).
+// What a BAR says, from its value and from what it reads back after all ones were written; hi
+// values are those of the next register (64-bit BARs). Returns how many registers it takes (1 or
+// 2).
 unsigned pci_bar_decode(uint32_t lo, uint32_t hi, uint32_t mask_lo, uint32_t mask_hi,
                         struct pci_bar *out);
-// The nth virtio capability of that type (virtio §4.1.4.2), checked against the BARs; false if there is none.
+// The nth virtio capability of that type (virtio §4.1.4.2), checked against the BARs; false if
+// there is none.
 bool pci_virtio_cap(const struct pci_fn *fn, uint8_t cfg_type, unsigned nth,
                     struct pci_virtio_cap *out);
-// True if page `page` (4 KiB units from the BAR's base) may be mapped into a driver's window: it belongs wholly to this usable
-// memory BAR, holds no byte of an MSI-X table or pending-bit array of this function, and no other function's BAR in `all` reaches
-// into it. A BAR smaller than a page qualifies only where nothing else of `all` shares its page.
+// True if page `page` (4 KiB units from the BAR's base) may be mapped into a driver's window: it
+// belongs wholly to this usable memory BAR, holds no byte of an MSI-X table or pending-bit array of
+// this function, and no other function's BAR in `all` reaches into it. A BAR smaller than a page
+// qualifies only where nothing else of `all` shares its page.
 bool pci_page_grantable(const struct pci_fn *all, unsigned count, const struct pci_fn *fn,
                         unsigned bar, uint64_t page);
 
 // ---- the machine (pci.c) ----
 
-// Finds all functions, switches bus mastering, ATS and MSI/MSI-X off everywhere, sizes the BARs. Before vtd_init().
+// Finds all functions, switches bus mastering, ATS and MSI/MSI-X off everywhere, sizes the BARs.
+// Before vtd_init().
 void pci_init(void);
 unsigned pci_count(void);
 const struct pci_fn *pci_get(unsigned index);
@@ -145,13 +155,16 @@ bool pci_bar_page_grantable(const struct pci_fn *fn, unsigned bar, uint64_t page
 // Configuration space for a driver: reads only, aligned, in range; all ones otherwise.
 uint32_t pci_config_read(const struct pci_fn *fn, unsigned offset, unsigned size);
 
-// Grant: memory decoding and bus mastering on, on all bridges above too. The caller has attached the function to its IOMMU
-// domain first. DENIED for a bridge or a function whose DMA cannot be told apart (behind_conventional).
+// Grant: memory decoding and bus mastering on, on all bridges above too. The caller has attached
+// the function to its IOMMU domain first. DENIED for a bridge or a function whose DMA cannot be
+// told apart (behind_conventional).
 enum status pci_enable(const struct pci_fn *fn);
-// Only the first step of it: memory decoding on, on all bridges above too, for the kernel's own use of a BAR.
+// Only the first step of it: memory decoding on, on all bridges above too, for the kernel's own use
+// of a BAR.
 void pci_decode(const struct pci_fn *fn);
-// Revoke, first half: bus mastering off, then waits (bounded) for transactions that are under way (PCIe §7.5.3.5, Transactions
-// Pending). False if they did not end: the frames must then not be reused before the reset and the IOMMU's invalidation.
+// Revoke, first half: bus mastering off, then waits (bounded) for transactions that are under way
+// (PCIe §7.5.3.5, Transactions Pending). False if they did not end: the frames must then not be
+// reused before the reset and the IOMMU's invalidation.
 bool pci_quiesce(const struct pci_fn *fn);
 
 // Only the first step of it: bus mastering off. Any context.
@@ -164,9 +177,11 @@ enum pci_reset_kind {
     PCI_RESET_D3,
     PCI_RESET_VIRTIO
 };
-// Function-level reset by the strongest means that touches this function alone (PCIe §6.6.2; Advanced Features; D3hot to D0
-// without No_Soft_Reset; a virtio function's own reset through its registers); what the kernel had set in configuration space is restored, bus mastering and MSI-X stay off.
-// PCI_RESET_NONE: the function has none of them, only its driver can reset it. Takes up to 100 ms; not from interrupts.
+// Function-level reset by the strongest means that touches this function alone (PCIe §6.6.2;
+// Advanced Features; D3hot to D0 without No_Soft_Reset; a virtio function's own reset through its
+// registers); what the kernel had set in configuration space is restored, bus mastering and MSI-X
+// stay off. PCI_RESET_NONE: the function has none of them, only its driver can reset it. Takes up
+// to 100 ms; not from interrupts.
 enum pci_reset_kind pci_reset(const struct pci_fn *fn);
 const char *pci_reset_text(enum pci_reset_kind kind);
 #endif

@@ -1,7 +1,9 @@
-// pci_caps.c — reads a function's capabilities out of 4 KiB of configuration space: pure, bounded, runs on byte buffers too.
+// pci_caps.c — reads a function's capabilities out of 4 KiB of configuration space: pure, bounded,
+// runs on byte buffers too.
 //
-// The bytes come from a device, so each walk visits an offset at most once, and a capability counts only if all of its fields
-// lie inside the space it was found in. PCIe = PCI Express Base 5.0, virtio = VIRTIO 1.2.
+// The bytes come from a device, so each walk visits an offset at most once, and a capability counts
+// only if all of its fields lie inside the space it was found in. PCIe = PCI Express Base 5.0,
+// virtio = VIRTIO 1.2.
 #include "sasos/dev/pci.h"
 
 #define CONFIG_LEGACY_SIZE \
@@ -159,7 +161,8 @@ unsigned pci_bar_decode(uint32_t lo, uint32_t hi, uint32_t mask_lo, uint32_t mas
     }
     out->base = base;
     out->size = ~mask + 1;
-    // Size must be a power of two and the base a multiple of it; a device that says otherwise has no BAR.
+    // Size must be a power of two and the base a multiple of it; a device that says otherwise has
+    // no BAR.
     if (out->size & (out->size - 1) || (out->size && base % out->size)) out->size = 0;
     return out->is64 ? 2 : 1;
 }

@@ -1,9 +1,11 @@
-// selftest.c — proof, at each boot, that the fence holds: a device is told to reach memory that was never mapped for it, and the
-// IOMMU must record the fault. Believing the registers is not enough: a hypervisor may offer an IOMMU and route a device around it.
+// selftest.c — proof, at each boot, that the fence holds: a device is told to reach memory that was
+// never mapped for it, and the IOMMU must record the fault. Believing the registers is not enough:
+// a hypervisor may offer an IOMMU and route a device around it.
 //
-// Any virtio function will do, because each one reads its ring when notified. It is attached to an empty domain for the time of
-// the test and reset afterwards, so its driver finds it as it would have. The rings are put at the physical address of zeroed frames
-// that are in no domain: if DMA is not translated after all, the device finds empty rings there and does nothing.
+// Any virtio function will do, because each one reads its ring when notified. It is attached to an
+// empty domain for the time of the test and reset afterwards, so its driver finds it as it would
+// have. The rings are put at the physical address of zeroed frames that are in no domain: if DMA is
+// not translated after all, the device finds empty rings there and does nothing.
 #include "sasos/arch/time.h"
 #include "sasos/dev/dev.h"
 #include "sasos/dev/virtio.h"

@@ -1,4 +1,5 @@
-// space.c — see space.h. Pure but for the copy it keeps; adjacent ranges are joined, so the copy is short.
+// space.c — see space.h. Pure but for the copy it keeps; adjacent ranges are joined, so the copy is
+// short.
 #include "sasos/dev/space.h"
 
 #include "efi/bootinfo.h"

@@ -1,4 +1,5 @@
-// virtio.c — see virtio.h. Offsets are those of struct virtio_pci_common_cfg (VIRTIO 1.2 §4.1.4.3), values are the device's: input.
+// virtio.c — see virtio.h. Offsets are those of struct virtio_pci_common_cfg (VIRTIO 1.2 §4.1.4.3),
+// values are the device's: input.
 #include "sasos/dev/virtio.h"
 
 #include "sasos/arch/io.h"
@@ -109,7 +110,8 @@ bool virtio_provoke(const struct pci_fn *fn, uint64_t iova) {
     volatile uint8_t *notify = map(fn, CAP_NOTIFY_CFG, 2, &notify_cap);
     bool done = notify && start(common, iova);
     if (done) {
-        // §4.1.4.4: where queue 0 is notified; the multiplication may exceed what the device declared.
+        // §4.1.4.4: where queue 0 is notified; the multiplication may exceed what the device
+        // declared.
         uint64_t o =
             (uint64_t)mmio_read16(common + QUEUE_NOTIFY_OFF) * notify_cap.notify_off_multiplier;
         done = o % 2 == 0 && o + 2 <= notify_cap.length;

@@ -1,11 +1,14 @@
-// vtd.c — the units are started with nothing allowed; domains; which function belongs to which domain (see vtd.h).
+// vtd.c — the units are started with nothing allowed; domains; which function belongs to which
+// domain (see vtd.h).
 //
-// Order of the start (VT-d rev. 4.1 §11.4.4.1): an empty root table is set on every unit, the queue is started, caches are
-// invalidated, translation is enabled. Where firmware had translation on, its root table is replaced without a moment of
-// disabled translation. All units are checked before the first one is touched: fencing some devices and not others would be
-// a promise that does not hold, so one unusable unit makes vtd_present() false.
+// Order of the start (VT-d rev. 5.10 §11.4.4.1): an empty root table is set on every unit, the
+// queue is started, caches are invalidated, translation is enabled. Where firmware had translation
+// on, its root table is replaced without a moment of disabled translation. All units are checked
+// before the first one is touched: fencing some devices and not others would be a promise that does
+// not hold, so one unusable unit makes vtd_present() false.
 //
-// Context and page-table entries change only as "not present" ↔ complete; the word with the present bit is written last.
+// Context and page-table entries change only as "not present" ↔ complete; the word with the present
+// bit is written last.
 #include "sasos/dev/vtd.h"
 
 #include "sasos/dev/virtio.h"
@@ -23,7 +26,7 @@
     256u // id 0 is never given out: with CAP.CM = 1 it tags cached not-present entries (§6.1)
 #define IOVA_LIMIT (1ull << 32)
 #define INTERRUPT_RANGE \
-    0xfee00000ull // §3.14: requests in here are interrupts and are not translated
+    0xfee00000ull // §3.15: requests in here are interrupts and are not translated
 #define INTERRUPT_RANGE_SIZE (1ull << 20)
 
 struct vtd_domain {
@@ -202,7 +205,8 @@ void vtd_init(void) {
 // ---- domains ----
 
 static uint64_t iotlb_domain(const struct vtd_unit *u, const struct vtd_domain *dom) {
-    // Draining: reads and writes that used an old translation have reached memory before the wait descriptor completes (§6.5.4).
+    // Draining: reads and writes that used an old translation have reached memory before the wait
+    // descriptor completes (§6.5.4).
     return VTD_INV_IOTLB_DOMAIN(dom->id) | (VTD_CAP_DRD(u->cap) ? VTD_INV_IOTLB_DR : 0) |
            (VTD_CAP_DWD(u->cap) ? VTD_INV_IOTLB_DW : 0);
 }
@@ -242,7 +246,7 @@ enum status vtd_domain_create(struct vtd_domain **out) {
 
 void vtd_domain_destroy(struct vtd_domain *dom) {
     KASSERT(dom->functions == 0);
-    invalidate_domain(dom); // paging-structure caches too: they must not outlive the tables (§6.2.3)
+    invalidate_domain(dom); // paging-structure caches too: they must not outlive the tables (§6.2.5)
     vtd_pt_destroy(&dom->pt);
     uint64_t flags = spin_lock(&table_lock);
     id_used[dom->id] = false;
@@ -273,7 +277,8 @@ static uint64_t *context_entry(const struct vtd_unit *u, const struct pci_fn *fn
     return (uint64_t *)pt_direct(u->contexts[fn->rid >> 8]) + 2 * (fn->rid & 0xff); // §9.3
 }
 
-// A context entry has changed: it may be cached under the old id (0 for not-present ones, where CAP.CM = 1; §6.1).
+// A context entry has changed: it may be cached under the old id (0 for not-present ones, where
+// CAP.CM = 1; §6.1).
 static void invalidate_context(struct vtd_unit *u, const struct pci_fn *fn,
                                const struct vtd_domain *dom, uint16_t old_id) {
     const uint64_t d[2][2] = {{VTD_INV_CONTEXT_DEVICE(old_id, fn->rid), 0}, {iotlb_domain(u, dom), 0}};
@@ -329,9 +334,9 @@ enum status vtd_attach(struct vtd_domain *dom, const struct pci_fn *fn) {
 
 void vtd_detach(struct vtd_domain *dom, const struct pci_fn *fn) {
     unsigned index = function_index(fn);
-    struct vtd_unit *u = &vtd_units[unit_of[index]];
     uint64_t flags = spin_lock(&table_lock);
     KASSERT(owner[index] == dom);
+    struct vtd_unit *u = &vtd_units[unit_of[index]];
     uint64_t *entry = context_entry(u, fn);
     __atomic_store_n(&entry[0], 0, __ATOMIC_RELEASE);
     entry[1] = 0;
@@ -355,7 +360,8 @@ enum status vtd_map(struct vtd_domain *dom, uint64_t iova, uint64_t phys, uint64
     _Static_assert((int)VTD_R == (int)VTD_PT_READ && (int)VTD_W == (int)VTD_PT_WRITE,
                    "one set of right bits");
     enum status status = vtd_pt_map(&dom->pt, iova, phys, len, rights);
-    // Not-present entries are cached only in caching mode (§6.1); else a write-buffer flush is all a new entry may need.
+    // Not-present entries are cached only in caching mode (§6.1); else a write-buffer flush is all
+    // a new entry may need.
     for (unsigned i = 0; i < vtd_unit_count && status == ST_OK; i++) {
         struct vtd_unit *u = &vtd_units[i];
         if (!(dom->units & 1u << i)) continue;

@@ -1,9 +1,11 @@
-// vtd_fault.c — recorded DMA and interrupt faults: read, attributed, handed on (VT-d rev. 4.1 §7.1–7.4, §11.4.7).
+// vtd_fault.c — recorded DMA and interrupt faults: read, attributed, handed on (VT-d rev. 5.10
+// §7.1–7.3, §11.4.7).
 //
-// A unit keeps few records (QEMU: one), further faults of one source are merged and others are lost until the record is
-// cleared, so records are read at interrupt time. Fault-event messages of the unit itself are not remapped (§5.1.6) and use the
-// compatibility format. A device decides how often it faults: one that does so FAULT_STORM times under one owner loses its
-// bus mastering here, and the log names only the first few.
+// A unit keeps few records (QEMU: one), further faults of one source are merged and others are lost
+// until the record is cleared, so records are read at interrupt time. Fault-event messages of the
+// unit itself are not remapped (§5.1.6) and use the compatibility format. A device decides how
+// often it faults: one that does so FAULT_STORM times under one owner loses its bus mastering here,
+// and the log names only the first few.
 #include "sasos/arch/irq.h"
 #include "sasos/dev/vtd.h"
 #include "sasos/dev/vtd_unit.h"
@@ -35,7 +37,7 @@ void vtd_fault_expect(const struct pci_fn *fn) {
     __atomic_store_n(&expected, fn, __ATOMIC_RELEASE);
 }
 
-const char *vtd_fault_text(uint8_t reason) { // §7.1.3, table 28
+const char *vtd_fault_text(uint8_t reason) { // §7.1.3
     static const char *const dma[] = {
         [0x01] = "root entry not present (no driver owns the bus)",
         [0x02] = "context entry not present (no driver owns the device)",
@@ -127,7 +129,8 @@ static bool take(struct vtd_unit *u, unsigned index, struct vtd_fault *out) {
     return true;
 }
 
-// The next record, or false when there is none. The lock is for the registers and counters only: the callback runs without it.
+// The next record, or false when there is none. The lock is for the registers and counters only:
+// the callback runs without it.
 static bool next_fault(struct vtd_unit *u, struct vtd_fault *out) {
     uint64_t flags = spin_lock(&fault_lock);
     uint32_t fsts = vtd_read32(u, VTD_FSTS_REG);

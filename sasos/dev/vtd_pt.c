@@ -1,5 +1,5 @@
-// vtd_pt.c — builds and changes second-stage page tables (see vtd_pt.h). VT-d rev. 4.1 §9.8: R bit 0, W bit 1, PS bit 7,
-// address 51:12; an entry with R = W = 0 is not present.
+// vtd_pt.c — builds and changes second-stage page tables (see vtd_pt.h). VT-d rev. 5.10 §9.8: R bit
+// 0, W bit 1, PS bit 7, address 51:12; an entry with R = W = 0 is not present.
 #include "sasos/dev/vtd_pt.h"
 
 #include <stddef.h>
@@ -23,7 +23,8 @@ static bool is_present(uint64_t entry) { return entry & ENTRY_RIGHTS; }
 
 static bool is_leaf(uint64_t entry, unsigned level) { return level == 1 || entry & ENTRY_PS; }
 
-// One store: the walker sees the old or the new entry. Release, because a table must be complete before it is linked.
+// One store: the walker sees the old or the new entry. Release, because a table must be complete
+// before it is linked.
 static void entry_write(struct vtd_pt *pt, uint64_t *entry, uint64_t value) {
     __atomic_store_n(entry, value, __ATOMIC_RELEASE);
     pt->ops->flush(pt->ops->arg, entry, sizeof *entry);
@@ -42,7 +43,8 @@ static uint64_t new_table(struct vtd_pt *pt) {
     return phys;
 }
 
-// The deepest entry on the way to iova: a leaf, or the entry that is not present. *out_level is its level.
+// The deepest entry on the way to iova: a leaf, or the entry that is not present. *out_level is its
+// level.
 static uint64_t *walk(const struct vtd_pt *pt, uint64_t iova, unsigned *out_level) {
     uint64_t *table = table_of(pt, pt->root);
     for (unsigned level = pt->levels;; level--) {
@@ -55,7 +57,8 @@ static uint64_t *walk(const struct vtd_pt *pt, uint64_t iova, unsigned *out_leve
     }
 }
 
-// The entry for iova at `level`, making the tables above it; NULL when memory is out. No leaf may be on the way.
+// The entry for iova at `level`, making the tables above it; NULL when memory is out. No leaf may
+// be on the way.
 static uint64_t *walk_make(struct vtd_pt *pt, uint64_t iova, unsigned level) {
     uint64_t *table = table_of(pt, pt->root);
     for (unsigned l = pt->levels; l > level; l--) {
@@ -80,7 +83,8 @@ enum status vtd_pt_init(struct vtd_pt *pt, const struct vtd_pt_ops *ops, unsigne
 }
 
 void vtd_pt_destroy(struct vtd_pt *pt) {
-    // Depth first without recursion: `stack` holds the tables on the way down and where to go on in each.
+    // Depth first without recursion: `stack` holds the tables on the way down and where to go on in
+    // each.
     struct {
         uint64_t phys;
         unsigned next;
@@ -164,7 +168,8 @@ enum status vtd_pt_map(struct vtd_pt *pt, uint64_t iova, uint64_t phys, uint64_t
     return ST_OK;
 }
 
-// Makes `at` a boundary between leaves: a 2 MiB leaf across it becomes a table of 4 KiB leaves with the same meaning.
+// Makes `at` a boundary between leaves: a 2 MiB leaf across it becomes a table of 4 KiB leaves with
+// the same meaning.
 static enum status split(struct vtd_pt *pt, uint64_t at) {
     unsigned level;
     if (at % VTD_PT_LARGE == 0) return ST_OK;

@@ -1,11 +1,14 @@
-// vtd_pt.h — second-stage page tables of the IOMMU: what one domain's devices can reach (VT-d rev. 4.1 §3.7, §9.8).
+// vtd_pt.h — second-stage page tables of the IOMMU: what one domain's devices can reach (VT-d rev.
+// 5.10 §3.7, §9.8).
 //
-// Pure: memory comes from the ops, so the same builder runs on the machine and in the hosted tests. Entries are 64 bits, 512
-// a page, 3 or 4 levels; leaves are 4 KiB and, where asked for, 2 MiB. The hardware reads the tables while they change:
-// each entry is written in one store, a new table is complete before an entry points to it, and everything written is passed
-// to ops->flush, which makes it visible to hardware that does not snoop (ECAP.C = 0).
+// Pure: memory comes from the ops, so the same builder runs on the machine and in the hosted tests.
+// Entries are 64 bits, 512 a page, 3 or 4 levels; leaves are 4 KiB and, where asked for, 2 MiB. The
+// hardware reads the tables while they change: each entry is written in one store, a new table is
+// complete before an entry points to it, and everything written is passed to ops->flush, which
+// makes it visible to hardware that does not snoop (ECAP.C = 0).
 //
-// Tables are only freed by vtd_pt_destroy(): a walker may still hold a pointer to one until the caller has invalidated.
+// Tables are only freed by vtd_pt_destroy(): a walker may still hold a pointer to one until the
+// caller has invalidated.
 #ifndef SASOS_DEV_VTD_PT_H
 #define SASOS_DEV_VTD_PT_H
 #include "sasos/status.h"
@@ -42,11 +45,12 @@ enum status vtd_pt_init(struct vtd_pt *pt, const struct vtd_pt_ops *ops, unsigne
                         unsigned address_bits, bool large);
 void vtd_pt_destroy(struct vtd_pt *pt); // no unit may use the tree any more
 
-// [iova, iova + len) → [phys, phys + len); page aligned, len > 0. INVALID: alignment, range or rights; EXISTS: a page of the range
-// is mapped; NO_MEMORY. Checked first, so a failure changes no translation.
+// [iova, iova + len) → [phys, phys + len); page aligned, len > 0. INVALID: alignment, range or
+// rights; EXISTS: a page of the range is mapped; NO_MEMORY. Checked first, so a failure changes no
+// translation.
 enum status vtd_pt_map(struct vtd_pt *pt, uint64_t iova, uint64_t phys, uint64_t len, unsigned rights);
-// Pages that are not mapped are skipped. *out_pages counts what was unmapped (in 4 KiB). NO_MEMORY if a 2 MiB leaf at an end of the
-// range had to be split and could not; then nothing is changed.
+// Pages that are not mapped are skipped. *out_pages counts what was unmapped (in 4 KiB). NO_MEMORY
+// if a 2 MiB leaf at an end of the range had to be split and could not; then nothing is changed.
 enum status vtd_pt_unmap(struct vtd_pt *pt, uint64_t iova, uint64_t len, uint64_t *out_pages);
 bool vtd_pt_lookup(const struct vtd_pt *pt, uint64_t iova, uint64_t *out_phys, unsigned *out_rights);
 #endif

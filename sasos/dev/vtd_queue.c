@@ -1,8 +1,10 @@
-// vtd_queue.c — commands to a remapping unit: the global command register and the invalidation queue (VT-d rev. 4.1 §6.5, §11.4).
+// vtd_queue.c — commands to a remapping unit: the global command register and the invalidation
+// queue (VT-d rev. 5.10 §6.5, §11.4).
 //
-// Everything here is synchronous: when a call returns, the unit has confirmed. Each wait is bounded by time; a unit that does
-// not answer, or that reports an error in its queue, is a panic, because translations that we believe to be gone might still be
-// used. The queue is one page (256 descriptors) and is empty whenever the lock is free, so it cannot overflow.
+// Everything here is synchronous: when a call returns, the unit has confirmed. Each wait is bounded
+// by time; a unit that does not answer, or that reports an error in its queue, is a panic, because
+// translations that we believe to be gone might still be used. The queue is one page (256
+// descriptors) and is empty whenever the lock is free, so it cannot overflow.
 #include "sasos/arch/time.h"
 #include "sasos/dev/vtd_unit.h"
 #include "sasos/lib/mem.h"
@@ -87,8 +89,9 @@ void vtd_invalidate(struct vtd_unit *u, const uint64_t (*descriptors)[2], unsign
     uint64_t flags = spin_lock(&u->queue_lock);
     uint32_t sequence = ++u->sequence;
     for (unsigned i = 0; i < n; i++) put(u, descriptors[i][0], descriptors[i][1]);
-    put(u, VTD_INV_WAIT(sequence), u->status_phys); // §6.5.2.8: executed when all before it are complete
-    // The descriptors are in memory before the tail moves: a store to UC memory is not passed by earlier stores.
+    put(u, VTD_INV_WAIT(sequence), u->status_phys); // §6.5.2.9: executed when all before it are complete
+    // The descriptors are in memory before the tail moves: a store to UC memory is not passed by
+    // earlier stores.
     vtd_write64(u, VTD_IQT_REG, (uint64_t)u->tail << 4);
     uint64_t deadline = time_now_ns() + ANSWER_NS;
     while (*u->status != sequence) {

@@ -1,6 +1,8 @@
-// vtd_regs.h — registers and memory structures of a DMA remapping unit, by the names of the Intel VT-d specification, rev. 4.1.
+// vtd_regs.h — registers and memory structures of a DMA remapping unit, by the names of the Intel
+// VT-d specification, rev. 5.10.
 //
-// Only what legacy mode, queued invalidation, fault recording and interrupt remapping use. Offsets are §11.4's.
+// Only what legacy mode, queued invalidation, fault recording and interrupt remapping use. Offsets
+// are §11.4's.
 #ifndef SASOS_DEV_VTD_REGS_H
 #define SASOS_DEV_VTD_REGS_H
 #include <stdint.h>
@@ -54,7 +56,8 @@ enum vtd_register {
 #define VTD_GCMD_IRE (1u << 25)
 #define VTD_GCMD_SIRTP (1u << 24)
 #define VTD_GCMD_CFI (1u << 23)
-// What of GSTS_REG goes back into GCMD_REG when one bit is changed: not SRTP, SFL, WBF and SIRTP, which are one-shot (§11.4.4.1).
+// What of GSTS_REG goes back into GCMD_REG when one bit is changed: not SRTP, SFL, WBF and SIRTP,
+// which are one-shot (§11.4.4.1).
 #define VTD_GSTS_KEEP 0x96ffffffu
 
 // FSTS_REG

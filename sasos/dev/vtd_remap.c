@@ -1,8 +1,10 @@
-// vtd_remap.c — interrupt remapping: one table for all units, one entry per bound MSI-X vector (VT-d rev. 4.1 §5.1, §9.9).
+// vtd_remap.c — interrupt remapping: one table for all units, one entry per bound MSI-X vector
+// (VT-d rev. 5.10 §5.1, §9.9).
 //
-// An entry names the requester id that may raise it; the unit refuses everybody else. Compatibility-format messages are blocked
-// (CFI stays clear). Entries are changed only between "not present" and complete, and each change is invalidated before the
-// caller goes on. Where the processor is in x2APIC mode the unit must offer EIM, else remapping stays off.
+// An entry names the requester id that may raise it; the unit refuses everybody else.
+// Compatibility-format messages are blocked (CFI stays clear). Entries are changed only between
+// "not present" and complete, and each change is invalidated before the caller goes on. Where the
+// processor is in x2APIC mode the unit must offer EIM, else remapping stays off.
 #include "sasos/arch/apic.h"
 #include "sasos/dev/vtd.h"
 #include "sasos/dev/vtd_unit.h"
@@ -85,7 +87,8 @@ int vtd_irte_alloc(const struct pci_fn *fn, uint8_t vector, uint32_t apic_id, ui
                      __ATOMIC_RELEASE);
     flush_entry(index);
     invalidate_entry(index);
-    // §5.1.2.2, remappable format: index 14:0 in bits 19:5, format in bit 4, SHV = 0, index 15 in bit 2.
+    // §5.1.2.2, remappable format: index 14:0 in bits 19:5, format in bit 4, SHV = 0, index 15 in
+    // bit 2.
     *out_address = 0xfee00000u | index << 5 | 1u << 4;
     *out_data = 0;
     return (int)index;

@@ -1,8 +1,10 @@
-// vtd_scope.c — which remapping unit sees a function's requests (VT-d rev. 4.1 §8.3, §8.3.1). Pure.
+// vtd_scope.c — which remapping unit sees a function's requests (VT-d rev. 5.10 §8.3, §8.3.1).
+// Pure.
 //
-// A scope names a device by a start bus and a path of (device, function) pairs; all but the last are bridges, whose secondary
-// bus is where the next pair is looked up. A bridge scope covers everything below that bridge. Paths are input: a step that
-// leads nowhere makes the scope match nothing.
+// A scope names a device by a start bus and a path of (device, function) pairs; all but the last
+// are bridges, whose secondary bus is where the next pair is looked up. A bridge scope covers
+// everything below that bridge. Paths are input: a step that leads nowhere makes the scope match
+// nothing.
 #include "sasos/dev/vtd_scope.h"
 
 static const struct pci_fn *function_at(const struct pci_fn *all, unsigned count, uint16_t segment,

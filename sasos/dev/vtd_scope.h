@@ -4,7 +4,8 @@
 #include "sasos/dev/acpi.h"
 #include "sasos/dev/pci.h"
 
-// Index of the DRHD that covers fn (VT-d rev. 4.1 §8.3): explicit scope first, then INCLUDE_PCI_ALL of the segment; -1: none does.
+// Index of the DRHD that covers fn (VT-d rev. 5.10 §8.3): explicit scope first, then
+// INCLUDE_PCI_ALL of the segment; -1: none does.
 int vtd_scope_find(const struct acpi_info *acpi, const struct pci_fn *all, unsigned count,
                    const struct pci_fn *fn);
 #endif

@@ -1,7 +1,9 @@
-// vtd_unit.h — what the parts of the VT-d code share: one struct per remapping unit. Not for anyone else; see vtd.h.
+// vtd_unit.h — what the parts of the VT-d code share: one struct per remapping unit. Not for anyone
+// else; see vtd.h.
 //
-// vtd.c finds and starts the units and owns domains; vtd_queue.c is the only writer of the invalidation queue and GCMD_REG;
-// vtd_fault.c of the fault registers; vtd_remap.c of the interrupt-remapping table.
+// vtd.c finds and starts the units and owns domains; vtd_queue.c is the only writer of the
+// invalidation queue and GCMD_REG; vtd_fault.c of the fault registers; vtd_remap.c of the
+// interrupt-remapping table.
 #ifndef SASOS_DEV_VTD_UNIT_H
 #define SASOS_DEV_VTD_UNIT_H
 #include "sasos/arch/io.h"
@@ -42,8 +44,8 @@ static inline void vtd_write64(struct vtd_unit *u, unsigned o, uint64_t v) {
     mmio_write64(u->regs + o, v);
 }
 
-// Makes [start, start + size) visible to a unit that does not snoop (ECAP.C = 0); for others a compiler barrier is enough,
-// because x86 keeps stores in order.
+// Makes [start, start + size) visible to a unit that does not snoop (ECAP.C = 0); for others a
+// compiler barrier is enough, because x86 keeps stores in order.
 void vtd_flush_cache(const struct vtd_unit *u, const void *start, uint64_t size);
 
 // ---- vtd_queue.c ----
@@ -52,7 +54,8 @@ enum status vtd_queue_start(struct vtd_unit *u); // NO_MEMORY
 void vtd_command_set(struct vtd_unit *u, uint32_t bit);
 void vtd_command_clear(struct vtd_unit *u, uint32_t bit);
 void vtd_write_buffer_flush(struct vtd_unit *u); // nothing where CAP.RWBF = 0
-// Queues n (≤ 8) descriptors and a wait descriptor; returns when the unit has done them. Panics if it does not answer.
+// Queues n (≤ 8) descriptors and a wait descriptor; returns when the unit has done them. Panics if
+// it does not answer.
 void vtd_invalidate(struct vtd_unit *u, const uint64_t (*descriptors)[2], unsigned n);
 
 // ---- vtd_fault.c ----

@@ -8,7 +8,7 @@ import tap
 
 KTEST = os.path.join(qemu.BUILD, 'boot', 'ktest.elf')
 EDU = 'edu,dma_mask=0xffffffffffffffff'
-EDU_POINTS, DISK_POINTS = 25, 12
+EDU_POINTS, DISK_POINTS = 25, 15
 BLK = 'virtio-blk-pci,drive=disk,disable-legacy=on,iommu_platform=on'
 PORT = 'pcie-root-port,id=rp,chassis=1'
 PROVED = 'DMA of .* outside of its area was blocked and recorded'

@@ -1,7 +1,7 @@
 // test_acpi.c — the ACPI parser on tables made here: sound ones, and each way they can be broken.
 //
-// The source hands out exactly the bytes that a test put at an address, in a heap block of just that size, so that a read past
-// what the parser asked for is an AddressSanitizer report.
+// The source hands out exactly the bytes that a test put at an address, in a heap block of just
+// that size, so that a read past what the parser asked for is an AddressSanitizer report.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -281,7 +281,8 @@ static void fadt_and_s5(void **state) {
     assert_int_equal(info.s5_slp_typa, 5);
     assert_int_equal(info.s5_slp_typb, 1);
 
-    // Every truncation of the DSDT, and every value of the package's length byte: at worst there is no \_S5_.
+    // Every truncation of the DSDT, and every value of the package's length byte: at worst there is
+    // no \_S5_.
     for (size_t n = 36; n < 36 + sizeof aml; n++) {
         memory[blocks - 1].size = n;
         put(d + 4, n, 4);
@@ -362,7 +363,8 @@ static void dmar_structures(void **state) {
     assert_int_equal(info.scopes[info.rmrrs[0].scope_first].path_len, 2);
     assert_int_equal(info.scopes[info.rmrrs[0].scope_first].path[1].device, 2);
 
-    // A DMAR with any impossible length is no DMAR at all: half a list of units would leave devices unfenced.
+    // A DMAR with any impossible length is no DMAR at all: half a list of units would leave devices
+    // unfenced.
     struct {
         unsigned at;
         uint8_t value;
@@ -397,7 +399,8 @@ static void dmar_too_many(void **state) {
     assert_true(info.dmar_incomplete); // the IOMMU code refuses
 }
 
-// Random damage to a sound set of tables with the checksums repaired: whatever the parser says, it stays in its bounds.
+// Random damage to a sound set of tables with the checksums repaired: whatever the parser says, it
+// stays in its bounds.
 static void damage(void **state) {
     (void)state;
     uint32_t seed = 1;

@@ -1,7 +1,9 @@
-// test_pci_caps.c — what a PCI function says about itself, sound and hostile: capability chains, MSI-X, BARs, virtio capabilities, which
-// pages may be granted; and which IOMMU unit covers a function.
+// test_pci_caps.c — what a PCI function says about itself, sound and hostile: capability chains,
+// MSI-X, BARs, virtio capabilities, which pages may be granted; and which IOMMU unit covers a
+// function.
 //
-// Configuration space is a heap block of exactly PCI_CONFIG_SIZE bytes, so that a read outside of it is an AddressSanitizer report.
+// Configuration space is a heap block of exactly PCI_CONFIG_SIZE bytes, so that a read outside of
+// it is an AddressSanitizer report.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +13,9 @@
 #include <cmocka.h>
 
 #include "sasos/dev/pci_caps.c"
+#define overlap space_overlap // both files have a static function of that name
+#include "sasos/dev/space.c"
+#undef overlap
 #include "sasos/dev/vtd_scope.c"
 
 static uint8_t *cfg;
@@ -307,11 +312,63 @@ static void scopes(void **state) {
     assert_int_equal(vtd_scope_find(&a, all, 4, &all[2]), -1);
 }
 
+static void space(void **state) {
+    (void)state;
+    static struct boot_mem_range map[300];
+    struct bootinfo info = {.mem_map_count = 4};
+    static struct acpi_info a;
+    map[0] = (struct boot_mem_range){.base = 0, .pages = 0x80000, .efi_type = 7};
+    map[1] = (struct boot_mem_range){.base = 0x80000000, .pages = 1, .efi_type = 0};
+    map[2] = (struct boot_mem_range){.base = 0xc0000000, .pages = 16, .efi_type = 11};
+    map[3] = (struct boot_mem_range){.base = 1ull << 32, .pages = 1 << 18, .efi_type = 7};
+    space_init(&info, (uint64_t)map);
+    a.lapic_base = 0xfef00000, a.hpet_base = 0xfed00000;
+    a.ioapics[a.ioapic_count++].address = 0xfec00000;
+    a.drhds[a.drhd_count++] = (struct acpi_drhd){.register_base = 0xfed90000, .register_size = 4096};
+    a.mcfg[a.mcfg_count++] = (struct acpi_mcfg){.base = 0xe0000000, .bus_last = 255};
+    const struct {
+        uint64_t base, size;
+        bool device;
+    } cases[] = {
+        {0xc0000000, 0x10000, true}, // memory-mapped I/O may be in the map
+        {0xd0000000, 0x1000000, true},
+        {0x1000, 0x1000, false},
+        {0x7ffff000, 0x1000, false},
+        {0x70000000, 1u << 30, false},
+        {0x80000000, 0x100, false},
+        {0x80001000, 0x1000, true},
+        {0xfffff000, 0x2000, false},
+        {0xfffff000, 0x1000, true},
+        {0x100000000, 1, false},
+        {0x13fffffff, 1, false},
+        {0x140000000, 1 << 20, true},
+        {0xfee00000, 0x1000, false},
+        {0xfeefffff, 1, false},
+        {0xfec00000, 0x1000, false},
+        {0xfed00000, 0x400, false},
+        {0xfed90000, 0x1000, false},
+        {0xfef00000, 0x1000, false},
+        {0xe0000000, 0x1000, false},
+        {0xefff0000, 0x10000, false},
+        {0xf0000000, 0x10000, true},
+        {UINT64_MAX - 0xfff, 0x1000, true},
+        {UINT64_MAX - 0xfff, 0x2000, false},
+        {0xd0000000, 0, false},
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(space_is_device(&a, cases[i].base, cases[i].size), cases[i].device);
+    for (unsigned i = 0; i < 300; i++) // more pieces than are kept: nothing may be granted
+        map[i] = (struct boot_mem_range){.base = 0x10000ull * i, .pages = 1};
+    info.mem_map_count = 300;
+    space_init(&info, (uint64_t)map);
+    assert_false(space_is_device(&a, 0xd0000000, 0x1000));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(chain), T(chain_absent), T(chain_hostile), T(extended_hostile), T(chains_random),
-        T(msix),  T(bars),         T(virtio),        T(grantable),        T(scopes),
+        T(chain), T(chain_absent), T(chain_hostile), T(extended_hostile), T(chains_random), T(msix),
+        T(bars),  T(virtio),       T(grantable),     T(scopes),           T(space),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,9 @@
-// test_vtd_pt.c — the IOMMU's page tables on memory made here: every translation is compared with a plain array, memory runs out at
-// each possible moment, and all pages come back.
+// test_vtd_pt.c — the IOMMU's page tables on memory made here: every translation is compared with a
+// plain array, memory runs out at each possible moment, and all pages come back.
 //
-// The reference walker below is written from the specification (VT-d 4.1 §9.8) and shares nothing with the builder. Physical page
-// numbers are indices into `pages`, so a wrong address is caught; flush() checks that what it is given was really written.
+// The reference walker below is written from the specification (VT-d 5.10 §9.8) and shares nothing
+// with the builder. Physical page numbers are indices into `pages`, so a wrong address is caught;
+// flush() checks that what it is given was really written.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -203,7 +204,8 @@ static void out_of_memory(void **state) {
     assert_int_equal(vtd_pt_init(&none, &ops, 3, 39, false), ST_NO_MEMORY);
 }
 
-// Random maps and unmaps over 16 MiB against an array of what each page should be, for both depths, with and without large leaves.
+// Random maps and unmaps over 16 MiB against an array of what each page should be, for both depths,
+// with and without large leaves.
 static void against_model(void **state) {
     (void)state;
     enum { MODEL = 4096 };
