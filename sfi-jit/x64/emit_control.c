@@ -1,0 +1,218 @@
+// emit_control.c — branches, switches, calls, returns, traps.
+#include "sfi-jit/x64/callconv.h"
+#include "sfi-jit/x64/emit.h"
+
+// ---- where control goes ------------------------------------------------------------------------
+
+// A block that only jumps is not laid out: jumps to it go to its successor. A jump backwards to another such block stays, so
+// that following them ends.
+void x64_find_empty(struct x64_emitter *e) {
+    uint32_t n = e->code->blocks, move = 0;
+    e->empty = JIT_ARRAY(e->arena, bool, n);
+    e->align = JIT_ARRAY(e->arena, bool, n);
+    for (uint32_t b = 0; b < n; b++) {
+        const struct ra_block *block = &e->in->block[b];
+        while (move < e->ra->moves && e->ra->move[move].at < block->begin) move++;
+        bool moves = move < e->ra->moves && e->ra->move[move].at < block->end;
+        e->empty[b] = block->end - block->begin == 1 && !moves &&
+                      e->code->insn[block->begin].op == MOP_JMP && block->succ[0] != b &&
+                      (block->succ[0] > b || !e->empty[block->succ[0]]);
+    }
+}
+
+static uint32_t resolve(const struct x64_emitter *e, uint32_t block) {
+    while (e->empty[block]) block = e->in->block[block].succ[0];
+    return block;
+}
+
+static uint32_t next_block(const struct x64_emitter *e) {
+    uint32_t b = e->block + 1;
+    while (b < e->code->blocks && e->empty[b]) b++;
+    return b;
+}
+
+static uint32_t successor(const struct x64_emitter *e, uint32_t k) {
+    return resolve(e, e->in->block[e->block].succ[k]);
+}
+
+static void go_to(struct x64_emitter *e, uint32_t block) {
+    if (block != next_block(e)) x64_jmp(&e->s, block);
+}
+
+static void emit_jcc(struct x64_emitter *e, const struct x64_insn *i) {
+    uint32_t yes = successor(e, 0), no = successor(e, 1), next = next_block(e);
+    uint8_t cc = i->cc;
+    if (yes == no) {
+        go_to(e, yes);
+        return;
+    }
+    if (cc == CC_FEQ) { // ask for the opposite
+        uint32_t t = yes;
+        yes = no;
+        no = t;
+        cc = CC_FNE;
+    }
+    if (cc == CC_FNE && yes == next) {
+        x64_jcc(&e->s, CC_P, yes);
+        x64_jcc(&e->s, CC_E, no);
+    } else if (cc == CC_FNE) {
+        x64_jcc(&e->s, CC_NE, yes);
+        x64_jcc(&e->s, CC_P, yes);
+        go_to(e, no);
+    } else if (yes == next) {
+        x64_jcc(&e->s, cc ^ 1, no);
+    } else {
+        x64_jcc(&e->s, cc, yes);
+        go_to(e, no);
+    }
+}
+
+static void emit_switch(struct x64_emitter *e, uint32_t insn) {
+    uint32_t last = e->in->block[e->block].succs - 1;
+    unsigned index = last ? x64_reg(e, insn, 0) : 0;
+    for (uint32_t k = 0; k < last; k++) {
+        if (k == 0)
+            x64_op(&e->s, 0x85, false, index, x64_rm_reg(index), 0, 0);
+        else
+            x64_op(&e->s, 0x83, false, 7, x64_rm_reg(index), 1, k);
+        x64_jcc(&e->s, CC_E, successor(e, k));
+    }
+    go_to(e, successor(e, last));
+}
+
+// SFI_T_JUMP_TABLE of sfi.h.
+static void emit_jump_table(struct x64_emitter *e) {
+    const struct ra_block *block = &e->in->block[e->block];
+    struct x64_asm *s = &e->s;
+    uint32_t *label = JIT_ARRAY(e->arena, uint32_t, block->succs);
+    for (uint32_t k = 0; k < block->succs; k++) label[k] = successor(e, k);
+    uint8_t t[30] = {0x41, 0xbb, 0,    0,    0,    0,    0x44, 0x39, 0xd8, 0x41,
+                     0x0f, 0x47, 0xc3, 0x4c, 0x8d, 0x1d, 0,    0,    0,    0,
+                     0x49, 0x63, 0x04, 0x83, 0x4c, 0x01, 0xd8, 0xff, 0xe0, 0xcc};
+    x64_put_imm(t + 2, block->succs - 1, 4);
+    x64_raw(s, t, sizeof t);
+    x64_def(s, RAX);
+    x64_def(s, R11);
+    x64_reloc(s, X64_REL_TABLE, x64_new_table(s, label, block->succs), sizeof t - 16);
+    x64_end(s);
+}
+
+// ---- calls -------------------------------------------------------------------------------------
+
+static void after_call(struct x64_asm *s) { s->z = (struct x64_zstate){0, 0}; }
+
+static void emit_call(struct x64_emitter *e, const struct x64_insn *i) {
+    static const uint8_t call[5] = {0xe8};
+    x64_raw(&e->s, call, sizeof call);
+    x64_reloc(&e->s, X64_REL_CALL, (uint32_t)i->imm, 4);
+    after_call(&e->s);
+}
+
+// The index is compared with the table's length first, for the trap that WebAssembly wants; then SFI_T_CALL_INDIRECT, which is safe by
+// itself.
+static void emit_call_indirect(struct x64_emitter *e, const struct x64_insn *i) {
+    struct x64_asm *s = &e->s;
+    uint32_t table = (uint32_t)i->disp;
+    x64_op(s, 0x3b, false, RAX, x64_rm_base(R15, -(int32_t)SFI_CTX_TABLE_LEN(table)), 0, 0);
+    x64_jcc(s, CC_AE, x64_trap_label(e, SFI_TRAP_TABLE, i->wasm, (uint16_t)table));
+    uint8_t t[31] = {0x25, 0,    0,    0, 0, 0x41, 0x81, 0xbc, 0x87, 0,    0,    0, 0, 0, 0, 0,
+                     0,    0x0f, 0x85, 0, 0, 0,    0,    0x41, 0xff, 0x94, 0xc7, 0, 0, 0, 0};
+    x64_put_imm(t + 1, SFI_TABLE_ROWS - 1, 4);
+    x64_put_imm(t + 9, 0 - SFI_TABLE_SIGS(table), 4);
+    x64_put_imm(t + 13, i->imm, 4);
+    x64_put_imm(t + 27, 0 - SFI_TABLE_ENTRIES(table), 4);
+    uint32_t label = x64_trap_label(e, SFI_TRAP_SIGNATURE, i->wasm, (uint16_t)table);
+    x64_raw(s, t, sizeof t);
+    x64_inner_branch(s, label, sizeof t - 19);
+    after_call(s);
+}
+
+static void emit_return(struct x64_emitter *e) {
+    static const uint8_t ret[2] = {0xc3, 0xcc};
+    struct x64_asm *s = &e->s;
+    uint32_t at = e->saves;
+    for (unsigned r = 0; r < 16; r++)
+        if (e->ra->used & e->in->callee_saved & 1u << r) {
+            x64_op(s, 0x8b, true, r, x64_rm_base(RSP, (int32_t)at), 0, 0);
+            x64_def(s, r);
+            at += 8;
+        }
+    if (e->frame) {
+        bool is_short = e->frame < 128;
+        x64_op(s, is_short ? 0x83 : 0x81, true, 0, x64_rm_reg(RSP), is_short ? 1 : 4, e->frame);
+    }
+    x64_raw(s, ret, sizeof ret);
+    x64_end(s);
+}
+
+// ---- traps -------------------------------------------------------------------------------------
+
+static uint32_t new_stub(struct x64_emitter *e, struct x64_stub stub) {
+    // The same stub was asked for a moment ago, if ever: a template's two labels, an access with a folded check.
+    for (uint32_t k = e->stubs; k > 0 && e->stubs - k < 4; k--) {
+        const struct x64_stub *o = &e->stub[k - 1];
+        if (o->kind == stub.kind && o->wasm == stub.wasm && o->aux == stub.aux &&
+            o->ftoi_size == stub.ftoi_size && o->ftoi_reg == stub.ftoi_reg)
+            return o->label;
+    }
+    stub.label = x64_new_label(&e->s);
+    e->stub = jit_grow(e->arena, e->stub, &e->stub_cap, e->stubs + 1, sizeof *e->stub);
+    e->stub[e->stubs++] = stub;
+    return stub.label;
+}
+
+uint32_t x64_trap_label(struct x64_emitter *e, enum sfi_trap kind, uint32_t wasm, uint16_t aux) {
+    return new_stub(e, (struct x64_stub){.wasm = wasm, .kind = (uint16_t)kind, .aux = aux});
+}
+
+uint32_t x64_ftoi_label(struct x64_emitter *e, uint32_t wasm, unsigned reg, unsigned fsize) {
+    return new_stub(e, (struct x64_stub){.wasm = wasm,
+                                         .kind = SFI_TRAP_OVERFLOW,
+                                         .ftoi_size = (uint8_t)fsize,
+                                         .ftoi_reg = (uint8_t)reg});
+}
+
+static void ud2(struct x64_asm *s, uint16_t kind, uint32_t wasm, uint16_t aux) {
+    static const uint8_t bytes[2] = {0x0f, 0x0b};
+    x64_site(s, kind, wasm, aux);
+    x64_raw(s, bytes, sizeof bytes);
+    x64_end(s);
+}
+
+void x64_emit_stubs(struct x64_emitter *e) {
+    struct x64_asm *s = &e->s;
+    s->block = UINT32_MAX; // no block's clean set holds here
+    for (uint32_t k = 0; k < e->stubs; k++) {
+        const struct x64_stub *t = &e->stub[k];
+        x64_bind_stub(s, t->label);
+        if (t->ftoi_size) {
+            uint32_t nan = x64_new_label(s);
+            x64_vex(s, X64_OPC(t->ftoi_size == 4 ? PP_NONE : PP_66, 1, 0x2e), false, t->ftoi_reg, 0,
+                    x64_rm_reg(t->ftoi_reg), 0, 0); // vucomiss, vucomisd
+            x64_jcc(s, CC_P, nan);
+            ud2(s, SFI_TRAP_OVERFLOW, t->wasm, 0);
+            x64_bind_stub(s, nan);
+            ud2(s, SFI_TRAP_CONVERSION, t->wasm, 0);
+        } else {
+            ud2(s, t->kind, t->wasm, t->aux);
+        }
+    }
+}
+
+void x64_emit_control(struct x64_emitter *e, uint32_t insn) {
+    const struct x64_insn *i = &e->code->insn[insn];
+    switch ((enum x64_form)x64_mop_info[i->op].form) {
+    case FORM_JMP: go_to(e, successor(e, 0)); break;
+    case FORM_JCC: emit_jcc(e, i); break;
+    case FORM_SWITCH: emit_switch(e, insn); break;
+    case FORM_JTABLE: emit_jump_table(e); break;
+    case FORM_RET: emit_return(e); break;
+    case FORM_CALL: emit_call(e, i); break;
+    case FORM_CALLI: emit_call_indirect(e, i); break;
+    case FORM_TRAPIF:
+        x64_jcc(&e->s, i->cc, x64_trap_label(e, (enum sfi_trap)i->imm, i->wasm, 0));
+        break;
+    case FORM_TRAP: ud2(&e->s, (uint16_t)i->imm, i->wasm, 0); break;
+    default: __builtin_trap();
+    }
+}

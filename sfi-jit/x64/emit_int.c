@@ -1,0 +1,201 @@
+// emit_int.c — integer operators: one function a form of mops.def. After each instruction stands what it does to the clean set.
+#include "sfi-jit/x64/emit.h"
+
+static bool fits8(uint64_t v) { return (uint64_t)(int64_t)(int8_t)v == v; }
+
+static void emit_copy(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    unsigned d = x64_reg(e, insn, 0), a = x64_reg(e, insn, 1);
+    if (i->op == MOP_COPY && d == a) return;
+    x64_op(&e->s, 0x89, i->size == 8, a, x64_rm_reg(d), 0, 0);
+    x64_def_size(&e->s, d, i->size);
+}
+
+static void emit_rm(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    unsigned d = x64_reg(e, insn, 0);
+    x64_op(&e->s, x64_mop_info[i->op].opcode, i->size == 8, d, x64_rm_of(e, insn, 1), 0, 0);
+    x64_def_size(&e->s, d, i->size);
+}
+
+static void emit_lea(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    unsigned d = x64_reg(e, insn, 0), a = x64_reg(e, insn, 1);
+    struct x64_rm rm = {.kind = RM_INDEX, .index = (uint8_t)a, .scale = i->scale, .disp = i->disp};
+    if (i->mem == XM_BASE)
+        rm = x64_rm_base(a, i->disp);
+    else if (i->mem == XM_INDEX)
+        rm = x64_rm_sib(a, x64_reg(e, insn, 2), i->scale, i->disp);
+    x64_op(&e->s, 0x8d, i->size == 8, d, rm, 0, 0);
+    x64_def_size(&e->s, d, i->size);
+}
+
+// op r/m, imm: the group 80–83, with the shortest immediate.
+static void group_imm(struct x64_emitter *e, bool wide, unsigned digit, struct x64_rm rm, uint64_t imm) {
+    bool is_short = fits8(imm);
+    x64_op(&e->s, is_short ? 0x83 : 0x81, wide, digit, rm, is_short ? 1 : 4, imm);
+}
+
+static void emit_alu(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    const struct x64_mop_info *info = &x64_mop_info[i->op];
+    unsigned d = x64_reg(e, insn, 0);
+    bool wide = i->size == 8;
+    if (i->has_imm) {
+        group_imm(e, wide, info->digit, x64_rm_reg(d), i->imm);
+    } else {
+        struct x64_rm rm = x64_rm_of(e, insn, 2);
+        if (rm.kind == RM_REG)
+            x64_op(&e->s, info->opcode, wide, rm.base, x64_rm_reg(d), 0, 0);
+        else
+            x64_op(&e->s, info->opcode + 2, wide, d, rm, 0, 0);
+    }
+    x64_def_size(&e->s, d, i->size);
+}
+
+static void emit_cmp(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    bool wide = i->size == 8;
+    if (i->has_imm) {
+        group_imm(e, wide, 7, x64_rm_of(e, insn, 0), i->imm);
+        return;
+    }
+    unsigned a = x64_reg(e, insn, 0);
+    struct x64_rm rm = x64_rm_of(e, insn, 1);
+    if (rm.kind == RM_REG)
+        x64_op(&e->s, 0x39, wide, rm.base, x64_rm_reg(a), 0, 0);
+    else
+        x64_op(&e->s, 0x3b, wide, a, rm, 0, 0);
+}
+
+// Only "zero" and, of two registers, the sign are asked for.
+static void emit_test(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    struct x64_rm a = x64_rm_reg(x64_reg(e, insn, 0));
+    if (!i->has_imm)
+        x64_op(&e->s, 0x85, i->size == 8, x64_reg(e, insn, 1), a, 0, 0);
+    else if (i->imm <= 0x7f)
+        x64_op(&e->s, 0xf6 | X64_RM8, false, 0, a, 1, i->imm);
+    else
+        x64_op(&e->s, 0xf7, i->size == 8 && (int64_t)i->imm < 0, 0, a, 4, i->imm);
+}
+
+static void emit_imul(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    unsigned d = x64_reg(e, insn, 0);
+    if (i->op == MOP_IMUL) {
+        x64_op(&e->s, X64_OPC(0, 1, 0xaf), i->size == 8, d, x64_rm_of(e, insn, 2), 0, 0);
+    } else {
+        bool is_short = fits8(i->imm);
+        x64_op(&e->s, is_short ? 0x6b : 0x69, i->size == 8, d, x64_rm_of(e, insn, 1),
+               is_short ? 1 : 4, i->imm);
+    }
+    x64_def_size(&e->s, d, i->size);
+}
+
+static void emit_shift(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    unsigned d = x64_reg(e, insn, 0), digit = x64_mop_info[i->op].digit;
+    x64_op(&e->s, i->has_imm ? 0xc1 : 0xd3, i->size == 8, digit, x64_rm_reg(d), i->has_imm ? 1 : 0,
+           i->imm);
+    x64_def_size(&e->s, d, i->size);
+}
+
+static void emit_vex(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    unsigned d = x64_reg(e, insn, 0);
+    bool rorx = i->op == MOP_RORX;
+    unsigned count = rorx ? 0 : x64_reg(e, insn, 2);
+    x64_vex(&e->s, x64_mop_info[i->op].opcode, i->size == 8, d, count, x64_rm_of(e, insn, 1), rorx,
+            i->imm);
+    x64_def_size(&e->s, d, i->size);
+}
+
+static void setcc(struct x64_emitter *e, unsigned cc, unsigned reg) {
+    x64_op(&e->s, X64_OPC(0, 1, 0x90 + cc) | X64_RM8, false, 0, x64_rm_reg(reg), 0, 0);
+    x64_def(&e->s, reg);
+}
+
+static void emit_setcc(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    unsigned d = x64_reg(e, insn, 0);
+    if (i->cc >= CC_FEQ) { // equal and ordered; not equal or unordered
+        bool equal = i->cc == CC_FEQ;
+        setcc(e, equal ? CC_E : CC_NE, d);
+        setcc(e, equal ? CC_NP : CC_P, SCRATCH);
+        x64_op(&e->s, equal ? 0x21 : 0x09, false, SCRATCH, x64_rm_reg(d), 0, 0);
+    } else {
+        setcc(e, i->cc, d);
+    }
+    x64_op(&e->s, X64_OPC(0, 1, 0xb6) | X64_RM8, false, d, x64_rm_reg(d), 0, 0); // movzx
+    x64_def32(&e->s, d);
+}
+
+static void emit_cmov(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    unsigned d = x64_reg(e, insn, 0);
+    bool twice = i->cc == CC_FNE;
+    unsigned cc = twice ? CC_NE : i->cc;
+    x64_op(&e->s, X64_OPC(0, 1, 0x40 + cc), i->size == 8, d, x64_rm_of(e, insn, 2), 0, 0);
+    if (twice)
+        x64_op(&e->s, X64_OPC(0, 1, 0x40 + CC_P), i->size == 8, d, x64_rm_of(e, insn, 2), 0, 0);
+    x64_def_size(&e->s, d, i->size);
+}
+
+// One operand and rdx:rax implied (F7 group).
+static void wide_op(struct x64_emitter *e, unsigned digit, unsigned reg, uint8_t size) {
+    x64_op(&e->s, 0xf7, size == 8, digit, x64_rm_reg(reg), 0, 0);
+    x64_def_size(&e->s, RAX, size);
+    x64_def_size(&e->s, RDX, size);
+}
+
+static void emit_divide(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    static const uint8_t cdq[] = {0x99}, cqo[] = {0x48, 0x99};
+    if (i->op == MOP_DIVU) {
+        x64_op(&e->s, 0x31, false, RDX, x64_rm_reg(RDX), 0, 0);
+        x64_def32(&e->s, RDX);
+    } else {
+        x64_raw(&e->s, i->size == 8 ? cqo : cdq, i->size == 8 ? 2 : 1);
+        x64_def_size(&e->s, RDX, i->size);
+    }
+    x64_site(&e->s, (uint16_t)i->imm, i->wasm, 0);
+    wide_op(e, x64_mop_info[i->op].digit, x64_reg(e, insn, 2), i->size);
+}
+
+static void emit_store(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    bool wide = i->size == 8;
+    uint32_t prefix = i->size == 2 ? X64_OPC(PP_66, 0, 0) : 0;
+    if (i->has_imm) {
+        uint32_t opc = prefix | (i->size == 1 ? 0xc6 : 0xc7);
+        x64_op(&e->s, opc, wide, 0, x64_rm_of(e, insn, 0), wide ? 4 : i->size, i->imm);
+    } else {
+        uint32_t opc = prefix | (i->size == 1 ? 0x88 | X64_REG8 : 0x89);
+        x64_op(&e->s, opc, wide, x64_reg(e, insn, 0), x64_rm_of(e, insn, 1), 0, 0);
+    }
+}
+
+void x64_emit_int(struct x64_emitter *e, uint32_t insn) {
+    const struct x64_insn *i = &e->code->insn[insn];
+    switch ((enum x64_form)x64_mop_info[i->op].form) {
+    case FORM_NONE: break;
+    case FORM_COPY: emit_copy(e, insn, i); break;
+    case FORM_MOVI: x64_load_imm(&e->s, x64_reg(e, insn, 0), i->imm); break;
+    case FORM_ZERO: {
+        unsigned d = x64_reg(e, insn, 0);
+        x64_op(&e->s, 0x31, false, d, x64_rm_reg(d), 0, 0); // xor
+        x64_def32(&e->s, d);
+        break;
+    }
+    case FORM_RM: emit_rm(e, insn, i); break;
+    case FORM_LEA: emit_lea(e, insn, i); break;
+    case FORM_ALU: emit_alu(e, insn, i); break;
+    case FORM_CMP: emit_cmp(e, insn, i); break;
+    case FORM_TEST: emit_test(e, insn, i); break;
+    case FORM_IMUL:
+    case FORM_IMUL3: emit_imul(e, insn, i); break;
+    case FORM_ONE: {
+        unsigned d = x64_reg(e, insn, 0);
+        x64_op(&e->s, 0xf7, i->size == 8, x64_mop_info[i->op].digit, x64_rm_reg(d), 0, 0);
+        x64_def_size(&e->s, d, i->size);
+        break;
+    }
+    case FORM_SHIFT: emit_shift(e, insn, i); break;
+    case FORM_SHIFTX:
+    case FORM_RORX: emit_vex(e, insn, i); break;
+    case FORM_SETCC: emit_setcc(e, insn, i); break;
+    case FORM_CMOV: emit_cmov(e, insn, i); break;
+    case FORM_WIDE: wide_op(e, x64_mop_info[i->op].digit, x64_reg(e, insn, 2), i->size); break;
+    case FORM_DIVIDE: emit_divide(e, insn, i); break;
+    case FORM_STORE: emit_store(e, insn, i); break;
+    default: __builtin_trap();
+    }
+}

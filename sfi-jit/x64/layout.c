@@ -1,0 +1,154 @@
+// layout.c — x64_asm_finish(): from units to bytes in the module's block.
+//
+// Branches start short and only ever grow, so the iteration ends; a position is the one of the last round, in which nothing
+// grew, so every displacement fits. Padding before a unit that would cross a bundle is NOPs, or CC where control cannot come.
+#include "sfi-jit/lib.h"
+#include "sfi-jit/x64/asm.h"
+
+static uint32_t align_up(uint32_t n) { return (n + SFI_BUNDLE - 1) & ~(SFI_BUNDLE - 1); }
+
+static uint32_t place(const struct x64_asm *s, uint32_t *pos) {
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < s->units; i++) {
+        const struct x64_unit *u = &s->unit[i];
+        if (u->align || (at & (SFI_BUNDLE - 1)) + u->len > SFI_BUNDLE) at = align_up(at);
+        pos[i] = at;
+        at += u->len;
+    }
+    return at;
+}
+
+static uint32_t target(const struct x64_asm *s, const uint32_t *pos, const struct x64_unit *u) {
+    return pos[s->label[u->label].unit];
+}
+
+// Positions of all units, relative to the function's start; returns its size.
+static uint32_t layout(struct x64_asm *s, uint32_t *pos) {
+    uint32_t branches = 0;
+    uint32_t *branch = JIT_ARRAY(s->arena, uint32_t, s->units + 1);
+    for (uint32_t i = 0; i < s->units; i++)
+        if (s->unit[i].kind != UNIT_PLAIN) branch[branches++] = i;
+    for (;;) {
+        uint32_t size = place(s, pos);
+        bool grown = false;
+        uint32_t left = 0;
+        for (uint32_t k = 0; k < branches; k++) {
+            struct x64_unit *u = &s->unit[branch[k]];
+            int64_t d = (int64_t)target(s, pos, u) - (int64_t)(pos[branch[k]] + u->len);
+            if (d >= -128 && d <= 127) {
+                branch[left++] = branch[k];
+            } else {
+                u->len = u->kind == UNIT_JMP ? 5 : 6;
+                grown = true;
+            }
+        }
+        branches = left;
+        if (!grown) return size;
+    }
+}
+
+static void put_branch(uint8_t *p, const struct x64_unit *u, uint32_t displacement) {
+    if (u->len == 2) {
+        p[0] = u->kind == UNIT_JMP ? 0xeb : (uint8_t)(0x70 | u->cc);
+        p[1] = (uint8_t)displacement;
+    } else {
+        if (u->kind == UNIT_JCC) *p++ = 0x0f;
+        *p++ = u->kind == UNIT_JMP ? 0xe9 : (uint8_t)(0x80 | u->cc);
+        x64_put_imm(p, displacement, 4);
+    }
+}
+
+static void put_units(struct x64_asm *s, const uint32_t *pos, uint8_t *out, uint32_t size) {
+    uint32_t at = 0;
+    bool end = false;
+    for (uint32_t i = 0; i < s->units; i++) {
+        const struct x64_unit *u = &s->unit[i];
+        if (!end && pos[i] > at) {
+            x64_put_nops(out + at, pos[i] - at);
+            s->module->stats.nop_bytes += pos[i] - at;
+        } else {
+            memset(out + at, 0xcc, pos[i] - at);
+        }
+        at = pos[i] + u->len;
+        end = u->end;
+        if (u->kind == UNIT_PLAIN)
+            memcpy(out + pos[i], s->bytes + u->at, u->len);
+        else
+            put_branch(out + pos[i], u, target(s, pos, u) - at);
+    }
+    memset(out + at, 0xcc, size - at);
+    for (uint32_t i = 0; i < s->inners; i++) {
+        const struct x64_asm_inner *n = &s->inner[i];
+        uint32_t field = pos[n->unit] + (n->at - s->unit[n->unit].at);
+        x64_put_imm(out + field, pos[s->label[n->label].unit] - (field + 4), 4);
+    }
+}
+
+// What is clean at each block's head: the greatest solution, so that loops keep what they do not destroy.
+static uint16_t *clean_at_heads(struct x64_asm *s, const struct ra_input *ra) {
+    uint16_t *in = JIT_ARRAY(s->arena, uint16_t, s->blocks);
+    for (uint32_t b = 1; b < s->blocks; b++) in[b] = 0xffff;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t b = 1; b < s->blocks; b++) {
+            uint16_t z = 0xffff;
+            for (uint32_t k = 0; k < ra->block[b].preds; k++) {
+                uint32_t p = ra->block[b].pred[k];
+                z &= (uint16_t)((in[p] & s->block_out[p].kept) | s->block_out[p].clean);
+            }
+            if (!ra->block[b].preds) z = 0;
+            changed |= z != in[b];
+            in[b] = z;
+        }
+    }
+    return in;
+}
+
+// Labels at one place declare what all of them can: sorted by place, one entry a place.
+static void put_labels(struct x64_asm *s, const uint32_t *pos, const uint16_t *in, uint32_t start) {
+    struct x64_module *m = s->module;
+    // unit_label[u] = clean set of the label at unit u, or none.
+    uint32_t *at_unit = JIT_ARRAY(s->arena, uint32_t, s->units + 1);
+    for (uint32_t i = 0; i < s->labels; i++) {
+        const struct x64_label *l = &s->label[i];
+        if (!l->used) continue;
+        uint32_t z = l->block == UINT32_MAX ? 0 : (in[l->block] & l->z.kept) | l->z.clean;
+        uint32_t old = at_unit[l->unit];
+        at_unit[l->unit] = 0x10000 | (old ? old & z : z);
+    }
+    for (uint32_t u = 0; u < s->units; u++) {
+        if (!at_unit[u]) continue;
+        m->label = jit_grow(m->arena, m->label, &m->label_cap, m->labels + 1, sizeof *m->label);
+        m->label[m->labels++] = (struct sfi_label){start + pos[u], at_unit[u] & 0xffff};
+    }
+}
+
+void x64_asm_finish(struct x64_asm *s, const struct ra_input *ra, uint32_t frame, uint32_t sig) {
+    struct x64_module *m = s->module;
+    uint32_t *pos = JIT_ARRAY(s->arena, uint32_t, s->units + 1);
+    uint32_t size = layout(s, pos);
+    uint32_t start = align_up(m->size);
+    uint8_t *out = x64_module_room(m, start - m->size + size) + (start - m->size);
+    put_units(s, pos, out, size);
+    m->size = start + size;
+    m->func[m->funcs++] = (struct sfi_func){start, size, frame, sig};
+    put_labels(s, pos, clean_at_heads(s, ra), start);
+
+    for (uint32_t i = 0; i < s->sites; i++) {
+        const struct x64_asm_site *t = &s->site[i];
+        m->site = jit_grow(m->arena, m->site, &m->site_cap, m->sites + 1, sizeof *m->site);
+        m->site[m->sites++] = (struct sfi_trap_site){start + pos[t->unit], t->wasm, t->kind, t->aux};
+    }
+    for (uint32_t i = 0; i < s->relocs; i++) {
+        struct x64_reloc r = s->reloc[i];
+        uint32_t u = s->reloc_unit[i];
+        r.at = start + pos[u] + (r.at - s->unit[u].at);
+        m->reloc = jit_grow(m->arena, m->reloc, &m->reloc_cap, m->relocs + 1, sizeof *m->reloc);
+        m->reloc[m->relocs++] = r;
+    }
+    for (uint32_t t = s->first_table; t < m->tables; t++)
+        for (uint32_t k = 0; k < m->table[t].count; k++) {
+            uint32_t *e = &m->entry[m->table[t].first + k];
+            *e = start + pos[s->label[*e].unit];
+        }
+}
