@@ -27,16 +27,18 @@ def panics(test, *patterns):
     tap.ok(r.status == 35 and not missing, f'panic: {test}', f'missing {missing} in\n{r}')
 
 
-def with_cpu(cpu):
-    """The same machine with another processor."""
+def otherwise(test, change):
+    """On a machine whose arguments were changed."""
     args = qemu.machine_args
-
-    def changed(*a):
-        return [cpu if x == 'max' else x for x in args(*a)]
-    qemu.machine_args = changed
-    r = boot('core')
+    qemu.machine_args = lambda *a: change(args(*a))
+    r = boot(test)
     qemu.machine_args = args
     return r
+
+
+def without_debug_exit(args):
+    at = next(i for i, x in enumerate(args) if x.startswith('isa-debug-exit'))
+    return args[:at - 1] + args[at + 1:]
 
 
 def main():
@@ -64,7 +66,10 @@ def main():
     r = boot('reboot')
     tap.ok(r.status == 0 and 'nothing happened' not in r.text, 'a reboot resets the machine', r)
 
-    r = with_cpu('qemu64')
+    r = otherwise('off', without_debug_exit)
+    tap.ok(r.status == 0 and 'halted' not in r.text, 'without the debug port ACPI switches the machine off', r)
+
+    r = otherwise('core', lambda args: ['qemu64' if x == 'max' else x for x in args])
     tap.ok(r.status == 35, 'a processor without what is needed is refused', r)
     tap.has(r, r'^SASOS cannot run here: the processor lacks.* SSE4\.1.* AVX.* BMI2', 'and the sentence says what it lacks')
 

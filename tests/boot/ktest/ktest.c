@@ -476,6 +476,7 @@ static void test_thread(void *arg) {
     }
     if (str_eq(name, "refuse")) panic_refuse("a %s", "sentence");
     if (str_eq(name, "reboot")) power_reboot();
+    if (str_eq(name, "off")) power_off(true);
     kprintf("BAD nothing happened\n");
     power_off(false);
 }
