@@ -102,8 +102,10 @@ bool apic_in_service(uint8_t vector) {
 }
 
 void apic_self_ipi(uint8_t vector) {
-    if (regs) apic_write(APIC_ICR_LOW, APIC_ICR_SELF | vector);
-    else cpu_wrmsr(MSR_X2APIC_SELF_IPI, vector);
+    if (regs)
+        apic_write(APIC_ICR_LOW, APIC_ICR_SELF | vector);
+    else
+        cpu_wrmsr(MSR_X2APIC_SELF_IPI, vector);
 }
 
 void apic_timer_count_start(void) {

@@ -170,7 +170,8 @@ enum status pt_map(uint64_t va, uint64_t pa, uint64_t len, unsigned flags) {
 
 enum status pt_map_new(uint64_t va, uint64_t len, unsigned flags) {
     if ((va | len) % FRAME_SIZE || !len) return ST_INVALID;
-    if (len / FRAME_SIZE > frame_count_free()) return ST_NO_MEMORY; // before all that there is gets cleared for nothing
+    // Before all that there is gets cleared for nothing.
+    if (len / FRAME_SIZE > frame_count_free()) return ST_NO_MEMORY;
     for (uint64_t done = 0; done < len;) {
         uint64_t size = FRAME_SIZE, frame = 0;
         if (!(flags & PT_4K) && (va + done) % SIZE_2M == 0 && len - done >= SIZE_2M &&
