@@ -73,6 +73,9 @@ uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t byte
 static void on_irq(void *arg)
 {
     struct dom_irq *irq = arg;
+    // A device reports success for DMA that was blocked, and this interrupt may come before the unit's own: look there first, so that
+    // the driver is dead before it can believe its device.
+    vtd_poll_faults();
     thr_wake(&irq->dom->events, irq->bit);
 }
 

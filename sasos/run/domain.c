@@ -185,7 +185,7 @@ static bool compile(struct dom *d, const uint8_t *bytes, uint64_t size, char err
 {
     struct ldr_error e;
     if (ldr_compile(bytes, size, NULL, &d->code, &e) != LDR_OK) {
-        ksnprintf(error, DOM_ERROR_MAX, "%s: %s: %s (offset 0x%x)", dom_name(d), ldr_status_text(e.status), e.text, e.offset);
+        ksnprintf(error, DOM_ERROR_MAX, "%s: %s", dom_name(d), e.text);
         return false;
     }
     uint32_t length;
@@ -210,7 +210,7 @@ static bool instantiate(struct dom *d, char error[DOM_ERROR_MAX])
         return false;
     }
     if (ldr_instantiate(d->store, d->code, dom_name(d), &imports, &limits, d, &d->inst, &e) != LDR_OK) {
-        ksnprintf(error, DOM_ERROR_MAX, "%s: %s: %s", dom_name(d), ldr_status_text(e.status), e.text);
+        ksnprintf(error, DOM_ERROR_MAX, "%s: %s", dom_name(d), e.text);
         return false;
     }
     slot_check(slot_of(ldr_window(d->inst)));
