@@ -10,6 +10,7 @@
 #include "sasos/lib/console.h"
 #include "sasos/lib/fb.h"
 #include "sasos/lib/log.h"
+#include "sasos/lib/mem.h"
 #include "sasos/lib/panic.h"
 #include "sasos/mem/arena.h"
 #include "sasos/mem/frame.h"
@@ -31,6 +32,14 @@ static void copy_bootinfo(uint64_t pa) {
                      boot.version, boot.size);
 }
 
+// Everything that rode in the image lies in RAM, or it is not looked at.
+static void check_blobs(void) {
+    const struct boot_blob *blobs[] = {&boot.kernel_elf, &boot.modules, &boot.config};
+    for (unsigned i = 0; i < ARRAY_LEN(blobs); i++)
+        if (blobs[i]->size && !frame_is_ram(blobs[i]->base, blobs[i]->size))
+            panic_refuse("section %u of the boot image does not lie in memory", i);
+}
+
 void kernel_main(uint64_t bootinfo_pa) {
     uint64_t entered = cpu_rdtsc();
     con_init_serial();      // words first
@@ -40,6 +49,7 @@ void kernel_main(uint64_t bootinfo_pa) {
     cpu_check(); // refuse what cannot work, before any control register is touched
     cpu_init();  // CR0, CR4, EFER, XCR0, PAT
     frame_init(&boot, DIRECT_MAP_BASE); // physical memory
+    check_blobs();
     uint64_t arena_pa, arena_size;
     arena_reserve(&arena_pa, &arena_size); // the only memory that will become executable
     pt_init(&boot, arena_pa, arena_size);  // own page tables, W^X, no identity map
