@@ -51,6 +51,8 @@ struct builder {
     uint32_t joins, join_cap;
     uint32_t *differs; // scratch, as wide as the widest row
     uint32_t differs_cap;
+    ir_ref *phi; // all of them
+    uint32_t phis, phi_cap;
     ir_ref zero[IR_V128 + 1];
 };
 
@@ -141,7 +143,8 @@ static ir_ref make_phi(struct builder *b, const struct frame *fr, uint32_t colum
         uint32_t local = b->scan.written[fr->written.first + column - arity];
         type = ir_type_of(b->scan.local_type[local]);
     }
-    return emit(b, IR_PHI, type, fr->join, column, 0, 0);
+    b->phi = jit_grow(b->f->arena, b->phi, &b->phi_cap, b->phis + 1, sizeof *b->phi);
+    return b->phi[b->phis++] = emit(b, IR_PHI, type, fr->join, column, 0, 0);
 }
 
 // Goes on behind a forward label, with what its edges bring.
@@ -200,7 +203,8 @@ static void open_block(struct builder *b, uint8_t op) {
         uint32_t then_block = ir_new_block(b->f);
         fr->else_block = ir_new_block(b->f);
         fr->else_row = take_row(b, fr, fr->ins);
-        emit(b, IR_BRANCH, IR_VOID, condition, 0, 0, 0);
+        ir_ref branch = emit(b, IR_BRANCH, IR_VOID, condition, 0, 0, 0);
+        b->f->ins[branch].aux = 1; // the then part comes next
         ir_add_edge(b->f, b->block, then_block);
         ir_add_edge(b->f, b->block, fr->else_block);
         b->block = then_block;
@@ -475,10 +479,10 @@ static void use(struct builder *b, struct worklist *w, ir_ref r) {
 }
 
 // Operands for PHIs that are used, by anything but dead PHIs; the others go.
-static void fill_phis(struct builder *b, uint32_t phis) {
+static void fill_phis(struct builder *b) {
     struct ir_func *f = b->f;
-    uint32_t inss = f->inss;
-    struct worklist w = {JIT_ARRAY(f->arena, ir_ref, phis), 0, JIT_ARRAY(f->arena, bool, inss)};
+    uint32_t inss = f->inss, kept = 0;
+    struct worklist w = {JIT_ARRAY(f->arena, ir_ref, b->phis), 0, JIT_ARRAY(f->arena, bool, inss)};
     for (ir_ref r = 1; r < inss; r++) {
         uint32_t n;
         if (f->ins[r].op == IR_PHI) continue;
@@ -498,30 +502,39 @@ static void fill_phis(struct builder *b, uint32_t phis) {
             if (v < inss) use(b, &w, v); // else it is a zero made just now
         }
     }
-    for (ir_ref r = 1; r < inss; r++)
-        if (f->ins[r].op == IR_PHI && !w.live[r]) ir_remove(f, r);
+    for (uint32_t k = 0; k < b->phis; k++) {
+        if (w.live[b->phi[k]])
+            b->phi[kept++] = b->phi[k];
+        else
+            ir_remove(f, b->phi[k]);
+    }
+    b->phis = kept;
 }
 
-// PHIs whose operands are one value (and themselves) are that value. A round may make more of them; what a few rounds
-// leave is harmless.
-static void forward_trivial_phis(struct ir_func *f) {
+// The one value that a PHI's operands are, besides itself; 0 if there are several.
+static ir_ref only_operand(const struct ir_func *f, ir_ref phi, const ir_ref *to) {
+    ir_ref only = 0;
+    for (uint32_t k = 0; k < f->ins[phi].b; k++) {
+        ir_ref v = f->pool[f->ins[phi].a + k];
+        while (to[v]) v = to[v];
+        if (v == phi || v == only) continue;
+        if (only) return 0;
+        only = v;
+    }
+    return only;
+}
+
+// A round may make more PHIs trivial; what a few rounds leave is harmless.
+static void forward_trivial_phis(struct builder *b) {
+    struct ir_func *f = b->f;
     ir_ref *to = JIT_ARRAY(f->arena, ir_ref, f->inss);
     bool any = false, again = true;
     for (uint32_t round = 0; round < 4 && again; round++) {
         again = false;
-        for (ir_ref r = 1; r < f->inss; r++) {
-            if (f->ins[r].op != IR_PHI) continue;
-            ir_ref same = 0;
-            uint32_t k = 0;
-            for (; k < f->ins[r].b; k++) {
-                ir_ref v = f->pool[f->ins[r].a + k];
-                while (to[v]) v = to[v];
-                if (v != r && same && v != same) break;
-                if (v != r) same = v;
-            }
-            if (k < f->ins[r].b) continue;
-            to[r] = same;
-            ir_remove(f, r);
+        for (uint32_t k = 0; k < b->phis; k++) {
+            ir_ref phi = b->phi[k];
+            if (to[phi] || !(to[phi] = only_operand(f, phi, to))) continue;
+            ir_remove(f, phi);
             any = again = true;
         }
     }
@@ -532,6 +545,8 @@ static void forward_trivial_phis(struct ir_func *f) {
 struct ir_func *ir_build(struct jit_arena *a, const struct wasm_module *m, uint32_t index) {
     struct builder b = {.f = ir_new_func(a, m, index), .m = m};
     const struct wasm_functype *type = &m->type[m->func[index].type];
+    uint32_t expected = m->func[index].body_size / 3 + 64; // of instructions, as compilers' output goes
+    b.f->ins = jit_grow(a, b.f->ins, &b.f->ins_cap, expected, sizeof *b.f->ins);
     ir_scan(&b.scan, a, m, index);
     b.r = b.scan.code;
     b.local = JIT_ARRAY(a, ir_ref, m->func[index].locals);
@@ -551,11 +566,9 @@ struct ir_func *ir_build(struct jit_arena *a, const struct wasm_module *m, uint3
             instruction(&b, op);
     }
     finish_body(&b);
-    uint32_t phis = 0;
-    for (ir_ref r = 1; r < b.f->inss; r++) phis += b.f->ins[r].op == IR_PHI;
-    if (phis) {
-        fill_phis(&b, phis);
-        forward_trivial_phis(b.f);
+    if (b.phis) {
+        fill_phis(&b);
+        forward_trivial_phis(&b);
     }
     ir_analyse(b.f);
     return b.f;

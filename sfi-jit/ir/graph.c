@@ -17,6 +17,15 @@ struct graph {
     uint32_t *into;       // union-find: the head of the outermost loop known to hold a block
 };
 
+// Which successor to walk k-th. The last one walked comes first in a reverse post order: of a branch the one not taken, unless
+// its aux prefers the other; of a switch the cases in their order.
+static uint32_t successor(const struct ir_func *f, uint32_t b, uint32_t k) {
+    const struct ir_block *block = &f->block[b];
+    const struct ir_ins *end = &f->ins[block->last];
+    bool backwards = end->op == IR_SWITCH || (end->op == IR_BRANCH && end->aux);
+    return block->succ[backwards ? block->succs - 1 - k : k];
+}
+
 static void find_reachable(struct graph *g) {
     struct ir_func *f = g->f;
     uint32_t n = f->blocks, top = 0, out = n;
@@ -27,7 +36,7 @@ static void find_reachable(struct graph *g) {
     while (top) {
         uint32_t b = stack[top - 1];
         if (next[b] < f->block[b].succs) {
-            uint32_t s = f->block[b].succ[next[b]++];
+            uint32_t s = successor(f, b, next[b]++);
             if (f->block[s].order == NONE) {
                 f->block[s].order = 0;
                 stack[top++] = s;
