@@ -25,7 +25,8 @@
 #define HEAP_SIZE (1ull << 40)
 #define STACKS_BASE 0xffffa00000000000ull
 #define STACKS_SIZE (1ull << 40)
-#define STACK_CELL (4ull << 20) // [guard 1 MiB+ | stack | guard ≥ 1 MiB]: a frame (≤ SFI_FRAME_MAX) cannot step over a guard
+#define STACK_CELL \
+    (4ull << 20) // [guard 1 MiB+ | stack | guard ≥ 1 MiB]: a frame (≤ SFI_FRAME_MAX) cannot step over a guard
 #define ARENA_RW_BASE 0xffffb00000000000ull
 #define MMIO_BASE 0xffffc00000000000ull
 #define MMIO_SIZE (1ull << 40)
@@ -35,13 +36,16 @@
 #define ARENA_SIZE (511ull << 20)
 
 _Static_assert(SLOTS_BASE % SFI_SLOT_SIZE == 0, "a slot is found by a shift");
-_Static_assert(SLOTS_BASE + SLOTS_MAX * SFI_SLOT_SIZE <= 0x0000800000000000ull, "slots lie in the low canonical half");
+_Static_assert(SLOTS_BASE + SLOTS_MAX * SFI_SLOT_SIZE <= 0x0000800000000000ull,
+               "slots lie in the low canonical half");
 _Static_assert(DIRECT_MAP_BASE + DIRECT_MAP_SIZE <= HEAP_BASE, "tiles");
 _Static_assert(HEAP_BASE + HEAP_SIZE <= STACKS_BASE, "tiles");
 _Static_assert(STACKS_BASE + STACKS_SIZE <= ARENA_RW_BASE, "tiles");
 _Static_assert(ARENA_RW_BASE + ARENA_SIZE <= MMIO_BASE, "tiles");
 _Static_assert(MMIO_BASE + MMIO_SIZE <= KERNEL_BASE, "tiles");
 _Static_assert(KERNEL_BASE + KERNEL_MAX <= ARENA_BASE, "tiles");
-_Static_assert(ARENA_BASE + ARENA_SIZE - 1 - KERNEL_BASE < 1ull << 31, "every arena-to-kernel call is a rel32");
-_Static_assert(STACK_CELL >= 3 * (1ull << 20) && SFI_FRAME_MAX <= 1u << 19, "guards outsize any untouched step");
+_Static_assert(ARENA_BASE + ARENA_SIZE - 1 - KERNEL_BASE < 1ull << 31,
+               "every arena-to-kernel call is a rel32");
+_Static_assert(STACK_CELL >= 3 * (1ull << 20) && SFI_FRAME_MAX <= 1u << 19,
+               "guards outsize any untouched step");
 #endif
