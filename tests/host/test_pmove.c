@@ -101,12 +101,11 @@ static void test_remat(void **state) {
 static void test_many(void **state) {
     (void)state;
     struct ra_move m[60];
-    for (uint32_t i = 0; i < 60;
-         i++) // one cycle through registers and slots, longer than the simple sort takes
-        m[i] = (struct ra_move){7, i < 8 ? i : RA_SLOT(0) + i % 10, 0, VREG_INT};
-    for (uint32_t i = 0; i < 16; i++) m[i].to = i < 8 ? (i + 3) % 8 : RA_SLOT(i % 10);
-    check(m, 8);
-    for (uint32_t i = 0; i < 40; i++) m[i] = (struct ra_move){7, 20 + i % 3, 0, VREG_FP};
+    ra_loc loc[18]; // one cycle through registers and slots, longer than the simple sort takes
+    for (uint32_t i = 0; i < 18; i++) loc[i] = i % 2 ? RA_SLOT(i / 2) : i / 2;
+    for (uint32_t i = 0; i < 18; i++)
+        m[i] = (struct ra_move){7, loc[i], loc[(i + 7) % 18], VREG_INT};
+    check(m, 18);
     uint32_t n = 0;
     for (ra_loc to = 16; to < 31; to++)
         m[n++] = (struct ra_move){7, 16 + (to * 7 + 3) % 15, to, VREG_FP};
