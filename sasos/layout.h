@@ -25,8 +25,8 @@
 #define HEAP_SIZE (1ull << 40)
 #define STACKS_BASE 0xffffa00000000000ull
 #define STACKS_SIZE (1ull << 40)
-#define STACK_CELL \
-    (4ull << 20) // [guard 1 MiB+ | stack | guard ≥ 1 MiB]: a frame (≤ SFI_FRAME_MAX) cannot step over a guard
+// [guard 1 MiB+ | stack | guard ≥ 1 MiB]: a frame (≤ SFI_FRAME_MAX) cannot step over a guard.
+#define STACK_CELL (4ull << 20)
 #define ARENA_RW_BASE 0xffffb00000000000ull
 #define MMIO_BASE 0xffffc00000000000ull
 #define MMIO_SIZE (1ull << 40)
