@@ -122,7 +122,7 @@ static void store_results(const struct ldr_entry *e, const struct wasm_functype 
 static enum ldr_status exhausted(struct ldr_thread *t, const struct ldr_instance *inst,
                                  struct ldr_trap_info *out_info) {
     struct ldr_trap_info info = {.kind = SFI_TRAP_STACK, .func_index = UINT32_MAX};
-    ldr_name_copy(info.module, inst->name, LDR_NAME_MAX - 1);
+    memcpy(info.module, inst->name, LDR_NAME_MAX);
     t->trap = info;
     if (out_info) *out_info = info;
     return LDR_TRAPPED;

@@ -60,7 +60,7 @@ static void describe(struct ldr_instance *inst, uint32_t offset, enum sfi_trap k
                      struct ldr_trap_info *info) {
     const struct jit_code *j = &inst->code->jit;
     *info = (struct ldr_trap_info){.kind = kind, .func_index = UINT32_MAX};
-    ldr_name_copy(info->module, inst->name, LDR_NAME_MAX - 1);
+    memcpy(info->module, inst->name, LDR_NAME_MAX);
     uint32_t f = func_at(&j->sfi, offset);
     if (f == UINT32_MAX) return;
     info->func_index = inst->m->imported_funcs + f;

@@ -11,7 +11,6 @@
 #include <time.h>
 
 bool plat_linux_arena(void); // plat_linux.c
-void plat_linux_signals(void);
 
 #define C_STACK_RESERVE (256u << 10) // what one host function may need, sanitizers included
 #define C_STACK_MOST (6u << 20)      // of the main thread's stack, however large the limit
@@ -53,7 +52,7 @@ void host_init(const char *tool) {
     start_cycles = __builtin_ia32_rdtsc();
     if (!plat_linux_arena())
         die("no address space for code within 2 GiB of the program: %s", strerror(errno));
-    plat_linux_signals();
+    host_signals();
     host_thread_init();
 }
 

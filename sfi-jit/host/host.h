@@ -12,6 +12,7 @@
 
 // Prints why and exits with status 2 if modules cannot run here. `tool` begins all messages of die().
 void host_init(const char *tool);
+void host_signals(void);     // takes the signals over again, after somebody else did (cmocka does)
 void host_thread_init(void); // the signal stack of this thread
 // A thread whose C stack limit fits this one; exits when memory is out.
 struct ldr_thread *host_thread(uint32_t stack_size);

@@ -237,9 +237,12 @@ void host_thread_init(void) {
     stack_t ss = {.ss_sp = stack, .ss_size = SIGNAL_STACK};
     if (stack == MAP_FAILED || sigaltstack(&ss, NULL)) die("no signal stack");
 }
-void plat_linux_signals(void) {
+void host_signals(void) {
     struct sigaction a = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigemptyset(&a.sa_mask);
-    for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
-        sigaction(signals[i], &a, &before[signals[i]]);
+    for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct sigaction old;
+        sigaction(signals[i], &a, &old);
+        if (old.sa_sigaction != handler) before[signals[i]] = old;
+    }
 }
