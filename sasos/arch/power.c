@@ -2,6 +2,7 @@
 #include "sasos/arch/power.h"
 #include "sasos/arch/cpu.h"
 #include "sasos/arch/io.h"
+#include "sasos/arch/time.h"
 #include "sasos/dev/acpi.h"
 #include "sasos/lib/log.h"
 
@@ -9,7 +10,8 @@
 #define DEBUG_EXIT 0xf4
 #define DEBUG_EXIT_OK 0x10     // status 33
 #define DEBUG_EXIT_FAILED 0x11 // status 35
-#define RESET_CONTROL 0xcf9    // RST_CNT of Intel's chip sets: 6 = hard reset
+#define POWER_OFF_NS (1000 * TIME_MS)
+#define RESET_CONTROL 0xcf9 // RST_CNT of Intel's chip sets: 6 = hard reset
 
 static _Noreturn void halt(void) {
     for (;;) {
@@ -28,6 +30,7 @@ _Noreturn void power_off(bool ok) {
     __asm__ volatile("cli");
     debug_exit(ok);
     acpi_power_off();
+    time_delay_ns(POWER_OFF_NS); // the machine need not obey within an instruction
     log_warn("power", "this machine has no way to be switched off; it is halted");
     halt();
 }
