@@ -2,11 +2,11 @@
 // place, copied out if a join will need it, and stays as part of the block around.
 //
 // The ration: work that grows with (blocks × locals) and not with the body is paid from it, here and in build.c. Compilers'
-// output uses a few units a byte; a body made to be expensive runs out of it.
+// output uses about half a unit a byte; a body made to be expensive runs out of it.
 #include "sfi-jit/ir/scan.h"
 #include "sfi-jit/lib.h"
 
-#define RATION(bytes) (1000000u + 256u * (bytes))
+#define RATION(bytes) (4000000u + 64u * (bytes))
 
 struct open {
     uint32_t block, log; // index in scan.block; where its writes begin
