@@ -193,7 +193,7 @@ static enum sfi_rule decode_memory(const uint8_t **p, uint8_t modrm, struct pref
             return SFI_RULE_SIB; // neither scale nor SIB says anything
         }
         if (out->base == 5 && mod == 0) {
-            if (out->index == SFI_NO_REG || out->scale == 0) return SFI_RULE_SIB;
+            if (out->scale == 0) return SFI_RULE_SIB; // the index could be the base
             out->base = SFI_NO_REG;
             long_disp = true;
         }
@@ -280,7 +280,7 @@ static enum sfi_rule use_register(unsigned kind, unsigned number, const struct p
 static bool needs_plain_rex(const struct row *row, unsigned reg, unsigned rm, bool memory) {
     bool reg_is_byte = row->reg == KIND_B || row->reg == KIND_C;
     bool rm_is_byte = !memory && (row->rm == KIND_B || row->rm == KIND_C);
-    return (reg_is_byte && reg >= 4 && reg < 8) || (rm_is_byte && rm >= 4 && rm < 8);
+    return (reg_is_byte && reg >= 4) || (rm_is_byte && rm >= 4);
 }
 
 // What the row says about its operands, now that their numbers are known.

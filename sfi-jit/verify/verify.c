@@ -286,11 +286,11 @@ static bool equal(const uint8_t *p, const uint8_t *q, uint32_t n) {
 static bool fits(const struct state *s, uint32_t length) { return s->end - s->at >= length; }
 
 static enum sfi_rule check_call_indirect(struct state *s) {
-    static const uint8_t mask[] = {0x25}, compare[] = {0x41, 0x81, 0xbc, 0x87};
+    static const uint8_t compare[] = {0x41, 0x81, 0xbc, 0x87};
     static const uint8_t branch[] = {0x0f, 0x85}, call[] = {0x41, 0xff, 0x94, 0xc7};
     const uint8_t *p = s->code->bytes + s->at;
-    if (!fits(s, CALL_INDIRECT_BYTES) || !equal(p, mask, 1) || !equal(p + 5, compare, 4) ||
-        !equal(p + 17, branch, 2) || !equal(p + 23, call, 4) || load32(p + 1) != SFI_TABLE_ROWS - 1)
+    if (!fits(s, CALL_INDIRECT_BYTES) || load32(p + 1) != SFI_TABLE_ROWS - 1 ||
+        !equal(p + 5, compare, 4) || !equal(p + 17, branch, 2) || !equal(p + 23, call, 4))
         return SFI_RULE_CALL_TEMPLATE;
     uint32_t sigs = 0u - load32(p + 9), sig = load32(p + 13), entries = 0u - load32(p + 27), t = 0;
     while (t < SFI_TABLES_MAX && SFI_TABLE_ENTRIES(t) != entries) t++;
@@ -370,7 +370,7 @@ static enum sfi_rule check_instruction(struct state *s) {
     case 0xcc: return SFI_RULE_FILLER_REACHED;
     case 0x25: return check_call_indirect(s);
     case 0x41:
-        if (p[1] == 0xbb && is_jump_table(s)) return check_jump_table(s);
+        if (is_jump_table(s)) return check_jump_table(s);
         break;
     case 0x48:
         if ((p[1] == 0x81 || p[1] == 0x83) && p[2] == 0xc4) return check_leave(s, p);
