@@ -34,13 +34,13 @@ static void close_unit(struct x64_asm *s, const uint8_t *start, const uint8_t *e
     s->size += u->len;
 }
 
-void x64_reloc(struct x64_asm *s, enum x64_reloc_kind kind, uint32_t target, unsigned back) {
+void x64_reloc(struct x64_asm *s, enum x64_reloc_kind kind, uint32_t target, unsigned back,
+               unsigned tail) {
     s->reloc = jit_grow(s->arena, s->reloc, &s->reloc_cap, s->relocs + 1, sizeof *s->reloc);
     s->reloc_unit =
         jit_grow(s->arena, s->reloc_unit, &s->reloc_unit_cap, s->relocs + 1, sizeof *s->reloc_unit);
     s->reloc_unit[s->relocs] = s->units - 1;
-    s->reloc[s->relocs++] =
-        (struct x64_reloc){s->size - back, target, (uint8_t)kind, (uint8_t)(back - 4)};
+    s->reloc[s->relocs++] = (struct x64_reloc){s->size - back, target, (uint8_t)kind, (uint8_t)tail};
 }
 
 void x64_op(struct x64_asm *s, uint32_t opc, bool w, unsigned reg, struct x64_rm rm,
@@ -49,7 +49,7 @@ void x64_op(struct x64_asm *s, uint32_t opc, bool w, unsigned reg, struct x64_rm
     uint8_t *p = x64_put_legacy(start, opc, w, reg, &rm);
     p = x64_put_imm(p, imm, imm_bytes);
     close_unit(s, start, p);
-    if (rm.kind == RM_RIP) x64_reloc(s, X64_REL_POOL, (uint32_t)rm.disp, imm_bytes + 4);
+    if (rm.kind == RM_RIP) x64_reloc(s, X64_REL_POOL, (uint32_t)rm.disp, imm_bytes + 4, imm_bytes);
 }
 
 void x64_vex(struct x64_asm *s, uint32_t opc, bool w, unsigned reg, unsigned v, struct x64_rm rm,
@@ -58,7 +58,7 @@ void x64_vex(struct x64_asm *s, uint32_t opc, bool w, unsigned reg, unsigned v, 
     uint8_t *p = x64_put_vex(start, opc, w, reg, v, &rm);
     p = x64_put_imm(p, imm, imm_bytes);
     close_unit(s, start, p);
-    if (rm.kind == RM_RIP) x64_reloc(s, X64_REL_POOL, (uint32_t)rm.disp, imm_bytes + 4);
+    if (rm.kind == RM_RIP) x64_reloc(s, X64_REL_POOL, (uint32_t)rm.disp, imm_bytes + 4, imm_bytes);
 }
 
 void x64_raw(struct x64_asm *s, const uint8_t *bytes, unsigned n) {

@@ -75,8 +75,10 @@ void x64_vex(struct x64_asm *s, uint32_t opc, bool w, unsigned reg, unsigned v, 
              unsigned imm_bytes, uint64_t imm);
 // Raw bytes as one unit: fixed instructions and templates.
 void x64_raw(struct x64_asm *s, const uint8_t *bytes, unsigned n);
-// A relocation inside the unit just made; `back` bytes before its end lies the disp32.
-void x64_reloc(struct x64_asm *s, enum x64_reloc_kind kind, uint32_t target, unsigned back);
+// A relocation inside the unit just made; `back` bytes before its end lies the disp32,
+// `tail` bytes behind which its instruction ends.
+void x64_reloc(struct x64_asm *s, enum x64_reloc_kind kind, uint32_t target, unsigned back,
+               unsigned tail);
 // The same for a branch inside a template. The clean set is the one told so far.
 void x64_inner_branch(struct x64_asm *s, uint32_t label, unsigned back);
 void x64_jmp(struct x64_asm *s, uint32_t label);

@@ -154,7 +154,9 @@ void x64_emit(struct jit_arena *a, struct x64_module *m, const struct x64_code *
     struct x64_emitter e = {.arena = a, .code = code, .in = in, .ra = ra};
     x64_asm_init(&e.s, a, m, code->blocks);
     make_frame(&e);
+    e.reclean = x64_reclean(a, code, ra);
     x64_find_empty(&e);
+    x64_find_targets(&e);
     for (uint32_t b = 0; b < code->blocks; b++) {
         if (e.empty[b]) {
             e.s.block_out[b] = (struct x64_zstate){0, 0xffff};

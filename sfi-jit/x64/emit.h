@@ -27,6 +27,7 @@ struct x64_emitter {
     uint32_t block;               // being emitted
     bool *empty;                  // [blocks]: only a jump; never laid out
     bool *align;                  // [blocks]: a jump table's target
+    const uint16_t *reclean;      // x64_reclean()
     struct x64_stub *stub;
     uint32_t stubs, stub_cap;
 };
@@ -54,6 +55,7 @@ void x64_emit_float(struct x64_emitter *e, uint32_t insn);   // emit_float.c
 void x64_emit_control(struct x64_emitter *e, uint32_t insn); // emit_control.c
 void x64_emit_stubs(struct x64_emitter *e);                  // emit_control.c
 void x64_find_empty(struct x64_emitter *e);                  // emit_control.c
+void x64_find_targets(struct x64_emitter *e);                // emit_control.c
 
 // What mops.def says of an operator.
 enum x64_form {

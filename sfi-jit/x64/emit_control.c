@@ -9,7 +9,6 @@
 void x64_find_empty(struct x64_emitter *e) {
     uint32_t n = e->code->blocks, move = 0;
     e->empty = JIT_ARRAY(e->arena, bool, n);
-    e->align = JIT_ARRAY(e->arena, bool, n);
     for (uint32_t b = 0; b < n; b++) {
         const struct ra_block *block = &e->in->block[b];
         while (move < e->ra->moves && e->ra->move[move].at < block->begin) move++;
@@ -23,6 +22,16 @@ void x64_find_empty(struct x64_emitter *e) {
 static uint32_t resolve(const struct x64_emitter *e, uint32_t block) {
     while (e->empty[block]) block = e->in->block[block].succ[0];
     return block;
+}
+
+// What a jump table can reach is bundle aligned.
+void x64_find_targets(struct x64_emitter *e) {
+    e->align = JIT_ARRAY(e->arena, bool, e->code->blocks);
+    for (uint32_t b = 0; b < e->code->blocks; b++) {
+        const struct x64_insn *i = &e->code->insn[e->in->block[b].end - 1];
+        for (uint32_t k = 0; i->op == MOP_JTABLE && k < i->imm; k++)
+            e->align[resolve(e, e->code->target[(uint32_t)i->disp + k])] = true;
+    }
 }
 
 static uint32_t next_block(const struct x64_emitter *e) {
@@ -67,50 +76,64 @@ static void emit_jcc(struct x64_emitter *e, const struct x64_insn *i) {
     }
 }
 
+static uint32_t target(const struct x64_emitter *e, const struct x64_insn *i, uint32_t k) {
+    return resolve(e, e->code->target[(uint32_t)i->disp + k]);
+}
+
 static void emit_switch(struct x64_emitter *e, uint32_t insn) {
-    uint32_t last = e->in->block[e->block].succs - 1;
-    unsigned index = last ? x64_reg(e, insn, 0) : 0;
+    const struct x64_insn *i = &e->code->insn[insn];
+    unsigned index = x64_reg(e, insn, 0);
+    uint32_t last = (uint32_t)i->imm - 1;
     for (uint32_t k = 0; k < last; k++) {
         if (k == 0)
-            x64_op(&e->s, 0x85, false, index, x64_rm_reg(index), 0, 0);
+            x64_op(&e->s, 0x85, false, index, x64_rm_reg(index), 0, 0); // test
         else
-            x64_op(&e->s, 0x83, false, 7, x64_rm_reg(index), 1, k);
-        x64_jcc(&e->s, CC_E, successor(e, k));
+            x64_op(&e->s, 0x83, false, 7, x64_rm_reg(index), 1, k); // cmp
+        x64_jcc(&e->s, CC_E, target(e, i, k));
     }
-    go_to(e, successor(e, last));
+    go_to(e, target(e, i, last));
 }
 
 // SFI_T_JUMP_TABLE of sfi.h.
-static void emit_jump_table(struct x64_emitter *e) {
-    const struct ra_block *block = &e->in->block[e->block];
+static void emit_jump_table(struct x64_emitter *e, const struct x64_insn *i) {
     struct x64_asm *s = &e->s;
-    uint32_t *label = JIT_ARRAY(e->arena, uint32_t, block->succs);
-    for (uint32_t k = 0; k < block->succs; k++) label[k] = successor(e, k);
+    uint32_t n = (uint32_t)i->imm;
+    uint32_t *label = JIT_ARRAY(e->arena, uint32_t, n);
+    for (uint32_t k = 0; k < n; k++) label[k] = target(e, i, k);
     uint8_t t[30] = {0x41, 0xbb, 0,    0,    0,    0,    0x44, 0x39, 0xd8, 0x41,
                      0x0f, 0x47, 0xc3, 0x4c, 0x8d, 0x1d, 0,    0,    0,    0,
                      0x49, 0x63, 0x04, 0x83, 0x4c, 0x01, 0xd8, 0xff, 0xe0, 0xcc};
-    x64_put_imm(t + 2, block->succs - 1, 4);
+    x64_put_imm(t + 2, n - 1, 4);
     x64_raw(s, t, sizeof t);
     x64_def(s, RAX);
     x64_def(s, R11);
-    x64_reloc(s, X64_REL_TABLE, x64_new_table(s, label, block->succs), sizeof t - 16);
+    x64_reloc(s, X64_REL_TABLE, x64_new_table(s, label, n), sizeof t - 16, 0);
     x64_end(s);
 }
 
 // ---- calls -------------------------------------------------------------------------------------
 
-static void after_call(struct x64_asm *s) { s->z = (struct x64_zstate){0, 0}; }
+// The verifier forgets what was clean. The callee kept its saved registers, and what is an address in them is cleaned again.
+static void after_call(struct x64_emitter *e, uint32_t insn) {
+    struct x64_asm *s = &e->s;
+    s->z = (struct x64_zstate){0, 0};
+    for (unsigned r = 0; r < 16; r++)
+        if (e->reclean[insn] >> r & 1) {
+            x64_op(s, 0x89, false, r, x64_rm_reg(r), 0, 0);
+            x64_def32(s, r);
+        }
+}
 
-static void emit_call(struct x64_emitter *e, const struct x64_insn *i) {
+static void emit_call(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
     static const uint8_t call[5] = {0xe8};
     x64_raw(&e->s, call, sizeof call);
-    x64_reloc(&e->s, X64_REL_CALL, (uint32_t)i->imm, 4);
-    after_call(&e->s);
+    x64_reloc(&e->s, X64_REL_CALL, (uint32_t)i->imm, 4, 0);
+    after_call(e, insn);
 }
 
 // The index is compared with the table's length first, for the trap that WebAssembly wants; then SFI_T_CALL_INDIRECT, which is safe by
 // itself.
-static void emit_call_indirect(struct x64_emitter *e, const struct x64_insn *i) {
+static void emit_call_indirect(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
     struct x64_asm *s = &e->s;
     uint32_t table = (uint32_t)i->disp;
     x64_op(s, 0x3b, false, RAX, x64_rm_base(R15, -(int32_t)SFI_CTX_TABLE_LEN(table)), 0, 0);
@@ -124,7 +147,7 @@ static void emit_call_indirect(struct x64_emitter *e, const struct x64_insn *i) 
     uint32_t label = x64_trap_label(e, SFI_TRAP_SIGNATURE, i->wasm, (uint16_t)table);
     x64_raw(s, t, sizeof t);
     x64_inner_branch(s, label, sizeof t - 19);
-    after_call(s);
+    after_call(e, insn);
 }
 
 static void emit_return(struct x64_emitter *e) {
@@ -205,10 +228,10 @@ void x64_emit_control(struct x64_emitter *e, uint32_t insn) {
     case FORM_JMP: go_to(e, successor(e, 0)); break;
     case FORM_JCC: emit_jcc(e, i); break;
     case FORM_SWITCH: emit_switch(e, insn); break;
-    case FORM_JTABLE: emit_jump_table(e); break;
+    case FORM_JTABLE: emit_jump_table(e, i); break;
     case FORM_RET: emit_return(e); break;
-    case FORM_CALL: emit_call(e, i); break;
-    case FORM_CALLI: emit_call_indirect(e, i); break;
+    case FORM_CALL: emit_call(e, insn, i); break;
+    case FORM_CALLI: emit_call_indirect(e, insn, i); break;
     case FORM_TRAPIF:
         x64_jcc(&e->s, i->cc, x64_trap_label(e, (enum sfi_trap)i->imm, i->wasm, 0));
         break;

@@ -220,16 +220,39 @@ uint8_t x64_condition(struct x64_lower *l, ir_ref r) {
 
 // ---- blocks ------------------------------------------------------------------------------------
 
-static void lower_switch(struct x64_lower *l, const struct ir_ins *i, uint32_t succs) {
+static void lower_switch(struct x64_lower *l, const struct ir_ins *i) {
+    const struct ir_block *b = &l->f->block[i->block];
+    struct x64_code *o = &l->out;
+    uint32_t same = 1;
+    while (same < b->succs && b->succ[same] == b->succ[0]) same++;
+    if (same == b->succs) {
+        x64_new(l, MOP_JMP, 0);
+        return;
+    }
     uint32_t index = x64_use(l, i->a);
-    bool table = succs > 5;
-    x64_new(l, table ? MOP_JTABLE : MOP_SWITCH, 4);
+    bool table = b->succs > 5;
+    struct x64_insn *n = x64_new(l, table ? MOP_JTABLE : MOP_SWITCH, 4);
+    n->imm = b->succs;
+    n->disp = (int32_t)o->targets;
+    o->target =
+        jit_grow(l->arena, o->target, &l->target_cap, o->targets + b->succs, sizeof *o->target);
+    for (uint32_t k = 0; k < b->succs; k++) o->target[o->targets++] = l->f->block[b->succ[k]].order;
     if (table) {
         x64_in_fixed(l, index, RAX);
         x64_clobber(l, 1u << RAX);
     } else {
         x64_in(l, index);
     }
+}
+
+static void lower_branch(struct x64_lower *l, const struct ir_ins *i) {
+    const struct ir_block *b = &l->f->block[i->block];
+    if (b->succ[0] == b->succ[1]) {
+        x64_new(l, MOP_JMP, 0);
+        return;
+    }
+    uint8_t cc = x64_condition(l, i->a);
+    x64_new(l, MOP_JCC, 0)->cc = cc;
 }
 
 static void lower_ins(struct x64_lower *l, ir_ref r) {
@@ -275,21 +298,24 @@ static void lower_ins(struct x64_lower *l, ir_ref r) {
     case IR_CALL_BUILTIN:
     case IR_CALL_INDIRECT: x64_lower_call(l, r); break;
     case IR_JUMP: x64_new(l, MOP_JMP, 0); break;
-    case IR_BRANCH: {
-        uint8_t cc = x64_condition(l, i->a);
-        x64_new(l, MOP_JCC, 0)->cc = cc;
-        break;
-    }
-    case IR_SWITCH: lower_switch(l, i, l->f->block[i->block].succs); break;
+    case IR_BRANCH: lower_branch(l, i); break;
+    case IR_SWITCH: lower_switch(l, i); break;
     case IR_RETURN: x64_lower_return(l, r); break;
     case IR_TRAP: x64_new(l, MOP_TRAP, 0)->imm = i->aux; break;
     default: x64_lower_int(l, r); break;
     }
 }
 
-static uint32_t *positions(struct x64_lower *l, const uint32_t *blocks, uint32_t n) {
+// Positions of the blocks in a list of edges, each named once: the allocator sees no parallel edges.
+static uint32_t *positions(struct x64_lower *l, const uint32_t *blocks, uint32_t n, uint32_t *out_n) {
     uint32_t *p = JIT_ARRAY(l->arena, uint32_t, n);
-    for (uint32_t k = 0; k < n; k++) p[k] = l->f->block[blocks[k]].order;
+    l->lists++;
+    *out_n = 0;
+    for (uint32_t k = 0; k < n; k++)
+        if (l->list_of[blocks[k]] != l->lists) {
+            l->list_of[blocks[k]] = l->lists;
+            p[(*out_n)++] = l->f->block[blocks[k]].order;
+        }
     return p;
 }
 
@@ -327,12 +353,9 @@ static void lower_block(struct x64_lower *l, uint32_t position) {
     uint32_t block = l->f->order[position];
     const struct ir_block *b = &l->f->block[block];
     struct ra_block *out = &l->out.block[position];
-    *out = (struct ra_block){.begin = l->out.insns,
-                             .preds = b->preds,
-                             .succs = b->succs,
-                             .pred = positions(l, b->pred, b->preds),
-                             .succ = positions(l, b->succ, b->succs),
-                             .loop_depth = b->loop_depth};
+    *out = (struct ra_block){.begin = l->out.insns, .loop_depth = b->loop_depth};
+    out->pred = positions(l, b->pred, b->preds, &out->preds);
+    out->succ = positions(l, b->succ, b->succs, &out->succs);
     lower_phis(l, b, out);
     if (position == 0) x64_lower_params(l);
     for (ir_ref r = b->first; r; r = x64_ins(l, r)->next) {
@@ -349,7 +372,8 @@ void x64_lower(struct jit_arena *a, struct x64_module *m, struct ir_func *f, str
                           .vreg = JIT_ARRAY(a, uint32_t, f->inss),
                           .alias = JIT_ARRAY(a, ir_ref, f->inss),
                           .uses = JIT_ARRAY(a, uint32_t, f->inss),
-                          .fold = JIT_ARRAY(a, uint8_t, f->inss)};
+                          .fold = JIT_ARRAY(a, uint8_t, f->inss),
+                          .list_of = JIT_ARRAY(a, uint32_t, f->blocks)};
     l.out.blocks = f->orders;
     l.out.block = JIT_ARRAY(a, struct ra_block, f->orders);
     l.out.vregs = 1; // 0 is none

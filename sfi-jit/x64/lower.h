@@ -32,7 +32,8 @@ struct x64_lower {
     uint32_t *uses; // [value]
     uint8_t *fold;  // [value]: FOLD_*
     struct x64_code out;
-    uint32_t insn_cap, operand_cap, vreg_cap;
+    uint32_t insn_cap, operand_cap, vreg_cap, target_cap;
+    uint32_t *list_of, lists; // [block]: the last list of edges that named it
     uint32_t wasm; // of the operator being lowered
 };
 

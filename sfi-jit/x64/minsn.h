@@ -54,7 +54,8 @@ struct x64_code { // a function, selected
     struct ra_vreg *vreg;
     uint64_t *vconst; // of vregs that can be made anew: the constant's bits
     struct ra_block *block;
-    uint32_t insns, operands, vregs, blocks;
+    uint32_t *target; // of switches: imm blocks from target[disp]
+    uint32_t insns, operands, vregs, blocks, targets;
     uint32_t out_words; // of outgoing stack arguments
 };
 
@@ -64,6 +65,9 @@ struct jit_options;
 
 // Instruction selection. (lower*.c)
 void x64_lower(struct jit_arena *a, struct x64_module *m, struct ir_func *f, struct x64_code *out);
+// For each instruction that is a call: the registers whose clean upper halves must be made known anew behind it; NULL if there is none.
+// (reclean.c)
+uint16_t *x64_reclean(struct jit_arena *a, const struct x64_code *code, const struct ra_output *ra);
 // Encodes an allocated function and appends it to the module. (emit*.c)
 void x64_emit(struct jit_arena *a, struct x64_module *m, const struct x64_code *code,
               const struct ra_input *in, const struct ra_output *ra, uint32_t sig);
