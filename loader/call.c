@@ -80,11 +80,7 @@ const struct wasm_functype *ldr_func_type(const struct ldr_instance *inst, uint3
 static void resolve(struct ldr_instance **inst, uint32_t *index) {
     const struct ldr_instance *i = *inst;
     while (*index < i->m->imported_funcs && !i->link[*index]) {
-        const struct ldr_extern *from = NULL;
-        for (uint32_t k = 0; k < i->m->imports; k++)
-            if (i->m->import[k].kind == WASM_FUNC && i->m->import[k].index == *index)
-                from = &i->from[k];
-        LDR_ASSERT(from && from->instance);
+        const struct ldr_extern *from = &i->from[i->import_of[*index]];
         *inst = from->instance;
         *index = from->index;
         i = *inst;

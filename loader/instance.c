@@ -67,13 +67,7 @@ struct ldr_extern ldr_export(struct ldr_instance *inst, const char *name, uint32
 // A function that an instance has imported itself is really somebody else's.
 static void follow(struct ldr_extern *x) {
     while (x->kind == LDR_EXT_FUNC && x->index < x->instance->m->imported_funcs) {
-        const struct wasm_module *m = x->instance->m;
-        const struct ldr_extern *next = NULL;
-        for (uint32_t i = 0; i < m->imports; i++)
-            if (m->import[i].kind == WASM_FUNC && m->import[i].index == x->index)
-                next = &x->instance->from[i];
-        LDR_ASSERT(next);
-        *x = *next;
+        *x = x->instance->from[x->instance->import_of[x->index]];
     }
 }
 
@@ -113,6 +107,7 @@ static enum ldr_status bind(struct ldr_instance *inst, const struct ldr_imports 
     for (uint32_t k = 0; k < m->imports; k++) {
         const struct wasm_import *i = &m->import[k];
         struct ldr_extern *x = &inst->from[k];
+        if (i->kind == WASM_FUNC) inst->import_of[i->index] = k;
         if (!imports || !imports->resolve(imports->ctx, i, x) || x->kind == LDR_EXT_NONE) {
             x->kind = LDR_EXT_NONE;
             return import_error(e, i, "unknown import");
@@ -144,15 +139,17 @@ static bool arrays(struct ldr_instance *inst) {
         sizeof *inst->ref * m->funcs,
         m->elems,
         m->datas,
+        sizeof *inst->import_of * m->imported_funcs,
     };
-    uint8_t *at[8];
-    for (unsigned i = 0; i < 8; i++) size += (sizes[i] + 15) & ~(size_t)15;
+    enum { N = sizeof sizes / sizeof *sizes };
+    uint8_t *at[N];
+    for (unsigned i = 0; i < N; i++) size += (sizes[i] + 15) & ~(size_t)15;
     if (!size) size = 16;
     uint8_t *p = ldr_plat_alloc(size);
     if (!p) return false;
     inst->arrays = p;
     inst->arrays_size = size;
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 0; i < N; i++) {
         at[i] = p;
         p += (sizes[i] + 15) & ~(size_t)15;
     }
@@ -164,6 +161,7 @@ static bool arrays(struct ldr_instance *inst) {
     inst->ref = (void *)at[5];
     inst->elem_dropped = at[6];
     inst->data_dropped = at[7];
+    inst->import_of = (void *)at[8];
     return true;
 }
 
@@ -249,12 +247,14 @@ static bool host_links(struct ldr_instance *inst) {
 }
 
 // ---- Verify ----
-// Who can be called from outside: in a domain what it exports, in a store all that a reference may name.
-static bool needs_stub(const struct ldr_instance *inst, uint32_t func) {
-    if (inst->store->policy == LDR_STORE) return inst->m->func[func].declared_ref;
-    for (uint32_t i = 0; i < inst->m->exports; i++)
-        if (inst->m->export[i].kind == WASM_FUNC && inst->m->export[i].index == func) return true;
-    return false;
+// Marks in `stub` who can be called from outside: in a domain what it exports, in a store all that a reference may name.
+static void mark_stubs(struct ldr_instance *inst) {
+    const struct wasm_module *m = inst->m;
+    for (uint32_t i = 0; i < m->exports; i++)
+        if (m->export[i].kind == WASM_FUNC && m->export[i].index >= m->imported_funcs)
+            inst->stub[m->export[i].index] = 1;
+    for (uint32_t f = m->imported_funcs; f < m->funcs; f++)
+        if (inst->store->policy == LDR_STORE && m->func[f].declared_ref) inst->stub[f] = 1;
 }
 
 static enum ldr_status rejection(struct ldr_error *e, const struct sfi_rejection *r) {
@@ -275,8 +275,9 @@ static enum ldr_status code_block(struct ldr_instance *inst, struct ldr_error *e
     const struct wasm_module *m = inst->m;
     struct sfi_code c = inst->code->jit.sfi;
     uint32_t stubs = (c.size + SFI_BUNDLE - 1) & ~(SFI_BUNDLE - 1), size = stubs;
+    mark_stubs(inst);
     for (uint32_t f = m->imported_funcs; f < m->funcs; f++)
-        if (needs_stub(inst, f)) size += ldr_stub_size(inst, f);
+        if (inst->stub[f]) size += ldr_stub_size(inst, f);
     enum ldr_status status = ldr_plat_code_alloc(size, &inst->block);
     if (status != LDR_OK) return ldr_error(e, status, 0, "no room for the code");
 
@@ -293,7 +294,7 @@ static enum ldr_status code_block(struct ldr_instance *inst, struct ldr_error *e
             return ldr_error(e, LDR_ARGUMENT, 0, "host function is out of reach of the code");
     ldr_thunks_make(inst);
     for (uint32_t f = m->imported_funcs; f < m->funcs; f++)
-        if (needs_stub(inst, f)) stubs += ldr_stub_make(inst, f, stubs);
+        if (inst->stub[f]) stubs += ldr_stub_make(inst, f, stubs);
     status = ldr_plat_code_seal(&inst->block);
     return status == LDR_OK ? LDR_OK : ldr_error(e, status, 0, "the code cannot be sealed");
 }

@@ -137,6 +137,7 @@ struct ldr_instance {
     struct ldr_extern *from;   // [imports] what they are bound to
     struct ldr_link **link;    // [imported functions] host functions only
     uint64_t *stub;            // [functions] crossing stub, 0 if none
+    uint32_t *import_of;       // [imported functions] index into `from`
     uint32_t *ref;             // [functions] handle, 0 if none yet
     uint64_t **cell;           // [globals] 16 bytes each
     struct ldr_table **table;  // [tables]
@@ -180,6 +181,7 @@ uint32_t ldr_ref(struct ldr_instance *inst, uint32_t func); // handle, 0: no mem
 const struct ldr_func *ldr_ref_get(const struct ldr_store *store, uint64_t handle); // NULL if it is none
 void ldr_instance_list_add(struct ldr_instance *inst);
 void ldr_instance_list_remove(struct ldr_instance *inst);
+struct ldr_instance *ldr_instance_of_window(uint64_t window); // NULL if there is none
 void ldr_instance_destroy(struct ldr_instance *inst);
 // table.c
 struct ldr_table *ldr_table_new(struct ldr_instance *owner, uint32_t index,

@@ -37,10 +37,7 @@ uint32_t ldr_ref(struct ldr_instance *inst, uint32_t func) {
     const struct wasm_module *m = inst->m;
     if (func < m->imported_funcs && !inst->link[func]) {
         // Another instance's function: the same reference as there, where that is of the same store.
-        const struct ldr_extern *from = NULL;
-        for (uint32_t i = 0; i < m->imports; i++)
-            if (m->import[i].kind == WASM_FUNC && m->import[i].index == func) from = &inst->from[i];
-        LDR_ASSERT(from && from->instance);
+        const struct ldr_extern *from = &inst->from[inst->import_of[func]];
         if (from->instance->store == s)
             return inst->ref[func] = ldr_ref(from->instance, from->index);
     }
@@ -77,6 +74,11 @@ void ldr_instance_list_remove(struct ldr_instance *inst) {
     struct ldr_instance **at = &instances;
     while (*at != inst) at = &(*at)->next;
     __atomic_store_n(at, inst->next, __ATOMIC_RELEASE);
+}
+struct ldr_instance *ldr_instance_of_window(uint64_t window) {
+    for (struct ldr_instance *i = __atomic_load_n(&instances, __ATOMIC_ACQUIRE); i; i = i->next)
+        if (i->window == window) return i;
+    return NULL;
 }
 struct ldr_instance *ldr_instance_at(uint64_t rip) {
     for (struct ldr_instance *i = __atomic_load_n(&instances, __ATOMIC_ACQUIRE); i; i = i->next)

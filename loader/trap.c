@@ -125,11 +125,24 @@ static enum sfi_trap refine(const struct ldr_instance *inst, const struct sfi_tr
     return ldr_table_get(t, row) ? SFI_TRAP_SIGNATURE : SFI_TRAP_NULL_ELEMENT;
 }
 
+// Whose activity it is, if it is anybody's: the instance of the code and of r15, and its thread agrees. The thunk of a host
+// function may also be run by another instance of the store, which found it in a table.
+static struct ldr_instance *culprit(const struct ldr_machine *m) {
+    struct ldr_instance *code = ldr_instance_at(m->rip), *inst = code;
+    if (!code) return NULL;
+    if (code->window != m->r15) {
+        if (m->rip - code->block.rx >= code->code->jit.sfi.thunks * SFI_THUNK_SIZE) return NULL;
+        inst = ldr_instance_of_window(m->r15);
+        if (!inst || inst->store != code->store) return NULL;
+    }
+    const struct ldr_thread *t = inst->priv->thread;
+    return t && t->top > t->record && t->top[-1].inst == inst ? inst : NULL;
+}
+
 bool ldr_fault(struct ldr_machine *m, enum ldr_fault fault, uint64_t address) {
-    struct ldr_instance *inst = ldr_instance_at(m->rip);
-    if (!inst || inst->window != m->r15) return false;
+    struct ldr_instance *inst = culprit(m);
+    if (!inst) return false;
     struct ldr_thread *t = inst->priv->thread;
-    if (!t || t->top == t->record || t->top[-1].inst != inst) return false;
     const struct jit_code *j = &inst->code->jit;
     uint32_t offset = (uint32_t)(m->rip - inst->block.rx), s = site_at(j, offset);
     const struct sfi_trap_site *site =
@@ -163,8 +176,8 @@ bool ldr_fault(struct ldr_machine *m, enum ldr_fault fault, uint64_t address) {
 }
 
 bool ldr_interrupt(struct ldr_machine *m, enum sfi_trap kind) {
-    struct ldr_instance *inst = ldr_instance_at(m->rip);
-    if (!inst || inst->window != m->r15) return false;
+    struct ldr_instance *inst = culprit(m);
+    if (!inst) return false;
     struct ldr_thread *t = inst->priv->thread;
     uint32_t offset = (uint32_t)(m->rip - inst->block.rx);
     if (kind == SFI_TRAP_NONE) kind = inst->priv->stop;

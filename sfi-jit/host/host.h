@@ -16,8 +16,8 @@ void host_signals(void);     // takes the signals over again, after somebody els
 void host_thread_init(void); // the signal stack of this thread
 // A thread whose C stack limit fits this one; exits when memory is out.
 struct ldr_thread *host_thread(uint32_t stack_size);
-// Kills the module that runs after so many seconds, and every 10 ms from then on.
-void host_budget(double seconds);
+// Kills the instance after so many seconds.
+void host_budget(struct ldr_instance *inst, double seconds);
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 // The whole file, or NULL with errno set. malloc'ed.
 uint8_t *host_read_file(const char *path, size_t *out_size);

@@ -213,18 +213,22 @@ static void handler(int signal, siginfo_t *info, void *context) {
     sigaction(signal, &before[signal], NULL); // returns into the same fault
 }
 
-// The tick of a budget: stops what runs, unless it is in a stub or the host at this moment; then the next tick does.
+// The tick of a budget: stops the instance now, or, if it is in a stub or the host at this moment, when it comes back or at
+// the next tick.
+static struct ldr_instance *budgeted;
 static void tick(int signal, siginfo_t *info, void *context) {
     greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct ldr_machine m = machine_of(r);
     (void)signal, (void)info;
-    if (ldr_interrupt(&m, SFI_TRAP_KILLED)) machine_to(&m, r);
+    ldr_kill(budgeted, SFI_TRAP_KILLED);
+    if (ldr_interrupt(&m, SFI_TRAP_NONE)) machine_to(&m, r);
 }
-void host_budget(double seconds) {
+void host_budget(struct ldr_instance *inst, double seconds) {
     struct sigaction a = {.sa_sigaction = tick, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
     struct itimerval t = {.it_interval = {.tv_usec = 10000}};
     t.it_value.tv_sec = (time_t)seconds;
     t.it_value.tv_usec = (suseconds_t)((seconds - (double)t.it_value.tv_sec) * 1e6) + 1;
+    budgeted = inst;
     sigemptyset(&a.sa_mask);
     sigaction(SIGALRM, &a, NULL);
     setitimer(ITIMER_REAL, &t, NULL);

@@ -190,7 +190,7 @@ int main(int argc, char **argv) {
                         &e) != LDR_OK)
         refuse(&o, &e);
     ldr_code_release(code);
-    if (o.budget > 0) host_budget(o.budget);
+    if (o.budget > 0) host_budget(inst, o.budget);
     double start = host_seconds();
     int status = run(&o, thread, inst);
     if (o.stats) report_stats(inst, host_seconds() - start);
