@@ -10,7 +10,9 @@
 //          and function starts of the same block, nothing else. Filler is CC, never reachable.
 // Encoding Canonical only: [66|F2|F3 mandatory] [REX with effect] opcode ModRM [SIB] shortest disp, shortest imm; or VEX.128.
 //          Floating point and vector operations are VEX only (no legacy SSE); register-to-register integer forms
-//          use the "r/m, r" opcode (89, 01, 39 …), "r, r/m" is for loads. rel8 and rel32 branches are both canonical.
+//          use the "r/m, r" opcode (89, 01, 39 …), "r, r/m" is for loads; vector ones use the load's (28, 6F, 10).
+//          eax, imm short forms occur in the template only. rel8 and rel32 branches are both canonical.
+//          Aligned vector moves (vmovaps, vmovdqa) are register to register: a misaligned access would raise #GP.
 //          NOPs: the nine forms of SFI_NOPS. No instruction and no template crosses a 32-byte bundle; function entries
 //          and jump-table targets are bundle aligned.
 // Registers rsp  protected stack; only `sub rsp, F` (first instruction of a function whose frame F > 0) and
@@ -82,7 +84,8 @@
 #define SFI_RESULTS_MAX 1024u
 #define SFI_CTX_RESULTS 0x104000u
 #define SFI_CTX_RESULT(i) (SFI_CTX_RESULTS - 16u * (i))
-// Read-only 32-bit words: current pages of memory 0, current length of table t. 4-byte loads (and cmp r32, m32) only.
+// Read-only 32-bit words: current pages of memory 0, current length of table t. For instructions
+// that read 4 bytes of memory and write none (mov, cmp).
 #define SFI_CTX_WORDS 0x105000u
 #define SFI_CTX_MEM_PAGES SFI_CTX_WORDS
 #define SFI_TABLES_MAX 64u
