@@ -80,6 +80,7 @@ struct ra_input {
     const struct ra_block *block;
     uint32_t allocatable; // bit n: register n may be used (never rsp, r15; r11 is kept as the emitter's scratch)
     uint32_t callee_saved; // bit n: using it costs a save: prefer others for short lives
+    uint32_t live_work; // (value, block) pairs that liveness may visit before it estimates; 0: in proportion to the size
     uint32_t scratch_int, scratch_fp; // registers for breaking cycles and slot-to-slot moves (r11, xmm15): not allocatable
 };
 struct ra_move {

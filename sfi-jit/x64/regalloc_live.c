@@ -3,16 +3,20 @@
 // Liveness is exact and sparse: from each use outside the defining block, walk against the edges to the definition; the work is
 // the number of blocks that values live in, which the ranges have to be made from anyway. Values are done one at a time, so the marks
 // are one word a block, and most values (one block) never walk.
+// That number can be quadratic in the function's size. When it gets out of proportion, the values that are left and live in several
+// blocks are *homed*: between blocks such a value is always in its slot, and within a block in a register only from a use on.
+// Then it takes no liveness but an estimate from above (its slot's life) and no moves on edges.
 // Loops are found by their back edges: a loop is the run of blocks from its header to the last block that jumps back.
 // An input that breaks the rules of regalloc.h where this can see it ends in ra_broken().
 #include "sfi-jit/x64/regalloc_priv.h"
 
-#define LIVE_WORK_MAX (1u << 27) // blocks that all values together may live in
+#define LOOP_DEPTH_MAX 32u // loops nested deeper count as part of the one around them
 
 struct walk {
     uint32_t *in_mark, *out_mark; // per block: the value last seen live there
     uint32_t *list, *stack;
-    uint32_t listed, work;
+    uint32_t listed;
+    int64_t left; // how many blocks may still be walked before values get homed
 };
 
 static void push_range(struct ra_state *s, struct ra_value *v, uint32_t from, uint32_t to) {
@@ -76,7 +80,7 @@ static void find_loops(struct ra_state *s) {
         uint32_t last = NONE;
         for (uint32_t i = 0; i < k->preds; i++)
             if (k->pred[i] >= b && (last == NONE || k->pred[i] > last)) last = k->pred[i];
-        if (last != NONE) {
+        if (last != NONE && s->loop[inner].depth < LOOP_DEPTH_MAX) {
             uint32_t end = 4 * in->block[last].end;
             s->loop[loops] = (struct ra_loop){4 * k->begin, end, inner, s->loop[inner].depth + 1};
             for (uint32_t l = inner; s->loop[l].end < end; l = s->loop[l].parent)
@@ -229,6 +233,25 @@ static void sort_blocks(struct walk *w, uint32_t vreg) {
     }
 }
 
+// Where a value's life ends at the latest: behind its last use, or where a loop ends that it has to last through.
+static uint32_t latest_end(const struct ra_state *s, const struct ra_value *v) {
+    uint32_t end = s->use[v->use_end - 1].pos + 1;
+    for (uint32_t u = v->use; u < v->use_end; u++) {
+        uint32_t pos = s->use[u].pos, l = ra_loop_at(s, pos);
+        bool merged = s->loop[l].depth == LOOP_DEPTH_MAX && s->block_of[pos >> 2] != v->def_block;
+        while (s->loop[l].start > v->def || s->loop[l].end <= v->def || merged) {
+            if (s->loop[l].end > end) end = s->loop[l].end;
+            l = s->loop[l].parent;
+            merged = false;
+        }
+    }
+    return end;
+}
+
+static bool lives_in_one_block(const struct ra_state *s, const struct ra_value *v) {
+    return v->use == v->use_end || s->block_of[s->use[v->use_end - 1].pos >> 2] == v->def_block;
+}
+
 static void build_ranges(struct ra_state *s, struct walk *w, uint32_t vreg) {
     struct ra_value *v = &s->value[vreg];
     const struct ra_block *block = s->in->block;
@@ -236,13 +259,17 @@ static void build_ranges(struct ra_state *s, struct walk *w, uint32_t vreg) {
     v->range = v->range_end = s->ranges;
     if (v->def_operand == NONE && v->use == v->use_end) return; // a parameter that nobody reads
     w->listed = 0;
+    if (w->left <= 0 && !lives_in_one_block(s, v)) {
+        v->homed = true;
+        push_range(s, v, v->def, latest_end(s, v));
+        v->range_end = s->ranges;
+        return;
+    }
     for (uint32_t i = v->use_end; i-- > v->use;) {
         uint32_t b = s->block_of[s->use[i].pos >> 2];
         if (b != v->def_block && w->in_mark[b] != vreg) walk_up(s, w, vreg, b);
     }
-    w->work += w->listed;
-    if (w->work > LIVE_WORK_MAX)
-        jit_fail(s->a, JIT_ERR_LIMIT, 0, NONE, "too many values live in too many blocks");
+    w->left -= w->listed;
     uint32_t u = v->use, to = least;
     if (!w->listed) {
         if (v->use < v->use_end && s->use[v->use_end - 1].pos >= to)
@@ -334,12 +361,12 @@ void ra_build(struct ra_state *s) {
             join(s, param, k->arg[i]);
         }
     }
-    struct walk w = {JIT_ARRAY(s->a, uint32_t, in->blocks),
-                     JIT_ARRAY(s->a, uint32_t, in->blocks),
-                     JIT_ARRAY(s->a, uint32_t, in->blocks + 1),
-                     JIT_ARRAY(s->a, uint32_t, in->blocks + 1),
-                     0,
-                     0};
+    struct walk w = {.left = in->live_work};
+    if (!w.left) w.left = (1 << 17) + 16 * ((int64_t)in->insns + in->operands);
+    w.in_mark = JIT_ARRAY(s->a, uint32_t, in->blocks);
+    w.out_mark = JIT_ARRAY(s->a, uint32_t, in->blocks);
+    w.list = JIT_ARRAY(s->a, uint32_t, in->blocks + 1);
+    w.stack = JIT_ARRAY(s->a, uint32_t, in->blocks + 1);
     s->range_cap = in->vregs + in->vregs / 4 + 8;
     s->range = JIT_ARRAY(s->a, struct ra_range, s->range_cap);
     s->piece_cap = in->vregs + in->vregs / 4 + 8;

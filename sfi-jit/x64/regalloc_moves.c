@@ -138,7 +138,7 @@ static void place_uses(struct mover *m, uint32_t vreg) {
         ra_loc to = s->out->loc[use->operand];
         bool ends = k + 1 < m->listed && s->piece[m->list[k + 1]].from == use->pos + 1;
         if (ends && loc_in_list(m, k + 1) == to) continue; // the value moves there anyway
-        if (to == RA_NONE) { // reused
+        if (to == RA_NONE) {                               // reused
             const struct ra_insn *n = &s->in->insn[insn];
             for (uint32_t i = n->first; i < n->first + n->count; i++) {
                 const struct ra_operand *o = &s->in->operand[i];
@@ -161,6 +161,7 @@ static void place_splits(struct mover *m, uint32_t vreg) {
         const struct ra_piece *p = &s->piece[m->list[k - 1]], *q = &s->piece[m->list[k]];
         if (p->to == q->from && (q->from & 3)) add_move(m, q->from >> 2, GAP, p->loc, q->loc, vreg);
     }
+    if (s->value[vreg].homed) return;
     // On the edges into each block that the value lives into.
     uint32_t k = 0;
     const struct ra_value *v = &s->value[vreg];
@@ -202,7 +203,7 @@ static void place_arguments(struct mover *m) {
 static bool stored_at_definition(const struct mover *m, uint32_t vreg) {
     const struct ra_state *s = m->s;
     const struct ra_value *v = &s->value[vreg];
-    return s->piece[v->first].loc == v->slot ||
+    return v->homed || s->piece[v->first].loc == v->slot ||
            m->store_cost[vreg] >= ra_weight(s->loop[s->loop_of[v->def_block]].depth);
 }
 

@@ -60,6 +60,7 @@ struct ra_value {
     ra_loc slot;
     uint8_t want; // of an affinity root: register that a member got, or 255
     bool spilled; // needs a slot
+    bool homed;   // see regalloc_live.c
 };
 struct ra_loop {
     uint32_t start, end; // positions

@@ -112,7 +112,7 @@ static uint32_t reload_point(struct ra_state *s, const struct ra_piece *p, uint3
     for (uint32_t u = p->use; u < end && s->use[u].pos < p->to; u++) {
         const struct ra_pos_use *use = &s->use[u];
         if (use->pos <= after || use->need == NEED_ALIAS) continue;
-        uint32_t loop = outer_loop_after(s, use->pos, after);
+        uint32_t loop = s->value[p->vreg].homed ? NONE : outer_loop_after(s, use->pos, after);
         if (loop != NONE) return s->loop[loop].start;
         if (needs_register(s, p->vreg, u)) return split_floor(use->pos);
         // A memory operand is cheaper than a load, two of them are not.
@@ -489,7 +489,17 @@ static void allocate(struct scan *c, uint32_t i) {
     struct ra_state *s = c->s;
     struct ra_piece *p = &s->piece[i];
     uint32_t regs = c->class_mask[s->in->vreg[p->vreg].cls], weight[REGS] = {0};
+    const struct ra_value *v = &s->value[p->vreg];
+    if (v->homed && !(p->from & 3) && p->from != v->def) {
+        to_memory(c, i);
+        return;
+    }
     find_limits(c, p, regs);
+    if (v->homed) { // in a register only within the block
+        uint32_t block_end = 4 * ra_block_at(s, p->from)->end;
+        for (uint32_t r = 0; r < REGS; r++)
+            if (p->to > block_end && c->limit[r] > block_end) c->limit[r] = block_end;
+    }
     find_hints(c, p, weight);
     // Of the registers that last, the best hinted, then one that needs no saving, then the one that would be free the shortest.
     uint32_t best = NONE, longest = NONE;

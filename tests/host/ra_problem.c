@@ -368,6 +368,7 @@ void rp_random(struct rp *p, uint64_t seed, uint32_t size) {
         p->in.allocatable =
             1u << RAX | 1u << RCX | 1u << RDX | 1u << RBX | 1u << RSI | 1u << R12 | 0x3F0000u;
     }
+    if (!rnd(p, 4)) p->in.live_work = 1 + rnd(p, 100); // most values are homed
     rp_block(p);
     rp_insn(p);
     for (uint32_t i = 0; i < 3; i++) {
