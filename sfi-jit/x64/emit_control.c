@@ -150,8 +150,8 @@ static void emit_call_indirect(struct x64_emitter *e, uint32_t insn, const struc
     after_call(e, insn);
 }
 
+// `add rsp, F` stands directly before ret: they are one unit, so that no padding comes between them.
 static void emit_return(struct x64_emitter *e) {
-    static const uint8_t ret[2] = {0xc3, 0xcc};
     struct x64_asm *s = &e->s;
     uint32_t at = e->saves;
     for (unsigned r = 0; r < 16; r++)
@@ -160,11 +160,16 @@ static void emit_return(struct x64_emitter *e) {
             x64_def(s, r);
             at += 8;
         }
+    uint8_t leave[X64_INSN_MAX + 2], *p = leave;
     if (e->frame) {
         bool is_short = e->frame < 128;
-        x64_op(s, is_short ? 0x83 : 0x81, true, 0, x64_rm_reg(RSP), is_short ? 1 : 4, e->frame);
+        struct x64_rm rsp = x64_rm_reg(RSP);
+        p = x64_put_legacy(p, is_short ? 0x83 : 0x81, true, 0, &rsp);
+        p = x64_put_imm(p, e->frame, is_short ? 1 : 4);
     }
-    x64_raw(s, ret, sizeof ret);
+    *p++ = 0xc3; // ret
+    *p++ = 0xcc;
+    x64_raw(s, leave, (unsigned)(p - leave));
     x64_end(s);
 }
 
