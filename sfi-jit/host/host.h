@@ -16,8 +16,11 @@ void host_signals(void);     // takes the signals over again, after somebody els
 void host_thread_init(void); // the signal stack of this thread
 // A thread whose C stack limit fits this one; exits when memory is out.
 struct ldr_thread *host_thread(uint32_t stack_size);
-// Kills the instance after so many seconds.
+// Kills the instance after so many seconds of time; 0: no more.
 void host_budget(struct ldr_instance *inst, double seconds);
+// For tests: the n-th next request for memory (heap, pages, slot, stack, code) fails, and only that one; 0: none. Returns how many
+// requests there were since the last call.
+unsigned host_fail_at(unsigned n);
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 // The whole file, or NULL with errno set. malloc'ed.
 uint8_t *host_read_file(const char *path, size_t *out_size);

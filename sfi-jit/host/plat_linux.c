@@ -38,6 +38,15 @@ static struct {
 } arena = {.fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
 static int shared_fd = -1;
 
+static unsigned requests, fail_at;
+unsigned host_fail_at(unsigned n) {
+    unsigned count = requests;
+    requests = 0;
+    fail_at = n;
+    return count;
+}
+static bool refused(void) { return ++requests == fail_at; }
+
 // ---- Code ----
 bool plat_linux_arena(void) { // before the first block
     uint64_t here = (uint64_t)&plat_linux_arena & ~(STEP - 1);
@@ -64,6 +73,7 @@ bool plat_linux_arena(void) { // before the first block
 enum ldr_status ldr_plat_code_alloc(uint32_t size, struct ldr_block *out_block) {
     size_t pages = ((size_t)size + PAGE - 1) / PAGE, run = 0, i = 0;
     if (!pages) pages = 1;
+    if (refused()) return LDR_NO_SPACE;
     pthread_mutex_lock(&arena.lock);
     for (; i < ARENA_PAGES && run < pages; i++) run = arena.used[i] ? 0 : run + 1;
     if (run == pages) memset(arena.used + i - pages, 1, pages);
@@ -102,6 +112,7 @@ void ldr_plat_code_free(struct ldr_block *b) {
 // ---- Slots ----
 enum ldr_status ldr_plat_slot_alloc(uint64_t *out_window) {
     uint64_t size = 2 * SFI_SLOT_SIZE;
+    if (refused()) return LDR_NO_SPACE;
     void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) return LDR_NO_SPACE;
     uint64_t start = (uint64_t)p, slot = (start + SFI_SLOT_SIZE - 1) & ~(SFI_SLOT_SIZE - 1);
@@ -117,6 +128,7 @@ void ldr_plat_slot_free(uint64_t window) {
 }
 enum ldr_status ldr_plat_map(uint64_t window, int64_t offset, uint64_t size, unsigned flags) {
     uint64_t at = window + (uint64_t)offset;
+    if (refused()) return LDR_NO_MEMORY;
     void *p = flags & LDR_MAP_SHARABLE
                   ? mmap((void *)at, size, PROT_READ | PROT_WRITE,
                          MAP_SHARED | MAP_NORESERVE | MAP_FIXED, shared_fd, (off_t)at)
@@ -126,6 +138,7 @@ enum ldr_status ldr_plat_map(uint64_t window, int64_t offset, uint64_t size, uns
 }
 enum ldr_status ldr_plat_share(uint64_t window, int64_t offset, uint64_t from_window,
                                int64_t from_offset, uint64_t size) {
+    if (refused()) return LDR_NO_MEMORY;
     void *p = mmap((void *)(window + (uint64_t)offset), size, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_NORESERVE | MAP_FIXED, shared_fd,
                    (off_t)(from_window + (uint64_t)from_offset));
@@ -138,6 +151,7 @@ void ldr_plat_unmap(uint64_t window, int64_t offset, uint64_t size) {
 
 // ---- Stacks and heap ----
 enum ldr_status ldr_plat_stack_alloc(uint32_t size, uint64_t *out_top) {
+    if (refused()) return LDR_NO_MEMORY;
     uint8_t *p = mmap(NULL, size + 2ull * SFI_STACK_GUARD, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) return LDR_NO_MEMORY;
@@ -151,7 +165,7 @@ enum ldr_status ldr_plat_stack_alloc(uint32_t size, uint64_t *out_top) {
 void ldr_plat_stack_free(uint64_t top, uint32_t size) {
     munmap((void *)(top - size - SFI_STACK_GUARD), size + 2ull * SFI_STACK_GUARD);
 }
-void *ldr_plat_alloc(size_t size) { return calloc(1, size); }
+void *ldr_plat_alloc(size_t size) { return refused() ? NULL : calloc(1, size); }
 void ldr_plat_free(void *p, size_t size) {
     (void)size;
     free(p);
@@ -227,7 +241,7 @@ void host_budget(struct ldr_instance *inst, double seconds) {
     struct sigaction a = {.sa_sigaction = tick, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
     struct itimerval t = {.it_interval = {.tv_usec = 10000}};
     t.it_value.tv_sec = (time_t)seconds;
-    t.it_value.tv_usec = (suseconds_t)((seconds - (double)t.it_value.tv_sec) * 1e6) + 1;
+    t.it_value.tv_usec = (suseconds_t)((seconds - (double)t.it_value.tv_sec) * 1e6);
     budgeted = inst;
     sigemptyset(&a.sa_mask);
     sigaction(SIGALRM, &a, NULL);
