@@ -1,0 +1,341 @@
+// test_ir.c — IR: dumps of small modules against what their files say, the graph's analysis on random programs, the
+// checker's refusals by name, changes of the graph.
+//
+// tests/ir/*.wat hold a module and, behind ";;| ", the dump of its functions.
+#include "tests/host/wasm_case.h"
+#include <dirent.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+// ---- Dumps -----------------------------------------------------------------------------------------------------------------------
+struct text {
+    char *s;
+    size_t n;
+};
+
+static void put(void *ctx, const char *s, size_t n) {
+    struct text *t = ctx;
+    t->s = realloc(t->s, t->n + n + 1);
+    memcpy(t->s + t->n, s, n);
+    t->n += n;
+    t->s[t->n] = 0;
+}
+
+struct dump {
+    struct wbytes module;
+    struct text out;
+};
+
+static void dump_all(struct wcase *c, void *arg) {
+    struct dump *d = arg;
+    const struct wasm_module *m = wasm_parse(&c->arena, d->module.bytes, d->module.size);
+    for (uint32_t i = m->imported_funcs; i < m->funcs; i++) {
+        struct ir_func *f = ir_build(&c->arena, m, i);
+        ir_dump(f, put, &d->out);
+        assert_null(ir_check(f));
+    }
+}
+
+static void compare(const char *path) {
+    struct text expected = {0};
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    char line[256];
+    while (fgets(line, sizeof line, f))
+        if (!strncmp(line, ";;| ", 4)) put(&expected, line + 4, strlen(line + 4));
+    fclose(f);
+    struct wcase c;
+    struct dump d = {.module = wbytes_wat(path)};
+    wcase_begin(&c);
+    assert_int_equal(wcase_try(&c, dump_all, &d), JIT_OK);
+    wcase_end(&c);
+    assert_non_null(expected.s);
+    assert_string_equal(d.out.s, expected.s);
+    free(expected.s);
+    free(d.out.s);
+    free(d.module.bytes);
+}
+
+static void test_dumps(void **state) {
+    (void)state;
+    DIR *dir = opendir("tests/ir");
+    assert_non_null(dir);
+    uint32_t files = 0;
+    for (struct dirent *e; (e = readdir(dir));) {
+        char path[300];
+        if (!strstr(e->d_name, ".wat")) continue;
+        snprintf(path, sizeof path, "tests/ir/%s", e->d_name);
+        compare(path);
+        files++;
+    }
+    closedir(dir);
+    assert_true(files >= 4);
+}
+
+// ---- Random programs ------------------------------------------------------------------------------------------------------------
+// One function (i32) -> i32 with six locals; blocks, loops and ifs at random, with branches to all of them.
+struct program {
+    uint8_t body[4096];
+    uint32_t size;
+    uint64_t seed;
+};
+
+static uint32_t draw(struct program *p, uint32_t n) {
+    p->seed = p->seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(p->seed >> 33) % n;
+}
+
+static void byte(struct program *p, uint8_t b) { p->body[p->size++] = b; }
+
+static void get(struct program *p) {
+    byte(p, 0x20);
+    byte(p, (uint8_t)draw(p, 7));
+}
+
+static void statements(struct program *p, uint32_t level) {
+    for (uint32_t n = draw(p, 6); n && p->size < 3000; n--) {
+        switch (draw(p, level < 8 ? 9 : 5)) {
+        case 0: // l := l + l
+        case 1:
+            get(p);
+            get(p);
+            byte(p, 0x6a);
+            byte(p, 0x21);
+            byte(p, (uint8_t)draw(p, 7));
+            break;
+        case 2: // br_if
+            get(p);
+            byte(p, 0x0d);
+            byte(p, (uint8_t)draw(p, level));
+            break;
+        case 3: // br_table
+            get(p);
+            byte(p, 0x0e);
+            byte(p, 3);
+            for (uint32_t k = 0; k < 4; k++) byte(p, (uint8_t)draw(p, level));
+            break;
+        case 4: // br, rarely; what follows is unreachable
+            if (draw(p, 3)) break;
+            byte(p, 0x0c);
+            byte(p, (uint8_t)draw(p, level));
+            break;
+        case 5:
+        case 6: // block, loop
+            byte(p, draw(p, 2) ? 0x02 : 0x03);
+            byte(p, 0x40);
+            statements(p, level + 1);
+            byte(p, 0x0b);
+            break;
+        default: // if, perhaps with else
+            get(p);
+            byte(p, 0x04);
+            byte(p, 0x40);
+            statements(p, level + 1);
+            if (draw(p, 2)) {
+                byte(p, 0x05);
+                statements(p, level + 1);
+            }
+            byte(p, 0x0b);
+        }
+    }
+}
+
+static struct wbytes program_module(uint64_t seed) {
+    static const uint8_t head[] = {0, 'a',  's', 'm',  1, 0,    0, 0, 1, 6,
+                                   1, 0x60, 1,   0x7f, 1, 0x7f, 3, 2, 1, 0};
+    struct program p = {.seed = seed};
+    byte(&p, 1); // locals: 6 × i32
+    byte(&p, 6);
+    byte(&p, 0x7f);
+    byte(&p, 0x02);
+    byte(&p, 0x40);
+    statements(&p, 1); // labels of the outer block and in; the function's own has a result
+    byte(&p, 0x0b);
+    get(&p);
+    byte(&p, 0x0b);
+    uint8_t module[sizeof head + 16 + sizeof p.body];
+    memcpy(module, head, sizeof head);
+    uint32_t n = sizeof head, section = p.size + 3, body = p.size;
+    module[n++] = 10;
+    for (uint32_t k = 0; k < 2; k++) { // two-byte LEB128
+        uint32_t value = k ? body : section;
+        module[n++] = (uint8_t)(value | 0x80);
+        module[n++] = (uint8_t)(value >> 7);
+        if (!k) module[n++] = 1;
+    }
+    memcpy(module + n, p.body, p.size);
+    return wbytes_copy(module, n + p.size);
+}
+
+static void build_all(struct wcase *c, void *arg) { assert_null(wcase_build_all(c, arg)); }
+
+static void test_random_programs(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        struct wbytes module = program_module(seed);
+        struct wcase c;
+        wcase_begin(&c);
+        enum jit_status status = wcase_try(&c, build_all, &module);
+        if (status) fail_msg("seed %u: %s", (unsigned)seed, c.arena.error.message);
+        wcase_end(&c);
+        free(module.bytes);
+    }
+}
+
+// ---- Functions by hand ------------------------------------------------------------------------------------------------------------
+// b0: v1 = param, v2 = const 7, branch v1 b1 b2; b1: jump b3; b2: jump b3; b3: v6 = phi v1 v2, return v6
+static struct ir_func *diamond(struct wcase *c) {
+    static const uint8_t types[] = {WASM_I32, WASM_I32};
+    static struct wasm_functype type = {1, 1, types};
+    static struct wasm_func func;
+    static const struct wasm_module module = {.types = 1, .type = &type, .funcs = 1, .func = &func};
+    struct ir_func *f = ir_new_func(&c->arena, &module, 0);
+    for (uint32_t b = 0; b < 4; b++) assert_int_equal(ir_new_block(f), b);
+    ir_append(f, 0, IR_PARAM, IR_I32, 0, 0, 0, 0);
+    ir_append(f, 0, IR_CONST, IR_I32, 0, 0, 0, 7);
+    ir_append(f, 0, IR_BRANCH, IR_VOID, 1, 0, 0, 0);
+    ir_append(f, 1, IR_JUMP, IR_VOID, 0, 0, 0, 0);
+    ir_append(f, 2, IR_JUMP, IR_VOID, 0, 0, 0, 0);
+    ir_append(f, 3, IR_PHI, IR_I32, ir_pool_add(f, (ir_ref[]){1, 2}, 2), 2, 0, 0);
+    ir_append(f, 3, IR_RETURN, IR_VOID, ir_pool_add(f, (ir_ref[]){6}, 1), 1, 0, 0);
+    ir_add_edge(f, 0, 1);
+    ir_add_edge(f, 0, 2);
+    ir_add_edge(f, 1, 3);
+    ir_add_edge(f, 2, 3);
+    ir_analyse(f);
+    assert_null(ir_check(f));
+    return f;
+}
+
+static void break_phi(struct ir_func *f) { f->ins[6].b = 1; }
+static void break_phi_type(struct ir_func *f) { f->ins[6].type = IR_I64; }
+static void break_use(struct ir_func *f) { f->pool[f->ins[7].a] = 99; }
+static void break_void_use(struct ir_func *f) { f->pool[f->ins[7].a] = 4; }
+static void break_dominance(struct ir_func *f) {
+    ir_ref v = ir_insert_before(f, 4, IR_CONST, IR_I32, 0, 0, 0, 1);
+    f->pool[f->ins[7].a] = v;
+}
+static void break_order_in_block(struct ir_func *f) {
+    ir_ref v = ir_insert_before(f, 3, IR_CONST, IR_I32, 0, 0, 0, 1);
+    ir_insert_before(f, v, IR_CLZ, IR_I32, v, 0, 0, 0);
+}
+static void break_succ(struct ir_func *f) { f->block[1].succ[0] = 2; }
+static void break_succs(struct ir_func *f) { f->ins[3].op = IR_JUMP; }
+static void break_idom(struct ir_func *f) { f->block[3].idom = 1; }
+static void break_depth(struct ir_func *f) { f->block[3].loop_depth = 1; }
+static void break_terminator(struct ir_func *f) { ir_append(f, 3, IR_CONST, IR_I32, 0, 0, 0, 0); }
+static void break_const(struct ir_func *f) { f->ins[2].imm = 1ull << 32; }
+static void break_binary(struct ir_func *f) {
+    ir_ref v = ir_insert_before(f, 3, IR_CONST, IR_I64, 0, 0, 0, 1);
+    ir_insert_before(f, 3, IR_ADD, IR_I32, 1, v, 0, 0);
+}
+static void break_link(struct ir_func *f) { f->ins[2].prev = 0; }
+static void break_param(struct ir_func *f) { ir_insert_before(f, 3, IR_PARAM, IR_I32, 0, 0, 0, 0); }
+static void break_return(struct ir_func *f) { f->ins[7].b = 0; }
+
+static const struct {
+    void (*change)(struct ir_func *f);
+    const char *breach;
+} breaches[] = {
+    {break_phi, "phi operands do not match the predecessors"},
+    {break_phi_type, "phi operand has another type"},
+    {break_use, "operand is not in the function"},
+    {break_void_use, "operand has no value"},
+    {break_dominance, "definition does not dominate its use"},
+    {break_order_in_block, "use before its definition"},
+    {break_succ, "edge in succ but not in pred"},
+    {break_succs, "number of successors"},
+    {break_idom, "immediate dominator is wrong"},
+    {break_depth, "loop depth is wrong"},
+    {break_terminator, "terminator not at the block's end"},
+    {break_const, "constant is not zero-extended"},
+    {break_binary, "type of an instruction"},
+    {break_link, "instruction list is broken"},
+    {break_param, "param not at the head of the entry"},
+    {break_return, "number of results"},
+};
+
+static void test_checker(void **state) {
+    (void)state;
+    for (size_t k = 0; k < sizeof breaches / sizeof *breaches; k++) {
+        struct wcase c;
+        wcase_begin(&c);
+        struct ir_func *f = diamond(&c);
+        breaches[k].change(f);
+        const char *breach = ir_check(f);
+        assert_non_null(breach);
+        assert_string_equal(breach, breaches[k].breach);
+        wcase_end(&c);
+    }
+}
+
+// A pass turns a branch into a jump: the other side goes, with its PHI operand.
+static void test_dropped_edge(void **state) {
+    (void)state;
+    struct wcase c;
+    wcase_begin(&c);
+    struct ir_func *f = diamond(&c);
+    f->ins[3] = (struct ir_ins){.op = IR_JUMP, .prev = 2};
+    f->block[0].succ[0] = 2;
+    f->block[0].succs = 1;
+    ir_analyse(f);
+    assert_null(ir_check(f));
+    assert_int_equal(f->block[1].order, UINT32_MAX);
+    assert_int_equal(f->block[3].preds, 1);
+    assert_int_equal(f->ins[6].b, 1);
+    assert_int_equal(f->pool[f->ins[6].a], 2);
+    assert_int_equal(f->ins[4].op, IR_NOP);
+    ir_ref *to = JIT_ARRAY(&c.arena, ir_ref, f->inss);
+    to[6] = 2;
+    ir_remove(f, 6);
+    ir_forward(f, to);
+    assert_null(ir_check(f));
+    wcase_end(&c);
+}
+
+// Both sides of a branch to the same block, and a switch twice to another: which edges are split, and which PHI operand follows.
+static void test_critical_edges(void **state) {
+    (void)state;
+    struct wcase c;
+    wcase_begin(&c);
+    struct ir_func *f = diamond(&c);
+    ir_ref zero = ir_insert_before(f, 5, IR_CONST, IR_I32, 0, 0, 0, 9);
+    f->ins[5].op = IR_SWITCH; // b2: switch v1 b3 b3 b4
+    f->ins[5].a = 1;
+    uint32_t b4 = ir_new_block(f);
+    ir_append(f, b4, IR_JUMP, IR_VOID, 0, 0, 0, 0);
+    ir_add_edge(f, 2, 3);
+    ir_add_edge(f, 2, b4);
+    ir_add_edge(f, b4, 3);
+    f->ins[6].a = ir_pool_add(f, (ir_ref[]){1, zero, zero, 2}, 4);
+    f->ins[6].b = 4;
+    ir_analyse(f);
+    assert_null(ir_check(f));
+    uint32_t before = f->blocks;
+    ir_split_critical_edges(f);
+    assert_null(ir_check(f));
+    assert_int_equal(f->blocks, before + 2);
+    for (uint32_t b = 0; b < f->blocks; b++)
+        for (uint32_t k = 0; k < f->block[b].succs && f->block[b].succs > 1; k++)
+            assert_int_equal(f->block[f->block[b].succ[k]].preds, 1);
+    const ir_ref *operand = f->pool + f->ins[6].a;
+    for (uint32_t k = 0; k < 4; k++) {
+        uint32_t p = f->block[3].pred[k], from = f->block[p].preds ? f->block[p].pred[0] : p;
+        assert_int_equal(operand[k], p == 1 ? 1 : p == b4 ? 2 : zero);
+        assert_int_equal(from, p == 1 ? 0 : 2);
+    }
+    wcase_end(&c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dumps),          cmocka_unit_test(test_random_programs),
+        cmocka_unit_test(test_checker),        cmocka_unit_test(test_dropped_edge),
+        cmocka_unit_test(test_critical_edges),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
