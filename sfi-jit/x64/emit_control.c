@@ -207,6 +207,11 @@ static void ud2(struct x64_asm *s, uint16_t kind, uint32_t wasm, uint16_t aux) {
     x64_end(s);
 }
 
+static void mfence(struct x64_asm *s) {
+    static const uint8_t bytes[3] = {0x0f, 0xae, 0xf0};
+    x64_raw(s, bytes, sizeof bytes);
+}
+
 void x64_emit_stubs(struct x64_emitter *e) {
     struct x64_asm *s = &e->s;
     s->block = UINT32_MAX; // no block's clean set holds here
@@ -241,6 +246,7 @@ void x64_emit_control(struct x64_emitter *e, uint32_t insn) {
         x64_jcc(&e->s, i->cc, x64_trap_label(e, (enum sfi_trap)i->imm, i->wasm, 0));
         break;
     case FORM_TRAP: ud2(&e->s, (uint16_t)i->imm, i->wasm, 0); break;
+    case FORM_FENCE: mfence(&e->s); break;
     default: __builtin_trap();
     }
 }

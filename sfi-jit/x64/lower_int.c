@@ -348,6 +348,9 @@ void x64_lower_int(struct x64_lower *l, ir_ref r) {
     case IR_WRAP: lower_wrap(l, r); break;
     case IR_EXTU: lower_extu(l, r); break;
     case IR_SELECT: lower_select(l, r); break;
-    default: lower_compare(l, r); break;
+    default:
+        if (!x64_is_compare(i)) __builtin_trap(); // an operator that nobody lowers
+        lower_compare(l, r);
+        break;
     }
 }

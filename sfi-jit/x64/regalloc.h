@@ -55,6 +55,8 @@ struct ra_insn {
     uint32_t first, count; // operands, in ra_input.operand
     uint32_t clobber;      // bit n: register n (0–31)
     bool is_move;          // operand 0 is a definition and 1 a use of a plain copy: coalesce if possible (never required)
+    bool commutes; // the operand that a definition reuses and the one after it may change places, if both are EARLY and not FIXED:
+                   // then the first one's location holds the second one's value, and the other way round
 };
 struct ra_vreg {
     uint8_t cls;   // enum ra_class

@@ -71,6 +71,20 @@ static const char *move(struct checker *c, const struct ra_move *m) {
     return NULL;
 }
 
+// Whether operand k is one of two that have changed places.
+static bool exchanged(struct checker *c, const struct ra_insn *n, uint32_t k) {
+    const struct ra_operand *o = &c->in->operand[n->first];
+    const ra_loc *loc = &c->out->loc[n->first];
+    for (uint32_t d = 0; d < n->count && n->commutes; d++) {
+        uint32_t a = o[d].fixed, b = a + 1;
+        if (o[d].how != RA_REUSE || b >= n->count || (k != a && k != b)) continue;
+        return o[a].when == RA_EARLY && o[b].when == RA_EARLY && o[b].how != RA_FIXED &&
+               o[b].kind == RA_USE && has(set_of(c, c->now, loc[a]), o[b].vreg) &&
+               has(set_of(c, c->now, loc[b]), o[a].vreg);
+    }
+    return false;
+}
+
 static const char *check_operand(struct checker *c, const struct ra_insn *n, uint32_t k, bool verify) {
     const struct ra_operand *o = &c->in->operand[n->first + k];
     ra_loc loc = c->out->loc[n->first + k];
@@ -84,7 +98,7 @@ static const char *check_operand(struct checker *c, const struct ra_insn *n, uin
         return "REUSE of another register";
     if (RA_IS_REG(loc) && o->kind == RA_DEF && !(c->out->used >> loc & 1))
         return "register written but not reported as used";
-    if (o->kind == RA_USE && !has(set_of(c, c->now, loc), o->vreg))
+    if (o->kind == RA_USE && !has(set_of(c, c->now, loc), o->vreg) && !exchanged(c, n, k))
         return "operand does not hold its value";
     for (uint32_t i = 0; i < n->count; i++) {
         const struct ra_operand *p = &c->in->operand[n->first + i];

@@ -104,7 +104,8 @@ static void count_uses(struct ra_state *s) {
     const struct ra_input *in = s->in;
     for (uint32_t v = 0; v < in->vregs; v++) {
         s->value[v] = (struct ra_value){
-            .def = NONE, .first = NONE, .last = NONE, .affinity = v, .slot = RA_NONE, .want = 255};
+            .def = NONE, .first = NONE, .last = NONE, .affinity = v, .slot = RA_NONE, .want = 255,
+                                       .wish = 255};
     }
     for (uint32_t i = 0; i < in->operands; i++) s->value[in->operand[i].vreg].use_end++;
     for (uint32_t b = 0; b < in->blocks; b++) {
@@ -115,7 +116,10 @@ static void count_uses(struct ra_state *s) {
             if (k->succs > 1 && in->block[k->succ[i]].preds > 1) ra_broken(s, "critical edge");
         }
         for (uint32_t i = 0; i < k->args; i++) s->value[k->arg[i]].use_end++;
-        for (uint32_t i = 0; i < k->params; i++) define(s, k->param[i], 4 * k->begin, b, NONE);
+        for (uint32_t i = 0; i < k->params; i++) {
+            define(s, k->param[i], 4 * k->begin, b, NONE);
+            s->value[k->param[i]].param_index = i;
+        }
         for (uint32_t i = k->begin; i < k->end; i++) s->block_of[i] = b;
         if (k->succs == 1 && (in->insn[k->end - 1].count || in->insn[k->end - 1].clobber))
             ra_broken(s, "operands at the jump of a block with one successor");
@@ -161,10 +165,9 @@ static void add_operand(struct ra_state *s, uint32_t insn, uint32_t reuse_of, ui
         return;
     }
     use.pos = o->when == RA_EARLY || o->how == RA_REUSE ? at + 1 : at + 3;
-    if (s->in->insn[insn].is_move || o->how == RA_REUSE) {
-        const struct ra_insn *n = &s->in->insn[insn];
-        join(s, s->in->operand[n->first + (o->how == RA_REUSE ? o->fixed : 1)].vreg, o->vreg);
-    }
+    const struct ra_insn *n = &s->in->insn[insn];
+    if (n->is_move) join(s, s->in->operand[n->first + 1].vreg, o->vreg);
+    if (o->how == RA_REUSE) s->value[o->vreg].source = s->in->operand[n->first + o->fixed].vreg;
     define(s, o->vreg, use.pos, s->block_of[insn], operand);
     push_use(s, o->vreg, use);
     if (o->how == RA_FIXED) push_fixed(s, o->fixed, use.pos, at + 5, o->vreg);

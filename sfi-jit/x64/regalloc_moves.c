@@ -117,41 +117,35 @@ static uint32_t piece_at(const struct mover *m, uint32_t pos) {
 
 static ra_loc loc_in_list(const struct mover *m, uint32_t k) { return m->s->piece[m->list[k]].loc; }
 
+// The register of the instruction's REUSE definition.
+static ra_loc reused_register(const struct ra_state *s, uint32_t insn) {
+    const struct ra_operand *o = &s->in->operand[s->in->insn[insn].first];
+    while (o->kind != RA_DEF || o->how != RA_REUSE) o++;
+    return s->piece[s->value[o->vreg].first].loc;
+}
+
 static void place_uses(struct mover *m, uint32_t vreg) {
     struct ra_state *s = m->s;
     const struct ra_value *v = &s->value[vreg];
     uint32_t k = 0;
     for (uint32_t u = v->use; u < v->use_end; u++) {
-        struct ra_pos_use *use = &s->use[u];
-        if (use->need == NEED_ALIAS) continue;
+        const struct ra_pos_use *use = &s->use[u];
         while (k + 1 < m->listed && s->piece[m->list[k + 1]].from <= use->pos) k++;
         ra_loc here = loc_in_list(m, k);
         if (use->need == NEED_ARG) {
             m->arg_loc[use->operand] = here;
             continue;
         }
-        if (use->need != NEED_MOVED) {
-            s->out->loc[use->operand] = here;
+        ra_loc *loc = &s->out->loc[use->operand];
+        if (use->need == NEED_REG || use->need == NEED_ANY) {
+            *loc = here;
             continue;
         }
-        uint32_t insn = use->pos >> 2;
-        ra_loc to = s->out->loc[use->operand];
+        if (*loc == RA_NONE) *loc = reused_register(s, use->pos >> 2); // not FIXED
+        if (use->need == NEED_ALIAS) continue;
         bool ends = k + 1 < m->listed && s->piece[m->list[k + 1]].from == use->pos + 1;
-        if (ends && loc_in_list(m, k + 1) == to) continue; // the value moves there anyway
-        if (to == RA_NONE) {                               // reused
-            const struct ra_insn *n = &s->in->insn[insn];
-            for (uint32_t i = n->first; i < n->first + n->count; i++) {
-                const struct ra_operand *o = &s->in->operand[i];
-                if (o->kind == RA_DEF && o->how == RA_REUSE)
-                    to = s->piece[s->value[o->vreg].first].loc;
-            }
-            for (uint32_t i = n->first; i < n->first + n->count; i++) {
-                const struct ra_operand *o = &s->in->operand[i];
-                if (o->kind == RA_USE && o->vreg == vreg && o->how != RA_FIXED && o->when == RA_EARLY)
-                    s->out->loc[i] = to;
-            }
-        }
-        add_move(m, insn, GAP, here, to, vreg);
+        if (ends && loc_in_list(m, k + 1) == *loc) continue; // the value moves there anyway
+        add_move(m, use->pos >> 2, GAP, here, *loc, vreg);
     }
 }
 

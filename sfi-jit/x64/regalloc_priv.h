@@ -1,6 +1,7 @@
 // regalloc_priv.h — what the three parts of the register allocator share; nothing else includes it.
 //
-// ra_run() is: intervals (regalloc_live.c) → linear scan (regalloc_scan.c) → slots and moves (regalloc_moves.c).
+// ra_run() is: intervals (regalloc_live.c) → wishes (regalloc_hint.c) → linear scan (regalloc_scan.c) → slots and moves
+// (regalloc_moves.c).
 //
 // Positions. Instruction i has four: 4i is its gap, where moves read; 4i+1 is behind the gap, where moves have written; 4i+2 is early;
 // 4i+3 is late. Ranges are half open. So a value that a move takes away at i lives to 4i+1, an EARLY use to 4i+3, a LATE use
@@ -55,10 +56,14 @@ struct ra_value {
     uint32_t range, range_end;
     uint32_t use, use_end; // its uses by position; a definition counts as one
     uint32_t first, last;  // pieces; last: the newest one that has a location
-    uint32_t affinity;     // union-find parent: values joined by moves, REUSE, branch arguments
-    uint32_t target;       // a parameter that this value is an argument for, or 0
+    uint32_t affinity;     // union-find parent: values joined by moves and branch arguments
+    uint32_t target;       // a parameter that this value becomes, maybe by REUSE definitions, or 0
+    uint32_t source;       // the value whose register a REUSE definition takes over, or 0
+    uint32_t param_index;  // of a block parameter
     ra_loc slot;
-    uint8_t want; // of an affinity root: register that a member got, or 255
+    uint8_t want;    // of an affinity root: register that a member got, or 255
+    uint8_t wish;    // register that a FIXED use wants in the end, or 255
+    bool crosses;    // of an affinity root: a member lives across a call
     bool spilled; // needs a slot
     bool homed;   // see regalloc_live.c
 };
@@ -106,8 +111,12 @@ uint32_t ra_new_piece(struct ra_state *s, uint32_t vreg, uint32_t from, uint32_t
 uint32_t ra_affinity(struct ra_state *s, uint32_t vreg); // its root
 
 void ra_build(struct ra_state *s); // regalloc_live.c
+void ra_wish(struct ra_state *s);  // regalloc_hint.c
 void ra_scan(struct ra_state *s);  // regalloc_scan.c
 void ra_moves(struct ra_state *s); // regalloc_moves.c
+
+// Adds to each register's weight what it would save to have piece p there; limit[r]: how long p could stay in it.
+void ra_hints(struct ra_state *s, const struct ra_piece *p, const uint32_t *limit, uint32_t *weight);
 
 static inline const struct ra_block *ra_block_at(const struct ra_state *s, uint32_t pos) {
     return &s->in->block[s->block_of[pos >> 2]];

@@ -278,58 +278,6 @@ static void find_limits(struct scan *c, const struct ra_piece *p, uint32_t regs)
 
 // ---- choice ----
 
-static void add_hint(uint32_t *weight, ra_loc loc, uint32_t w) {
-    if (RA_IS_REG(loc)) weight[loc] += w;
-}
-
-static ra_loc newest_loc(const struct ra_state *s, uint32_t vreg) {
-    uint32_t i = s->value[vreg].last;
-    return i == NONE ? RA_NONE : s->piece[i].loc;
-}
-
-// Registers that would save a move, weighed by how often it would run.
-static void find_hints(struct scan *c, const struct ra_piece *p, uint32_t *weight) {
-    struct ra_state *s = c->s;
-    const struct ra_input *in = s->in;
-    const struct ra_value *v = &s->value[p->vreg];
-    uint32_t here = ra_weight(s->loop[ra_loop_at(s, p->from)].depth);
-    if (p->from != v->def) {
-        add_hint(weight, newest_loc(s, p->vreg), here);
-    } else if (v->def_operand == NONE) {
-        const struct ra_block *k = ra_block_at(s, p->from);
-        uint32_t index = 0;
-        while (index < k->params && index < 64 && k->param[index] != p->vreg) index++;
-        for (uint32_t i = 0; index < 64 && i < k->preds && i < 8; i++) {
-            const struct ra_block *pred = &in->block[k->pred[i]];
-            if (pred->end <= k->begin) {
-                uint32_t w = ra_weight(s->loop[s->loop_of[k->pred[i]]].depth);
-                add_hint(weight, newest_loc(s, pred->arg[index]), w);
-            }
-        }
-    } else {
-        const struct ra_operand *o = &in->operand[v->def_operand];
-        const struct ra_insn *n = &in->insn[p->from >> 2];
-        if (o->how == RA_REUSE)
-            add_hint(weight, newest_loc(s, in->operand[n->first + o->fixed].vreg), here);
-        if (n->is_move) add_hint(weight, newest_loc(s, in->operand[n->first + 1].vreg), here);
-    }
-    for (uint32_t u = p->use, n = 0; u < v->use_end && n < 4 && s->use[u].pos < p->to; u++, n++) {
-        const struct ra_pos_use *use = &s->use[u];
-        if (use->need != NEED_MOVED || use->fixed == 255) continue;
-        if (c->limit[use->fixed] >= use->pos)
-            add_hint(weight, use->fixed, ra_weight(s->loop[ra_loop_at(s, use->pos)].depth));
-        break;
-    }
-    if (v->target && s->value[v->target].first != NONE) {
-        const struct ra_piece *t = &s->piece[s->value[v->target].first];
-        if (t->loc != RA_NONE)
-            add_hint(weight, t->loc, ra_weight(s->loop[ra_loop_at(s, t->from)].depth));
-    }
-    uint8_t want = s->value[ra_affinity(s, p->vreg)].want;
-    if (want != 255) add_hint(weight, want, 1);
-    add_hint(weight, in->vreg[p->vreg].hint, 1);
-}
-
 static void assign(struct scan *c, uint32_t i, uint32_t r) {
     struct ra_state *s = c->s;
     struct ra_piece *p = &s->piece[i];
@@ -500,7 +448,7 @@ static void allocate(struct scan *c, uint32_t i) {
         for (uint32_t r = 0; r < REGS; r++)
             if (p->to > block_end && c->limit[r] > block_end) c->limit[r] = block_end;
     }
-    find_hints(c, p, weight);
+    ra_hints(s, p, c->limit, weight);
     // Of the registers that last, the best hinted, then one that needs no saving, then the one that would be free the shortest.
     uint32_t best = NONE, longest = NONE;
     for (uint32_t m = regs; m; m &= m - 1) {
