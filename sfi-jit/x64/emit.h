@@ -26,6 +26,7 @@ struct x64_emitter {
     uint32_t move;                // next of ra->move
     uint32_t block;               // being emitted
     bool *empty;                  // [blocks]: only a jump; never laid out
+    uint32_t *goes_to;            // [blocks]: itself, or where the chain of empty blocks ends
     bool *align;                  // [blocks]: a jump table's target
     const uint16_t *reclean;      // x64_reclean()
     struct x64_stub *stub;
