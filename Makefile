@@ -121,13 +121,14 @@ help:
 	@echo 'make all      build the tools, the modules, the kernel and the disk image (build/sasos.img)'
 	@echo 'make run      boot it under OVMF in QEMU with a disk: DISK=path (default: a generated one), ACCEL=tcg|kvm'
 	@echo 'make test     every test; the last line says N passed, N failed'
+	@echo 'make fuzz     the escape range: every campaign once; TIME=seconds SEED=n ONLY=name for more or less of it'
 	@echo 'make check    the walls between the parts, formatting, the kernel image (part of make test)'
 	@echo 'make dis      build/kernel/kernel.dis, the disassembly of the kernel'
 	@echo 'make format   clang-format all tracked sources'
 	@echo 'make deps     install the Debian packages that are missing (make run, test and check do it too)'
 	@echo 'make clean    remove build/'
 	@echo 'V=1 shows the commands. CONF=path is the configuration in the image (default apps/demo.conf).'
-bench fuzz gdb appliance:
+bench gdb appliance:
 	@echo 'make $@: this part does not exist yet.' >&2; exit 1
 
 # ---- host tools and the verifier as a library ----
@@ -237,4 +238,5 @@ $B/sasos.img: $B/boot/esp.img $B/host/sasos-mkimage
 	@$(call say,IMAGE,$@)
 	$Q$B/host/sasos-mkimage $@ $<
 
+include tests/fuzz/fuzz.mk
 -include $(shell find $B/o -name '*.d' 2>/dev/null)

@@ -2,11 +2,11 @@
 //
 // Enumerates legacy prefixes × REX × opcode maps × ModRM × SIB, VEX2 and VEX3, the escapes to EVEX, XOP and REX2, and
 // all strings of three bytes. What sfi_verify accepts as the body of a function must be one instruction of the same
-// length to Zydis, and must obey a policy that is computed from Zydis' operands (explicit and hidden) alone: no
-// privileged or system instruction, no register but GPRs, xmm and arithmetic flags, nothing of rsp and r15, memory in the
-// forms, places, widths and directions of sfi.h. A disagreement fails. Rejecting too much is not this test's business.
+// length to Zydis, and must obey the policy of verify_policy.h, computed from Zydis' operands (explicit and hidden) alone:
+// no privileged or system instruction, no register but GPRs, xmm and arithmetic flags, nothing of rsp and r15, memory in
+// the forms, places, widths and directions of sfi.h. A disagreement fails. Rejecting too much is not this test's business.
 #include "sfi-jit/verify/decode.h"
-#include <Zydis/Zydis.h>
+#include "tests/host/verify_policy.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,177 +58,6 @@ static bool is_accepted(const uint8_t *bytes, unsigned n) {
     return why.rule == SFI_RULE_NONE;
 }
 
-// ---- The policy ----
-
-// As an instruction of the extensions that sfi.h names, or their predecessors.
-static bool is_known_set(ZydisISASet set) {
-    switch (set) {
-    case ZYDIS_ISA_SET_I86:
-    case ZYDIS_ISA_SET_I186:
-    case ZYDIS_ISA_SET_I386:
-    case ZYDIS_ISA_SET_I486REAL:
-    case ZYDIS_ISA_SET_PENTIUMREAL:
-    case ZYDIS_ISA_SET_CMOV:
-    case ZYDIS_ISA_SET_FAT_NOP:
-    case ZYDIS_ISA_SET_LONGMODE:
-    case ZYDIS_ISA_SET_SSE2: // mfence
-    case ZYDIS_ISA_SET_LZCNT:
-    case ZYDIS_ISA_SET_POPCNT:
-    case ZYDIS_ISA_SET_BMI1:
-    case ZYDIS_ISA_SET_BMI2:
-    case ZYDIS_ISA_SET_AVX: return true;
-    default: return false;
-    }
-}
-
-static bool is_system(const ZydisDecodedInstruction *insn) {
-    if (insn->attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) return true;
-    switch (insn->meta.category) {
-    case ZYDIS_CATEGORY_SYSTEM:
-    case ZYDIS_CATEGORY_IO:
-    case ZYDIS_CATEGORY_IOSTRINGOP:
-    case ZYDIS_CATEGORY_INTERRUPT:
-    case ZYDIS_CATEGORY_SYSCALL:
-    case ZYDIS_CATEGORY_SYSRET:
-    case ZYDIS_CATEGORY_SEGOP:
-    case ZYDIS_CATEGORY_VTX:
-    case ZYDIS_CATEGORY_SMAP:
-    case ZYDIS_CATEGORY_RDWRFSGS:
-    case ZYDIS_CATEGORY_PKU:
-    case ZYDIS_CATEGORY_RDPID:
-    case ZYDIS_CATEGORY_RDPRU:
-    case ZYDIS_CATEGORY_RDRAND:
-    case ZYDIS_CATEGORY_RDSEED:
-    case ZYDIS_CATEGORY_CET:
-    case ZYDIS_CATEGORY_SGX:
-    case ZYDIS_CATEGORY_XSAVE:
-    case ZYDIS_CATEGORY_XSAVEOPT:
-    case ZYDIS_CATEGORY_UINTR:
-    case ZYDIS_CATEGORY_WAITPKG:
-    case ZYDIS_CATEGORY_STRINGOP:
-    case ZYDIS_CATEGORY_FLAGOP:
-    case ZYDIS_CATEGORY_PREFETCH:
-    case ZYDIS_CATEGORY_CLFLUSHOPT:
-    case ZYDIS_CATEGORY_CLWB:
-    case ZYDIS_CATEGORY_CLDEMOTE:
-    case ZYDIS_CATEGORY_CLZERO:
-    case ZYDIS_CATEGORY_PUSH:
-    case ZYDIS_CATEGORY_POP: return true;
-    default: return false;
-    }
-}
-
-struct effects {
-    uint16_t written32, written; // GPRs, and those written as 32 bits
-    unsigned width;
-    bool reads, writes;
-};
-
-static const char *judge_register(const ZydisDecodedOperand *op, struct effects *out) {
-    ZydisRegister reg = op->reg.value;
-    bool writes = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
-    switch (ZydisRegisterGetClass(reg)) {
-    case ZYDIS_REGCLASS_XMM:
-    case ZYDIS_REGCLASS_FLAGS: return NULL;
-    case ZYDIS_REGCLASS_IP: return writes ? "writes rip" : NULL;
-    case ZYDIS_REGCLASS_GPR8:
-    case ZYDIS_REGCLASS_GPR16:
-    case ZYDIS_REGCLASS_GPR32:
-    case ZYDIS_REGCLASS_GPR64: break;
-    default: return reg == ZYDIS_REGISTER_MXCSR && !writes ? NULL : "an unexpected register";
-    }
-    if (reg == ZYDIS_REGISTER_AH || reg == ZYDIS_REGISTER_CH || reg == ZYDIS_REGISTER_DH ||
-        reg == ZYDIS_REGISTER_BH)
-        return "a high byte";
-    ZydisRegister full = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg);
-    if (full == ZYDIS_REGISTER_RSP || full == ZYDIS_REGISTER_R15) return "rsp or r15";
-    uint16_t bit = (uint16_t)(1u << ZydisRegisterGetId(full));
-    if (writes) {
-        out->written |= bit;
-        if (ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_GPR32) out->written32 |= bit;
-    }
-    return NULL;
-}
-
-static const char *judge_memory(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *op,
-                                struct effects *out) {
-    const ZydisDecodedOperandMem *mem = &op->mem;
-    int64_t disp = mem->disp.value, width = op->size / 8;
-    if (mem->type == ZYDIS_MEMOP_TYPE_AGEN) {
-        if (mem->base == ZYDIS_REGISTER_RSP || mem->base == ZYDIS_REGISTER_R15 ||
-            mem->index == ZYDIS_REGISTER_R15 || mem->base == ZYDIS_REGISTER_RIP)
-            return "lea of rsp, r15 or rip";
-        return NULL;
-    }
-    if (mem->type != ZYDIS_MEMOP_TYPE_MEM) return "an unexpected kind of memory operand";
-    // What 0F 1F names is not accessed.
-    if (insn->mnemonic == ZYDIS_MNEMONIC_NOP) return NULL;
-    bool reads = op->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
-    bool writes = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
-    bool atomic = insn->attributes & ZYDIS_ATTRIB_HAS_LOCK || insn->mnemonic == ZYDIS_MNEMONIC_XCHG;
-    if (out->width) return "two memory operands";
-    out->width = (unsigned)width;
-    out->reads = reads;
-    out->writes = writes;
-    if (width == 0 || width > 16) return "an access too wide";
-    if (insn->address_width != 64) return "a short address";
-    if (mem->segment != ZYDIS_REGISTER_DS && mem->segment != ZYDIS_REGISTER_SS) return "a segment";
-    if (mem->base == ZYDIS_REGISTER_R15) {
-        if (mem->index != ZYDIS_REGISTER_NONE)
-            return mem->scale == 1 && disp >= 0 && mem->index != ZYDIS_REGISTER_R15 ? NULL : "not M1";
-        if (disp >= 0) return NULL;
-        if (atomic) return "an atomic access to the context";
-        if (disp >= -(int64_t)SFI_CTX_GLOBALS && disp + width <= 0) return NULL;
-        if (disp >= -(int64_t)SFI_CTX_RESULTS && disp + width <= -(int64_t)SFI_CTX_GLOBALS)
-            return NULL;
-        if (width == 4 && !writes && disp == -(int64_t)SFI_CTX_MEM_PAGES) return NULL;
-        for (int64_t t = 0; t < SFI_TABLES_MAX; t++)
-            if (width == 4 && !writes && disp == -(int64_t)SFI_CTX_TABLE_LEN(t)) return NULL;
-        return "not M3";
-    }
-    if (mem->index != ZYDIS_REGISTER_NONE || atomic) return "no accepted form";
-    if (mem->base == ZYDIS_REGISTER_RSP) {
-        if (disp >= 0 && disp + width <= FRAME) return NULL;
-        if (disp >= FRAME + 8 && disp + width <= FRAME + 8 + 8 * WORDS && !writes) return NULL;
-        return "not M2";
-    }
-    if (mem->base == ZYDIS_REGISTER_RIP) {
-        int64_t at = BODY_AT + insn->length + disp;
-        bool aligned = width < 16 || at % 16 == 0;
-        return at >= POOL_AT && at + width <= POOL_AT + POOL_SIZE && !writes && aligned ? NULL
-                                                                                        : "not M4";
-    }
-    return "no accepted form";
-}
-
-static const char *judge(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops,
-                         struct effects *out) {
-    static const ZydisAccessedFlagsMask arithmetic = ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_PF |
-                                                     ZYDIS_CPUFLAG_AF | ZYDIS_CPUFLAG_ZF |
-                                                     ZYDIS_CPUFLAG_SF | ZYDIS_CPUFLAG_OF;
-    if (is_system(insn)) return "a system instruction";
-    if (!is_known_set(insn->meta.isa_set)) return "an unexpected extension";
-    if (insn->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE) return "a branch";
-    if (insn->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
-        insn->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
-        return "an unexpected encoding";
-    if (insn->cpu_flags && (insn->cpu_flags->modified | insn->cpu_flags->set_0 |
-                            insn->cpu_flags->set_1 | insn->cpu_flags->undefined) &
-                               ~arithmetic)
-        return "a flag that is state";
-    for (unsigned i = 0; i < insn->operand_count; i++) {
-        const char *wrong = NULL;
-        if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER)
-            wrong = judge_register(&ops[i], out);
-        else if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
-            wrong = judge_memory(insn, &ops[i], out);
-        else if (ops[i].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
-            wrong = "a far pointer";
-        if (wrong) return wrong;
-    }
-    return NULL;
-}
-
 // ---- One encoding, in a buffer of 16 bytes ----
 
 static void fail_on(const uint8_t *bytes, unsigned n, const char *what) {
@@ -249,8 +78,9 @@ static void try_encoding(const uint8_t *bytes) {
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, 15, &insn, ops)))
         fail_on(bytes, n, "no instruction");
     if (insn.length != n) fail_on(bytes, n, "another length");
-    struct effects theirs = {0};
-    const char *wrong = judge(&insn, ops, &theirs);
+    static const struct vplace place = {BODY_AT, FRAME, WORDS, POOL_AT, POOL_SIZE};
+    struct veffects theirs;
+    const char *wrong = vpolicy_insn(&insn, ops, &place, &theirs);
     if (wrong) fail_on(bytes, n, wrong);
     // What the verifier thinks of it must be no less than what it does.
     if (theirs.written & ~(ours.zeroed | ours.dirtied)) fail_on(bytes, n, "a write not noticed");
@@ -403,7 +233,7 @@ static void test_privileged(void **state) {
         ZydisDecodedInstruction insn;
         if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, bytes, 15, &insn)))
             continue;
-        if (!is_system(&insn)) continue;
+        if (!vpolicy_is_system(&insn)) continue;
         mnemonics += !seen[insn.mnemonic];
         seen[insn.mnemonic] = true;
         length = insn.length - core;

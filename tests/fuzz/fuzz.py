@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Runs the campaigns of the escape range, shows how they get on, and fails if anything got out.
+
+  tests/fuzz/fuzz.py [--time SECONDS] [--seed N] [--only NAME[,NAME]] [--short] [--fresh]
+
+Without --time each campaign does its share of one CI run (GOALS). With it, the campaigns share the time, and each goes on
+where the last run with that seed stopped (build/fuzz/state.json; --fresh forgets it); a campaign that comes to its end
+begins again with the next seed. --short is the share of "make test". Every campaign runs as two processes.
+Reproducers are written to build/fuzz/repro/. Exit status 1 and a "failed" count if an oracle fired or a process died.
+"""
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+FUZZ = os.path.join(ROOT, 'build', 'fuzz')
+STATE = os.path.join(FUZZ, 'state.json')
+RESULTS = os.path.join(FUZZ, 'results.json')
+SHARDS = 2
+COUNTS = ('tried', 'accepted', 'executed', 'faults')
+
+# name: what it is, items of a CI run, items of make test (None: all there are)
+GOALS = {
+    'enum': ('structured encodings, Zydis + Capstone + policy', None, 3000),
+    'raw': ('raw encodings, Zydis + Capstone + policy', 256 + 1024, 256),
+}
+
+
+class Shard:
+    """One process of a campaign, and a thread that reads what it says."""
+
+    def __init__(self, name, number, options, env):
+        self.counts = dict.fromkeys(COUNTS, 0)
+        self.next, self.complete, self.violations, self.ended = 0, False, [], False
+        self.at = os.path.join(FUZZ, f'{name}.{number}.at')
+        script = os.path.join(ROOT, 'tests', 'fuzz', f'camp_{name}.py')
+        program = [sys.executable, script] if os.path.exists(script) else [os.path.join(FUZZ, name)]
+        self.command = program + ['--shard', f'{number}/{SHARDS}', '--at', self.at, *options]
+        self.log = open(os.path.join(FUZZ, f'{name}.{number}.log'), 'w+')
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.log, text=True, errors='replace',
+                                        cwd=ROOT, env={**os.environ, **env})
+        self.thread = threading.Thread(target=self.read)
+        self.thread.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            kind, _, rest = line.strip().partition(' ')
+            if kind in ('progress', 'done'):
+                values = dict(re.findall(r'(\w+)=(\d+)', rest))
+                self.next = int(values.get('next', 0))
+                self.counts = {c: int(values.get(c, 0)) for c in COUNTS}
+                self.complete = values.get('complete') == '1'
+                self.ended = kind == 'done'
+            elif kind == 'violation':
+                self.violations.append(rest)
+        status = self.process.wait()
+        if not self.ended or status not in (0, 1):
+            with open(self.at, 'rb') as f:
+                item = int.from_bytes(f.read(8), 'little')
+            self.log.seek(0)
+            said = self.log.read()
+            path = os.path.join(FUZZ, 'repro', f'{os.path.basename(self.at)[:-3]}.died')
+            with open(path, 'w') as f:
+                f.write(' '.join(self.command) + f' --from {item} --items 1\n{said}')
+            self.violations.append(f'DIED item={item} file={path} exit status {status}: {said[-300:]}')
+
+
+def human(n):
+    for unit, size in (('G', 1e9), ('M', 1e6), ('k', 1e3)):
+        if n >= size:
+            return f'{n / size:.2f}{unit}'
+    return str(int(n))
+
+
+def show(name, result, end):
+    rate = result['tried'] / max(result['seconds'], 0.001)
+    text = f'{name:10s} {result["seconds"]:6.1f} s  {human(result["tried"])} tried ({human(rate)}/s)'
+    for count in COUNTS[1:]:
+        if result[count]:
+            text += f', {human(result[count])} {count}'
+    if result['violations']:
+        text += f', {len(result["violations"])} VIOLATIONS'
+    if sys.stdout.isatty():
+        print('\r\033[K' + text, end='\n' if end else '', flush=True)
+    elif end:
+        print(text, flush=True)
+
+
+def run_campaign(name, seed, start, items, seconds, env):
+    """Counts, violations, where it stopped, whether it came to its end."""
+    options = ['--seed', str(seed), '--from', str(start), '--repro', os.path.join(FUZZ, 'repro')]
+    if items is not None:
+        options += ['--items', str(items)]
+    if seconds:
+        options += ['--seconds', str(seconds)]
+    began = time.monotonic()
+    shards = [Shard(name, k, options, env) for k in range(SHARDS)]
+
+    def sum_up():
+        result = {c: sum(s.counts[c] for s in shards) for c in COUNTS}
+        result.update(seconds=time.monotonic() - began, violations=[v for s in shards for v in s.violations])
+        return result
+    try:
+        while any(s.thread.is_alive() for s in shards):
+            time.sleep(0.05)
+            if sys.stdout.isatty():
+                show(name, sum_up(), False)
+    except KeyboardInterrupt:
+        for s in shards:
+            s.process.terminate()
+        raise
+    result = sum_up()
+    result.update(what=GOALS[name][0], seed=seed, next=min(s.next for s in shards),
+                  complete=all(s.complete for s in shards))
+    show(name, result, True)
+    for violation in result['violations']:
+        print('  ' + violation)
+    return result
+
+
+def load(path):
+    try:
+        with open(path) as f:
+            return json.load(f)
+    except (OSError, ValueError):
+        return {}
+
+
+def save(path, value):
+    with open(path + '.tmp', 'w') as f:
+        json.dump(value, f, indent=1)
+    os.replace(path + '.tmp', path)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--time', type=float)
+    parser.add_argument('--seed', type=int)
+    parser.add_argument('--only', default='')
+    parser.add_argument('--short', action='store_true')
+    parser.add_argument('--fresh', action='store_true')
+    o = parser.parse_args()
+    names = o.only.split(',') if o.only else list(GOALS)
+    for name in names:
+        if name not in GOALS:
+            sys.exit(f'no campaign {name}; there are {", ".join(GOALS)}')
+    os.makedirs(os.path.join(FUZZ, 'repro'), exist_ok=True)
+    state = {} if o.fresh else load(STATE)
+    results = load(RESULTS)
+    failed = 0
+    for name in names:
+        seed, start, items = o.seed or 1, 0, GOALS[name][2 if o.short else 1]
+        seconds = None
+        if o.time:
+            items, seconds = None, o.time / len(names)
+            seed, start = state.get(f'{name}/{seed}', (seed, 0))
+        result = run_campaign(name, seed, start, items, seconds, {})
+        failed += bool(result['violations'])
+        if o.time and not result['violations']:
+            state[f'{name}/{o.seed or 1}'] = (seed + 1, 0) if result['complete'] else (seed, result['next'])
+            save(STATE, state)
+        total = results.setdefault(name, {})
+        results[name] = {**result, 'ever': total.get('ever', 0) + result['tried']}
+        save(RESULTS, results)
+    print(f'{len(names) - failed} passed, {failed} failed')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit('\ninterrupted')
