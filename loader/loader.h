@@ -97,6 +97,10 @@ void ldr_set_result(struct ldr_instance *inst, const struct ldr_args *args, unsi
 _Noreturn void ldr_trap(struct ldr_instance *inst, enum sfi_trap kind);
 // The instance's memory [at, at + size), or NULL if any of it is outside. A host that reads a byte twice may see two values.
 void *ldr_memory_at(struct ldr_instance *inst, uint32_t at, uint64_t size);
+// Pages that the host has mapped above the memory, at SFI_DMA_BASE or higher, count as memory from now on: for ldr_memory_at(), and so
+// for host functions and bulk operations, as they do for loads and stores. In rising order, and as long as the instance lives; false
+// when there are too many separate pieces.
+bool ldr_memory_extend(struct ldr_instance *inst, uint32_t at, uint32_t size);
 
 // ---- Linking ---------------------------------------------------------------------------------------------------------------
 struct ldr_extern {

@@ -88,7 +88,25 @@ uint32_t ldr_memory_grow(struct ldr_memory *mem, uint32_t by) {
 
 void *ldr_memory_at(struct ldr_instance *inst, uint32_t at, uint64_t size) {
     uint64_t have = inst->memory ? (uint64_t)inst->memory->pages * LDR_WASM_PAGE : 0;
-    return size <= have && at <= have - size ? (void *)(inst->window + at) : NULL;
+    if (size <= have && at <= have - size) return (void *)(inst->window + at);
+    for (uint32_t i = 0; i < inst->extents; i++)
+        if (at >= inst->extent[i].at && at + size <= (uint64_t)inst->extent[i].at + inst->extent[i].size)
+            return (void *)(inst->window + at);
+    return NULL;
+}
+bool ldr_memory_extend(struct ldr_instance *inst, uint32_t at, uint32_t size) {
+    uint32_t n = inst->extents;
+    LDR_ASSERT(size && at >= SFI_DMA_BASE && size <= 0u - at);
+    LDR_ASSERT(n == 0 || at >= inst->extent[n - 1].at + inst->extent[n - 1].size);
+    if (n && at == inst->extent[n - 1].at + inst->extent[n - 1].size) {
+        inst->extent[n - 1].size += size;
+        return true;
+    }
+    if (n == LDR_EXTENTS_MAX) return false;
+    inst->extent[n].at = at;
+    inst->extent[n].size = size;
+    inst->extents++;
+    return true;
 }
 
 bool ldr_memory_init(struct ldr_instance *inst, uint32_t segment, uint32_t dst, uint32_t src,

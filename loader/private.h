@@ -119,6 +119,8 @@ struct ldr_store {
     uint32_t funcs, room;
 };
 
+#define LDR_EXTENTS_MAX 24
+
 struct ldr_instance {
     struct ldr_instance *next;       // of all; read by fault handlers
     struct ldr_instance *store_next; // of the store
@@ -143,6 +145,10 @@ struct ldr_instance {
     struct ldr_table **table;  // [tables]
     struct ldr_memory *memory; // NULL if none
     uint8_t *elem_dropped, *data_dropped;
+    struct {
+        uint32_t at, size;
+    } extent[LDR_EXTENTS_MAX]; // ldr_memory_extend(): sorted, not adjacent
+    uint32_t extents;
     void *arrays; // all of the above in one allocation
     size_t arrays_size;
 };

@@ -4,7 +4,9 @@
 // one event bit each way, and says E_PEER when the other end is gone.
 #include "sasos/arch/cpu.h"
 #include "sasos/lib/panic.h"
+#include "sasos/lib/mem.h"
 #include "sasos/mem/frame.h"
+#include "sasos/mem/pt.h"
 #include "sasos/run/domain.h"
 
 enum status chan_attach(struct dom *d, struct channel *c, unsigned side)
@@ -18,6 +20,8 @@ enum status chan_attach(struct dom *d, struct channel *c, unsigned side)
         if (!c->pa)
             return ST_NO_MEMORY;
     }
+    if (side == CHAN_SERVER) // a new server starts with a new channel: nothing of an earlier one's state is left in it
+        memset(pt_direct(c->pa), 0, c->size);
     uint32_t address = dom_map_dma(d, c->pa, c->size, false);
     if (!address)
         return ST_NO_MEMORY;

@@ -29,7 +29,8 @@ uint32_t dom_map_dma(struct dom *d, uint64_t pa, uint32_t bytes, bool owned)
         return 0;
     }
     d->dma_next = at + bytes;
-    return address;
+    // Refused when the area is in too many pieces (each follows a 2 MiB alignment): the pages then stay mapped, unnamed.
+    return ldr_memory_extend(d->inst, address, bytes) ? address : 0;
 }
 
 uint32_t dom_dma_alloc(struct dom *d, uint32_t bytes)
