@@ -29,6 +29,7 @@ void ra_run(struct jit_arena *a, const struct ra_input *in, struct ra_output *ou
     s->out = out;
     ra_build(s); // live ranges, uses, what registers are taken for
     ra_wish(s);  // which values should share a register
+    ra_start(s); // the pieces to begin with, in order
     ra_scan(s);  // a place for every piece of every value's life
     ra_moves(s); // slot numbers, operands, moves
 }

@@ -79,8 +79,8 @@ static bool exchanged(struct checker *c, const struct ra_insn *n, uint32_t k) {
         uint32_t a = o[d].fixed, b = a + 1;
         if (o[d].how != RA_REUSE || b >= n->count || (k != a && k != b)) continue;
         return o[a].when == RA_EARLY && o[b].when == RA_EARLY && o[b].how != RA_FIXED &&
-               o[b].kind == RA_USE && has(set_of(c, c->now, loc[a]), o[b].vreg) &&
-               has(set_of(c, c->now, loc[b]), o[a].vreg);
+               o[b].kind == RA_USE && known(c, loc[a]) && known(c, loc[b]) &&
+               has(set_of(c, c->now, loc[a]), o[b].vreg) && has(set_of(c, c->now, loc[b]), o[a].vreg);
     }
     return false;
 }

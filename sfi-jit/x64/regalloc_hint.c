@@ -24,7 +24,8 @@ static uint32_t range_at(const struct ra_state *s, const struct ra_value *v, uin
     return lo < v->range_end && s->range[lo].from <= pos ? lo : NONE;
 }
 
-static uint32_t use_of(const struct ra_state *s, const struct ra_value *v, uint32_t insn, uint32_t operand) {
+static uint32_t use_of(const struct ra_state *s, const struct ra_value *v, uint32_t insn,
+                       uint32_t operand) {
     uint32_t lo = v->use, hi = v->use_end;
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
@@ -47,7 +48,8 @@ static void exchange(struct ra_state *s, uint32_t insn, uint32_t operand) {
     struct ra_value *first = &s->value[o[0].vreg], *second = &s->value[o[1].vreg];
     uint32_t a = use_of(s, first, insn, operand), b = use_of(s, second, insn, operand + 1);
     uint32_t in_place = 4 * insn + 2;
-    s->use[a] = (struct ra_pos_use){in_place, operand + 1, o[1].how == RA_ANY ? NEED_ANY : NEED_REG, 255};
+    s->use[a] =
+        (struct ra_pos_use){in_place, operand + 1, o[1].how == RA_ANY ? NEED_ANY : NEED_REG, 255};
     s->use[b] = (struct ra_pos_use){4 * insn, operand, NEED_MOVED, 255};
     // Where this is the end of a life, it is now the other value that lasts until operands are read.
     uint32_t r = range_at(s, first, 4 * insn), q = range_at(s, second, 4 * insn);
@@ -158,7 +160,8 @@ static void ask_arguments(const struct ra_state *s, uint32_t vreg, uint32_t but,
     const struct ra_block *k = &s->in->block[v->def_block];
     for (uint32_t i = 0; i < k->preds && i < PREDS_ASKED; i++) {
         uint32_t arg = s->in->block[k->pred[i]].arg[v->param_index];
-        if (arg != but && arg != vreg) vote(weight, newest_loc(s, arg), block_weight(s, k->pred[i]));
+        if (arg != but && arg != vreg)
+            vote(weight, newest_loc(s, arg), block_weight(s, k->pred[i]));
     }
 }
 
@@ -177,7 +180,8 @@ void ra_hints(struct ra_state *s, const struct ra_piece *p, const uint32_t *limi
     }
 
     bool fixed = false; // after
-    for (uint32_t u = p->use, n = 0; u < v->use_end && n < 4 && s->use[u].pos < p->to && !fixed; u++, n++) {
+    for (uint32_t u = p->use, n = 0; u < v->use_end && n < 4 && s->use[u].pos < p->to && !fixed;
+         u++, n++) {
         const struct ra_pos_use *use = &s->use[u];
         if (use->need != NEED_MOVED || use->fixed == 255) continue;
         fixed = true;

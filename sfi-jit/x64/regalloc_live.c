@@ -103,9 +103,13 @@ static void define(struct ra_state *s, uint32_t vreg, uint32_t pos, uint32_t blo
 static void count_uses(struct ra_state *s) {
     const struct ra_input *in = s->in;
     for (uint32_t v = 0; v < in->vregs; v++) {
-        s->value[v] = (struct ra_value){
-            .def = NONE, .first = NONE, .last = NONE, .affinity = v, .slot = RA_NONE, .want = 255,
-                                       .wish = 255};
+        s->value[v] = (struct ra_value){.def = NONE,
+                                        .first = NONE,
+                                        .last = NONE,
+                                        .affinity = v,
+                                        .slot = RA_NONE,
+                                        .want = 255,
+                                        .wish = 255};
     }
     for (uint32_t i = 0; i < in->operands; i++) s->value[in->operand[i].vreg].use_end++;
     for (uint32_t b = 0; b < in->blocks; b++) {
@@ -333,7 +337,7 @@ static void start_defined(struct ra_state *s, uint32_t insn, uint32_t pos, bool 
     }
 }
 
-static void order_values(struct ra_state *s) {
+void ra_start(struct ra_state *s) {
     s->order = JIT_ARRAY(s->a, uint32_t, s->in->vregs);
     for (uint32_t b = 0; b < s->in->blocks; b++) {
         const struct ra_block *k = &s->in->block[b];
@@ -380,5 +384,4 @@ void ra_build(struct ra_state *s) {
         else if (s->value[v].use != s->value[v].use_end)
             ra_broken(s, "use of a value without a definition");
     }
-    order_values(s);
 }

@@ -61,9 +61,9 @@ struct ra_value {
     uint32_t source;       // the value whose register a REUSE definition takes over, or 0
     uint32_t param_index;  // of a block parameter
     ra_loc slot;
-    uint8_t want;    // of an affinity root: register that a member got, or 255
-    uint8_t wish;    // register that a FIXED use wants in the end, or 255
-    bool crosses;    // of an affinity root: a member lives across a call
+    uint8_t want; // of an affinity root: register that a member got, or 255
+    uint8_t wish; // register that a FIXED use wants in the end, or 255
+    bool crosses; // of an affinity root: a member lives across a call
     bool spilled; // needs a slot
     bool homed;   // see regalloc_live.c
 };
@@ -111,7 +111,8 @@ uint32_t ra_new_piece(struct ra_state *s, uint32_t vreg, uint32_t from, uint32_t
 uint32_t ra_affinity(struct ra_state *s, uint32_t vreg); // its root
 
 void ra_build(struct ra_state *s); // regalloc_live.c
-void ra_wish(struct ra_state *s);  // regalloc_hint.c
+void ra_wish(struct ra_state *s);  // regalloc_hint.c; may change which uses are where
+void ra_start(struct ra_state *s); // regalloc_live.c
 void ra_scan(struct ra_state *s);  // regalloc_scan.c
 void ra_moves(struct ra_state *s); // regalloc_moves.c
 

@@ -252,6 +252,7 @@ static void make_insn(struct gen *g) {
         rp_use(p, a, RA_EARLY, RA_REG, 0);
         rp_use(p, b, rnd(p, 6) ? RA_EARLY : RA_LATE, reg_or_any(g), 0);
     } else {
+        p->insn[p->in.insns - 1].commutes = rnd(p, 2) && p->vreg[a].bytes == p->vreg[b].bytes;
         rp_def(p, v, RA_LATE, RA_REUSE, 1);
         rp_use(p, a, RA_EARLY, RA_REG, 0);
         rp_use(p, b, rnd(p, 6) ? RA_EARLY : RA_LATE, reg_or_any(g), 0);
