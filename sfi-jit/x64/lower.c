@@ -328,9 +328,7 @@ static void lower_phis(struct x64_lower *l, const struct ir_block *b, struct ra_
     for (ir_ref r = b->first; r && live_phi(l, r); r = x64_ins(l, r)->next) n++;
     uint32_t *param = JIT_ARRAY(l->arena, uint32_t, n);
     for (ir_ref r = b->first; r && live_phi(l, r); r = x64_ins(l, r)->next) {
-        if (b->preds == 1)
-            l->alias[r] = x64_name(l, l->f->pool[x64_ins(l, r)->a]);
-        else if (l->uses[r])
+        if (b->preds != 1 && l->uses[r])
             param[out->params++] = x64_vreg_of(l, r);
     }
     out->param = param;

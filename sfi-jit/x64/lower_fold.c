@@ -1,7 +1,7 @@
 // lower_fold.c — what instruction selection decides before it emits anything: see lower.h.
 //
-// Three passes over the function: count uses; mark what is folded into its user; spread the demand for clean upper halves from
-// addresses backwards through PHIs. Folding never duplicates, drops or reorders an effect: a load moves to its only user, and only if
+// In this order, as each step relies on the ones before: spread the demand for clean upper halves from addresses backwards through
+// PHIs; find values that are other values' names; count uses; mark what is folded into its user. Folding never duplicates, drops or reorders an effect: a load moves to its only user, and only if
 // no effect lies between the two.
 #include "sfi-jit/lib.h"
 #include "sfi-jit/x64/lower.h"
@@ -178,10 +178,27 @@ static void find_demand(struct x64_lower *l) {
     }
 }
 
+// A WRAP is its operand where the upper half does not matter, and a PHI with one operand is that.
+static void find_names(struct x64_lower *l) {
+    struct ir_func *f = l->f;
+    uint64_t bits;
+    for (uint32_t k = 0; k < f->orders; k++) {
+        const struct ir_block *b = &f->block[f->order[k]];
+        for (ir_ref r = b->first; r; r = f->ins[r].next) {
+            const struct ir_ins *i = &f->ins[r];
+            if (i->op == IR_PHI && b->preds == 1)
+                l->alias[r] = x64_name(l, f->pool[i->a]);
+            if (i->op == IR_WRAP && (!(l->fold[r] & FOLD_CLEAN) || x64_is_const(l, i->a, &bits)))
+                l->alias[r] = x64_name(l, i->a);
+        }
+    }
+}
+
 void x64_fold(struct x64_lower *l) {
     struct counts c = {.conds = JIT_ARRAY(l->arena, uint32_t, l->f->inss),
                        .effects = JIT_ARRAY(l->arena, uint32_t, l->f->inss)};
+    find_demand(l);
+    find_names(l);
     count_uses(l, &c);
     for (uint32_t k = 0; k < l->f->orders; k++) fold_block(l, &c, l->f->order[k]);
-    find_demand(l);
 }

@@ -261,13 +261,8 @@ static void lower_rotate(struct x64_lower *l, ir_ref r) {
 // ---- width -------------------------------------------------------------------------------------
 
 static void lower_wrap(struct x64_lower *l, ir_ref r) {
-    const struct ir_ins *i = x64_ins(l, r);
-    uint64_t bits;
-    if (!(l->fold[r] & FOLD_CLEAN) || x64_is_const(l, i->a, &bits)) {
-        l->alias[r] = x64_name(l, i->a);
-        return;
-    }
-    uint32_t a = x64_use(l, i->a);
+    if (l->alias[r]) return; // another name for its operand
+    uint32_t a = x64_use(l, x64_ins(l, r)->a);
     x64_new(l, MOP_MOV32, 4);
     x64_out(l, x64_vreg_of(l, r));
     x64_in(l, a);
