@@ -10,8 +10,21 @@ enum { MAP_1, MAP_0F, MAP_V1, MAP_V2, MAP_V3, MAP_GRP, MAPS };
 enum { PP_NP, PP_66, PP_F3, PP_F2 }; // as VEX.pp numbers them
 enum { FORM_REG, FORM_PLAIN = FORM_REG, FORM_MEM };
 
-// Operands. Memory operands are a width and a direction, the others are one of the small kinds.
-enum { KIND_NO, KIND_X, KIND_R, KIND_B, KIND_W, KIND_U, KIND_C };
+// Register operands: what is done to the register. Memory operands (rm only): a width and a direction.
+enum {
+    IS_OPERAND = 1,
+    IS_GPR = 2,
+    IS_WRITTEN = 4, // upper half zeroed if 32 bits wide
+    IS_PARTLY = 8,  // written, upper half unknown
+    IS_BYTE = 16,
+    KIND_NO = 0,
+    KIND_X = IS_OPERAND,
+    KIND_R = IS_OPERAND | IS_GPR,
+    KIND_B = IS_OPERAND | IS_GPR | IS_BYTE,
+    KIND_W = IS_OPERAND | IS_GPR | IS_WRITTEN,
+    KIND_U = IS_OPERAND | IS_GPR | IS_PARTLY,
+    KIND_C = IS_OPERAND | IS_GPR | IS_PARTLY | IS_BYTE,
+};
 enum {
     RM_NO = KIND_NO,
     RM_X = KIND_X,
@@ -91,13 +104,14 @@ enum { EXT_B = 1, EXT_X = 2, EXT_R = 4, EXT_W = 8 }; // as in a REX prefix
 
 // What precedes ModRM, and what was found out on the way.
 struct prefix {
-    uint8_t map, pp, opcode;
-    uint8_t ext, used; // EXT_: bits given, and those which select something
-    uint8_t vvvv;
+    uint32_t map, pp, opcode;
+    uint32_t ext, used; // EXT_: bits given, and those which select something
+    uint32_t vvvv;
     bool lock, rex, vex;
 };
 
-static bool is_legacy_prefix(uint8_t byte) {
+// An opcode that is none: a prefix that may not be here.
+static bool is_prefix(uint8_t byte) {
     switch (byte) {
     case 0x26:
     case 0x2e:
@@ -107,6 +121,8 @@ static bool is_legacy_prefix(uint8_t byte) {
     case 0x65:
     case 0x66:
     case 0x67:
+    case 0xc4:
+    case 0xc5:
     case 0xf0:
     case 0xf2:
     case 0xf3: return true;
@@ -144,7 +160,7 @@ static enum sfi_rule decode_vex(const uint8_t **p, struct prefix *out) {
         uint8_t map = q[1] & 0x1f;
         if (map < 1 || map > 3) return SFI_RULE_VEX;
         out->map = MAP_V1 + map - 1;
-        out->ext = (uint8_t)((~q[1] >> 5 & 7) | (last & 0x80 ? EXT_W : 0)); // R, X, B in REX's order
+        out->ext = (~q[1] >> 5 & 7) | (last & 0x80 ? EXT_W : 0); // R, X, B in REX's order
         if (map == 1 && !(out->ext & (EXT_W | EXT_X | EXT_B))) return SFI_RULE_VEX;
         *p += 3;
     }
@@ -158,7 +174,7 @@ static enum sfi_rule decode_vex(const uint8_t **p, struct prefix *out) {
 // [F0] [66|F2|F3] [REX] [0F] opcode, or VEX.
 static enum sfi_rule decode_prefix(const uint8_t **p, struct prefix *out) {
     const uint8_t *q = *p;
-    if (*q == 0xc5 || *q == 0xc4) return decode_vex(p, out);
+    if ((*q & 0xfe) == 0xc4) return decode_vex(p, out);
     if (*q == 0xf0) out->lock = true, q++;
     if (*q == 0x66)
         out->pp = PP_66, q++;
@@ -167,7 +183,6 @@ static enum sfi_rule decode_prefix(const uint8_t **p, struct prefix *out) {
     else if (*q == 0xf2)
         out->pp = PP_F2, q++;
     if ((*q & 0xf0) == 0x40) out->rex = true, out->ext = *q++ & 15;
-    if (is_legacy_prefix(*q) || *q == 0xc4 || *q == 0xc5) return SFI_RULE_PREFIX;
     if (*q == 0x0f) out->map = MAP_0F, q++;
     out->opcode = *q++;
     *p = q;
@@ -201,7 +216,7 @@ static enum sfi_rule decode_memory(const uint8_t **p, uint8_t modrm, struct pref
         out->base = SFI_RIP;
         long_disp = true;
     } else {
-        out->base = (uint8_t)rm;
+        out->base = rm;
     }
     if (out->base < 8) {
         prefix->used |= EXT_B;
@@ -255,50 +270,42 @@ static enum sfi_rule decode_immediate(const uint8_t **p, unsigned kind) {
     return shortest ? SFI_RULE_NONE : SFI_RULE_IMM;
 }
 
-// Notes GPR `number` as an operand of this kind.
-static enum sfi_rule use_register(unsigned kind, unsigned number, const struct prefix *prefix,
-                                  struct sfi_insn *out) {
-    if (kind <= KIND_X) return SFI_RULE_NONE;
-    uint16_t bit = (uint16_t)(1u << number);
-    out->named |= bit;
-    switch (kind) {
-    case KIND_W:
-        if (prefix->ext & EXT_W)
-            out->dirtied |= bit;
-        else
-            out->zeroed |= bit;
-        break;
-    case KIND_U:
-    case KIND_C: out->dirtied |= bit; break;
-    }
-    if ((kind == KIND_B || kind == KIND_C) && number >= 4 && number < 8 && !prefix->rex)
-        return SFI_RULE_BYTE_REG; // ah, ch, dh, bh
-    return SFI_RULE_NONE;
+// Notes register `number` as an operand of this kind. False: it is ah, ch, dh or bh.
+static inline bool use_register(unsigned kind, unsigned number, const struct prefix *prefix,
+                                struct sfi_insn *out) {
+    uint32_t bit = 1u << number;
+    bool wide = prefix->ext & EXT_W;
+    if (kind & IS_GPR) out->named |= bit;
+    if (kind & IS_PARTLY || (kind & IS_WRITTEN && wide))
+        out->dirtied |= bit;
+    else if (kind & IS_WRITTEN)
+        out->zeroed |= bit;
+    return !(kind & IS_BYTE) || prefix->rex || number < 4;
 }
 
-// REX 40 is there for spl … dil only.
-static bool needs_plain_rex(const struct row *row, unsigned reg, unsigned rm, bool memory) {
-    bool reg_is_byte = row->reg == KIND_B || row->reg == KIND_C;
-    bool rm_is_byte = !memory && (row->rm == KIND_B || row->rm == KIND_C);
-    return (reg_is_byte && reg >= 4) || (rm_is_byte && rm >= 4);
+// What few rows have: registers that are written without being named, and lock. False: lock is missing or not allowed.
+static bool use_flags(unsigned flags, const struct prefix *prefix, struct sfi_insn *out) {
+    if (flags & FLAG_A) use_register(KIND_W, SFI_RAX, prefix, out);
+    if (flags & FLAG_D) use_register(KIND_W, SFI_RDX, prefix, out);
+    if (flags & FLAG_AU) use_register(KIND_U, SFI_RAX, prefix, out);
+    out->atomic = prefix->lock || flags & FLAG_ATOMIC;
+    return prefix->lock ? flags & (FLAG_LOCK | FLAG_LOCKED) : !(flags & FLAG_LOCKED);
 }
 
 // What the row says about its operands, now that their numbers are known.
 static enum sfi_rule use_operands(const struct row *row, struct prefix *prefix, unsigned reg,
                                   unsigned rm, bool memory, struct sfi_insn *out) {
     bool wide = prefix->ext & EXT_W;
-    enum sfi_rule rule = use_register(row->reg, reg, prefix, out);
-    if (rule) return rule;
+    if (!use_register(row->reg, reg, prefix, out)) return SFI_RULE_BYTE_REG;
     if (!memory) {
-        rule = use_register(row->rm, rm, prefix, out);
-        if (rule) return rule;
+        if (!use_register(row->rm, rm, prefix, out)) return SFI_RULE_BYTE_REG;
     } else if (row->rm == RM_LEA) {
         if (out->base == SFI_RIP) return SFI_RULE_MEM_FORM; // the address of code stays unknown
-        if (out->base < SFI_RIP) out->named |= (uint16_t)(1u << out->base);
-        if (out->index < SFI_RIP) out->named |= (uint16_t)(1u << out->index);
+        if (out->base < SFI_RIP) out->named |= 1u << out->base;
+        if (out->index < SFI_RIP) out->named |= 1u << out->index;
     } else {
         unsigned width = row->rm & MEM_WIDTH;
-        out->width = (uint8_t)(width ? width : wide ? 8 : 4);
+        out->width = width ? width : wide ? 8 : 4;
         out->reads = row->rm & MEM_LD;
         out->writes = row->rm & MEM_ST;
     }
@@ -306,14 +313,13 @@ static enum sfi_rule use_operands(const struct row *row, struct prefix *prefix, 
         use_register(row->vvvv, prefix->vvvv, prefix, out);
     else if (prefix->vvvv)
         return SFI_RULE_VEX;
-    if (row->flags & FLAG_A) use_register(KIND_W, SFI_RAX, prefix, out);
-    if (row->flags & FLAG_D) use_register(KIND_W, SFI_RDX, prefix, out);
-    if (row->flags & FLAG_AU) use_register(KIND_U, SFI_RAX, prefix, out);
-    if (prefix->lock && !(row->flags & (FLAG_LOCK | FLAG_LOCKED))) return SFI_RULE_PREFIX;
-    if (!prefix->lock && row->flags & FLAG_LOCKED) return SFI_RULE_PREFIX;
-    out->atomic = prefix->lock || row->flags & FLAG_ATOMIC;
+    if ((row->flags || prefix->lock) && !use_flags(row->flags, prefix, out)) return SFI_RULE_PREFIX;
     if (prefix->ext & ~prefix->used) return prefix->vex ? SFI_RULE_VEX : SFI_RULE_REX;
-    if (prefix->rex && !prefix->ext && !needs_plain_rex(row, reg, rm, memory)) return SFI_RULE_REX;
+    if (prefix->rex && !prefix->ext) { // 40: for spl … dil only
+        bool reg_needs = row->reg & IS_BYTE && reg >= 4;
+        bool rm_needs = !memory && row->rm & IS_BYTE && rm >= 4;
+        if (!reg_needs && !rm_needs) return SFI_RULE_REX;
+    }
     return SFI_RULE_NONE;
 }
 
@@ -354,13 +360,14 @@ enum sfi_rule sfi_decode(const uint8_t *p, struct sfi_insn *out) {
         }
     }
     if (row == &rows[ROW_NONE]) {
-        out->length = (uint8_t)fixed_length(start);
+        if (prefix.map == MAP_1 && is_prefix(prefix.opcode)) return SFI_RULE_PREFIX;
+        out->length = fixed_length(start);
         return out->length ? SFI_RULE_NONE : SFI_RULE_OPCODE;
     }
     if (prefix.ext & EXT_R) reg |= 8;
     if (prefix.ext & EXT_B) rm |= 8;
     rule = use_operands(row, &prefix, reg, rm, memory, out);
     if (rule == SFI_RULE_NONE) rule = decode_immediate(&p, row->imm);
-    out->length = (uint8_t)(p - start);
+    out->length = (uint32_t)(p - start);
     return rule;
 }

@@ -353,7 +353,7 @@ static enum sfi_rule check_plain(struct state *s, const uint8_t *p) {
     if (insn.named & 1u << SFI_RSP) return SFI_RULE_RSP;
     if (insn.named & 1u << SFI_R15) return SFI_RULE_R15;
     if (insn.width && (rule = check_memory(s, &insn))) return rule;
-    s->clean = (s->clean | insn.zeroed) & ~(uint32_t)insn.dirtied;
+    s->clean = (s->clean | insn.zeroed) & ~insn.dirtied;
     return advance(s, insn.length);
 }
 
