@@ -90,7 +90,8 @@ void *ldr_memory_at(struct ldr_instance *inst, uint32_t at, uint64_t size) {
     uint64_t have = inst->memory ? (uint64_t)inst->memory->pages * LDR_WASM_PAGE : 0;
     if (size <= have && at <= have - size) return (void *)(inst->window + at);
     for (uint32_t i = 0; i < inst->extents; i++)
-        if (at >= inst->extent[i].at && at + size <= (uint64_t)inst->extent[i].at + inst->extent[i].size)
+        if (at >= inst->extent[i].at && size <= inst->extent[i].size &&
+            at - inst->extent[i].at <= inst->extent[i].size - size)
             return (void *)(inst->window + at);
     return NULL;
 }

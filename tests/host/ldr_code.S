@@ -80,4 +80,34 @@ ldr_wild_f:
         int3
         .balign 32, 0xcc
 ldr_wild_end:
+# A host function that leaves a secret wherever one can be left: on its stack, in every register that is not callee-saved.
+        .globl ldr_leaky
+        .p2align 5
+ldr_leaky:
+        mov     ldr_leaky_secret(%rip), %rdx
+        .rept   64
+        push    %rdx
+        .endr
+        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+        vmovq   %rdx, %xmm\n
+        vpunpcklqdq %xmm\n, %xmm\n, %xmm\n
+        .endr
+        mov     %rsp, ldr_leaky_stack(%rip)
+        add     $512, %rsp
+        mov     %rdx, %rcx
+        mov     %rdx, %rsi
+        mov     %rdx, %rdi
+        mov     %rdx, %r8
+        mov     %rdx, %r9
+        mov     %rdx, %r10
+        mov     %rdx, %r11
+        mov     $7, %eax
+        ret
+        .data
+        .globl ldr_leaky_secret, ldr_leaky_stack
+        .balign 8
+ldr_leaky_secret:
+        .quad   0x5ec2e75ec2e75ec2
+ldr_leaky_stack:
+        .quad   0
         .section .note.GNU-stack, "", @progbits
