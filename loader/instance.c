@@ -187,7 +187,7 @@ static enum ldr_status context(struct ldr_instance *inst) {
 static enum ldr_status memories(struct ldr_instance *inst, const struct ldr_limits *limits,
                                 struct ldr_error *e) {
     const struct wasm_module *m = inst->m;
-    uint32_t pages = limits && limits->memory_pages ? limits->memory_pages : 65536;
+    uint32_t pages = limits ? limits->memory_pages : 65536;
     uint32_t rows = limits && limits->table_rows ? limits->table_rows : SFI_TABLE_ROWS;
     if (pages > 65536) pages = 65536;
     if (rows > SFI_TABLE_ROWS) rows = SFI_TABLE_ROWS;

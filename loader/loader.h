@@ -126,9 +126,9 @@ struct ldr_imports {
     // Returns false (or kind NONE) if there is nothing of that name. Types are checked by the loader.
     bool (*resolve)(void *ctx, const struct wasm_import *import, struct ldr_extern *out);
 };
-struct ldr_limits {
-    uint32_t memory_pages; // of 64 KiB; 0 = what the address space allows
-    uint32_t table_rows;   // per table; 0 = SFI_TABLE_ROWS
+struct ldr_limits {        // NULL where they are asked for: what the address space allows
+    uint32_t memory_pages; // of 64 KiB, for the memory that it defines
+    uint32_t table_rows;   // per table; 0: SFI_TABLE_ROWS
 };
 
 // ---- Instances -----------------------------------------------------------------------------------------------------------------

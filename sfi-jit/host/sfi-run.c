@@ -166,7 +166,7 @@ static int run(const struct options *o, struct ldr_thread *thread, struct ldr_in
 }
 
 int main(int argc, char **argv) {
-    struct options o = {.stack = 1u << 20};
+    struct options o = {.stack = 1u << 20, .memory = 65536};
     size_t size = 0;
     struct ldr_code *code;
     struct ldr_instance *inst;
