@@ -10,28 +10,24 @@ struct jit_chunk {
     _Alignas(16) uint8_t data[];
 };
 
-void jit_arena_init(struct jit_arena *a, const struct jit_host *host, size_t limit)
-{
+void jit_arena_init(struct jit_arena *a, const struct jit_host *host, size_t limit) {
     *a = (struct jit_arena){.host = host, .limit = limit};
 }
 
-_Noreturn void jit_fail(struct jit_arena *a, enum jit_status status, uint32_t offset, uint32_t func, const char *message)
-{
+_Noreturn void jit_fail(struct jit_arena *a, enum jit_status status, uint32_t offset, uint32_t func,
+                        const char *message) {
     a->error = (struct jit_error){status, offset, func, message};
     a->host->fail(a->host->ctx);
     __builtin_trap(); // a host whose fail() returns is broken
 }
 
-static void new_chunk(struct jit_arena *a, size_t bytes)
-{
+static void new_chunk(struct jit_arena *a, size_t bytes) {
     size_t size = sizeof(struct jit_chunk) + bytes;
-    if (size < CHUNK_MIN)
-        size = CHUNK_MIN;
+    if (size < CHUNK_MIN) size = CHUNK_MIN;
     if (a->limit && a->used + size > a->limit)
         jit_fail(a, JIT_ERR_LIMIT, 0, UINT32_MAX, "compilation needs more memory than its limit");
     struct jit_chunk *c = a->host->alloc(a->host->ctx, size);
-    if (!c)
-        jit_fail(a, JIT_ERR_MEMORY, 0, UINT32_MAX, "out of memory");
+    if (!c) jit_fail(a, JIT_ERR_MEMORY, 0, UINT32_MAX, "out of memory");
     c->older = a->chunk;
     c->bytes = size;
     a->chunk = c;
@@ -40,51 +36,41 @@ static void new_chunk(struct jit_arena *a, size_t bytes)
     a->used += size;
 }
 
-void *jit_alloc(struct jit_arena *a, size_t bytes)
-{
+void *jit_alloc(struct jit_arena *a, size_t bytes) {
     if (bytes > SIZE_MAX / 4)
         jit_fail(a, JIT_ERR_LIMIT, 0, UINT32_MAX, "compilation needs more memory than its limit");
     bytes = (bytes + 15) & ~(size_t)15;
-    if ((size_t)(a->end - a->next) < bytes || !a->next)
-        new_chunk(a, bytes);
+    if ((size_t)(a->end - a->next) < bytes || !a->next) new_chunk(a, bytes);
     void *p = a->next;
     a->next += bytes;
     return p;
 }
 
-struct jit_mark jit_mark(struct jit_arena *a)
-{
+struct jit_mark jit_mark(struct jit_arena *a) {
     return (struct jit_mark){a->chunk, a->next, a->end, a->used};
 }
 
-void jit_release(struct jit_arena *a, struct jit_mark mark)
-{
+void jit_release(struct jit_arena *a, struct jit_mark mark) {
     // Zero what will be handed out again: jit_alloc() promises zeroed memory. Chunks beyond the mark go back to the host,
     // or, where the host takes none back, stay unused until the end.
     uint8_t *used_end = a->chunk == mark.chunk ? a->next : mark.end;
-    if (mark.next)
-        memset(mark.next, 0, (size_t)(used_end - mark.next));
+    if (mark.next) memset(mark.next, 0, (size_t)(used_end - mark.next));
     while (a->chunk != mark.chunk) {
         struct jit_chunk *c = a->chunk;
         a->chunk = c->older;
-        if (a->host->release)
-            a->host->release(a->host->ctx, c, c->bytes);
+        if (a->host->release) a->host->release(a->host->ctx, c, c->bytes);
     }
     a->next = mark.next;
     a->end = mark.end;
     a->used = mark.used;
 }
 
-void *jit_grow(struct jit_arena *a, void *old, uint32_t *cap, uint32_t want, size_t size)
-{
-    if (want <= *cap)
-        return old;
+void *jit_grow(struct jit_arena *a, void *old, uint32_t *cap, uint32_t want, size_t size) {
+    if (want <= *cap) return old;
     uint32_t n = *cap < 8 ? 8 : *cap;
-    while (n < want)
-        n = n < UINT32_MAX / 2 ? n * 2 : want;
+    while (n < want) n = n < UINT32_MAX / 2 ? n * 2 : want;
     void *p = jit_alloc(a, (size_t)n * size);
-    if (*cap)
-        memcpy(p, old, *cap * size);
+    if (*cap) memcpy(p, old, *cap * size);
     *cap = n;
     return p;
 }

@@ -13,7 +13,7 @@ struct jit_host { // what the library needs of its host
     void *ctx;
     void *(*alloc)(void *ctx, size_t bytes); // zeroed, 16-byte aligned, or NULL; the host frees all of it after the compilation
     void (*release)(void *ctx, void *chunk, size_t bytes); // may be NULL: chunks are then kept to the end
-    _Noreturn void (*fail)(void *ctx); // unwind: the arena's error says why
+    _Noreturn void (*fail)(void *ctx);                     // unwind: the arena's error says why
 };
 
 enum jit_status {
@@ -51,7 +51,8 @@ void jit_arena_init(struct jit_arena *a, const struct jit_host *host, size_t lim
 void *jit_alloc(struct jit_arena *a, size_t bytes); // zeroed, 16-byte aligned; does not return on failure
 struct jit_mark jit_mark(struct jit_arena *a);
 void jit_release(struct jit_arena *a, struct jit_mark mark);
-_Noreturn void jit_fail(struct jit_arena *a, enum jit_status status, uint32_t offset, uint32_t func, const char *message);
+_Noreturn void jit_fail(struct jit_arena *a, enum jit_status status, uint32_t offset, uint32_t func,
+                        const char *message);
 // Grows a vector in the arena: returns storage for `want` elements of `size` bytes, old contents kept. *cap is updated.
 void *jit_grow(struct jit_arena *a, void *old, uint32_t *cap, uint32_t want, size_t size);
 

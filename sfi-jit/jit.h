@@ -15,7 +15,7 @@ struct jit_options {
     uint32_t (*sig_id)(void *ctx, const struct wasm_functype *type); // canonical signature ids, from the kernel: never 0
     void *ctx;                                                       // of sig_id
     const char *dump;                                                // letters, NULL = nothing
-    uint32_t dump_func;                                              // function index, UINT32_MAX = all
+    uint32_t dump_func; // function index, UINT32_MAX = all
     jit_put *put;
     void *put_ctx;
     bool check; // run ir_check() and ra_check() between passes; a breach is JIT_ERR_INTERNAL
@@ -27,7 +27,7 @@ struct jit_stats {
 
 struct jit_code {
     struct sfi_code sfi; // thunk_sigs filled in the module's order: built-ins (signature number 0, see below), then imports
-    uint8_t *bytes;      // = sfi.bytes, still writable
+    uint8_t *bytes; // = sfi.bytes, still writable
     struct sfi_trap_site *site;
     uint32_t sites;
     struct jit_stats stats;
@@ -41,5 +41,6 @@ int jit_result_place(const struct wasm_functype *type, uint32_t i);
 uint32_t jit_arg_place(const struct wasm_functype *type, uint32_t i);
 
 // Compiles all defined functions of a parsed module. Does not return on failure (arena.h).
-void jit_compile(struct jit_arena *a, const struct wasm_module *m, const struct jit_options *o, struct jit_code *out);
+void jit_compile(struct jit_arena *a, const struct wasm_module *m, const struct jit_options *o,
+                 struct jit_code *out);
 #endif

@@ -94,35 +94,36 @@
 #define SFI_CTX_PRIVATE 0x106000u
 // Tables: rows are written by the kernel only and read by SFI_T_CALL_INDIRECT only. Signature 0 marks a null row.
 #define SFI_TABLE_ROWS (1u << 20)
-#define SFI_TABLE_STRIDE (16u << 20) // upwards: entries 8 MiB | signatures 4 MiB | references (kernel's use) 4 MiB
-#define SFI_TABLE_ENTRIES(t) (0x60000000u - (t) * SFI_TABLE_STRIDE)
+#define SFI_TABLE_STRIDE \
+    (16u << 20) // upwards: entries 8 MiB | signatures 4 MiB | references (kernel's use) 4 MiB
+#define SFI_TABLE_ENTRIES(t) (0x60000000u - (t)*SFI_TABLE_STRIDE)
 #define SFI_TABLE_SIGS(t) (SFI_TABLE_ENTRIES(t) - (8u << 20))
 #define SFI_TABLE_REFS(t) (SFI_TABLE_ENTRIES(t) - (12u << 20))
 
 // ---- Signatures: ids are given by the kernel, equal ids mean equal types; the low bits say how many 8-byte words of
 // arguments go on the stack, so that caller and callee agree without the verifier knowing types.
-#define SFI_SIG_STACK_WORDS(sig) ((sig) & 0xfffu)
+#define SFI_SIG_STACK_WORDS(sig) ((sig)&0xfffu)
 #define SFI_SIG_MAKE(number, stack_words) (((uint32_t)(number) << 12) | (stack_words)) // number ≥ 1
 #define SFI_INT_ARGS 6u // rdi rsi rdx rcx r8 r9
 #define SFI_FP_ARGS 8u  // xmm0–7; a v128 that does not fit takes two stack words
 
 // ---- Built-ins: the first thunks of every module; imports follow at SFI_BUILTINS + i. Arguments as for any call --------------
-#define SFI_BUILTIN_LIST(X)                                                                       \
-    X(MEMORY_GROW, "memory.grow")   /* (pages) -> old pages or -1 */                              \
-    X(MEMORY_FILL, "memory.fill")   /* (dst, value, n) */                                         \
-    X(MEMORY_COPY, "memory.copy")   /* (dst, src, n) */                                           \
-    X(MEMORY_INIT, "memory.init")   /* (dst, src, n, segment) */                                  \
-    X(DATA_DROP, "data.drop")       /* (segment) */                                               \
-    X(TABLE_GET, "table.get")       /* (i, table) -> ref */                                       \
-    X(TABLE_SET, "table.set")       /* (i, ref, table) */                                         \
-    X(TABLE_GROW, "table.grow")     /* (ref, n, table) -> old length or -1 */                     \
-    X(TABLE_FILL, "table.fill")     /* (i, ref, n, table) */                                      \
-    X(TABLE_COPY, "table.copy")     /* (dst, src, n, dst table, src table) */                     \
-    X(TABLE_INIT, "table.init")     /* (dst, src, n, segment, table) */                           \
-    X(ELEM_DROP, "elem.drop")       /* (segment) */                                               \
-    X(REF_FUNC, "ref.func")         /* (function index) -> ref; refs are opaque i64, null is 0 */ \
-    X(GLOBAL_GET, "global.get")     /* (global) -> i64 bits: imported mutable globals only */     \
-    X(GLOBAL_SET, "global.set")     /* (global, i64 bits) */
+#define SFI_BUILTIN_LIST(X)                                                                     \
+    X(MEMORY_GROW, "memory.grow") /* (pages) -> old pages or -1 */                              \
+    X(MEMORY_FILL, "memory.fill") /* (dst, value, n) */                                         \
+    X(MEMORY_COPY, "memory.copy") /* (dst, src, n) */                                           \
+    X(MEMORY_INIT, "memory.init") /* (dst, src, n, segment) */                                  \
+    X(DATA_DROP, "data.drop")     /* (segment) */                                               \
+    X(TABLE_GET, "table.get")     /* (i, table) -> ref */                                       \
+    X(TABLE_SET, "table.set")     /* (i, ref, table) */                                         \
+    X(TABLE_GROW, "table.grow")   /* (ref, n, table) -> old length or -1 */                     \
+    X(TABLE_FILL, "table.fill")   /* (i, ref, n, table) */                                      \
+    X(TABLE_COPY, "table.copy")   /* (dst, src, n, dst table, src table) */                     \
+    X(TABLE_INIT, "table.init")   /* (dst, src, n, segment, table) */                           \
+    X(ELEM_DROP, "elem.drop")     /* (segment) */                                               \
+    X(REF_FUNC, "ref.func")       /* (function index) -> ref; refs are opaque i64, null is 0 */ \
+    X(GLOBAL_GET, "global.get")   /* (global) -> i64 bits: imported mutable globals only */     \
+    X(GLOBAL_SET, "global.set")   /* (global, i64 bits) */
 enum sfi_builtin {
 #define X(name, text) SFI_BI_##name,
     SFI_BUILTIN_LIST(X)
@@ -132,19 +133,19 @@ enum sfi_builtin {
 };
 
 // ---- Traps: what stopped a module. Texts are the WebAssembly specification's where it has one -----------------------------------
-#define SFI_TRAP_LIST(X)                                                                        \
-    X(UNREACHABLE, "unreachable")                                                               \
-    X(MEMORY, "out of bounds memory access")                                                    \
-    X(TABLE, "undefined element")          /* call_indirect index ≥ length */                  \
-    X(NULL_ELEMENT, "uninitialized element")                                                    \
+#define SFI_TRAP_LIST(X)                                                                                \
+    X(UNREACHABLE, "unreachable")                                                                       \
+    X(MEMORY, "out of bounds memory access")                                                            \
+    X(TABLE, "undefined element") /* call_indirect index ≥ length */                                  \
+    X(NULL_ELEMENT, "uninitialized element")                                                            \
     X(SIGNATURE, "indirect call type mismatch") /* site's aux = table; null is told apart by the row */ \
-    X(DIV_ZERO, "integer divide by zero")                                                       \
-    X(OVERFLOW, "integer overflow")                                                             \
-    X(CONVERSION, "invalid conversion to integer")                                              \
-    X(TABLE_ACCESS, "out of bounds table access")                                               \
-    X(STACK, "call stack exhausted")                                                            \
-    X(KILLED, "killed")                    /* by its quota or by the operator */                 \
-    X(DEAD_CALLEE, "callee has died")                                                           \
+    X(DIV_ZERO, "integer divide by zero")                                                               \
+    X(OVERFLOW, "integer overflow")                                                                     \
+    X(CONVERSION, "invalid conversion to integer")                                                      \
+    X(TABLE_ACCESS, "out of bounds table access")                                                       \
+    X(STACK, "call stack exhausted")                                                                    \
+    X(KILLED, "killed") /* by its quota or by the operator */                                           \
+    X(DEAD_CALLEE, "callee has died")                                                                   \
     X(HOST, "host error")
 enum sfi_trap {
     SFI_TRAP_NONE,
@@ -155,7 +156,7 @@ enum sfi_trap {
 };
 
 // ---- Side tables ---------------------------------------------------------------------------------------------------------
-struct sfi_func { // sorted by start; entry i is the module's i-th defined function
+struct sfi_func {         // sorted by start; entry i is the module's i-th defined function
     uint32_t start, size; // bytes from the block's start; start is bundle aligned
     uint32_t frame;       // F: bytes, multiple of 8, ≤ SFI_FRAME_MAX
     uint32_t sig;         // signature id; the loader checks it against the function's type
@@ -182,10 +183,10 @@ struct sfi_code {
 
 // For messages only, never for safety: which trap stands behind a faulting or ud2 instruction.
 struct sfi_trap_site { // sorted by code
-    uint32_t code; // offset of the instruction in the block
-    uint32_t wasm; // offset of the operator in the module
-    uint16_t kind; // enum sfi_trap: of ud2 or #DE; SFI_TRAP_MEMORY for accesses
-    uint16_t aux;  // SFI_TRAP_SIGNATURE: the table
+    uint32_t code;     // offset of the instruction in the block
+    uint32_t wasm;     // offset of the operator in the module
+    uint16_t kind;     // enum sfi_trap: of ud2 or #DE; SFI_TRAP_MEMORY for accesses
+    uint16_t aux;      // SFI_TRAP_SIGNATURE: the table
 };
 
 // clang-format off
@@ -195,12 +196,17 @@ struct sfi_trap_site { // sorted by code
 // clang-format on
 
 _Static_assert(SFI_CTX_GLOBALS == 16 * SFI_GLOBALS_MAX, "globals end where results begin");
-_Static_assert(SFI_CTX_RESULTS == SFI_CTX_GLOBALS + 16 * SFI_RESULTS_MAX, "results end where the words begin");
-_Static_assert(SFI_TABLE_ENTRIES(SFI_TABLES_MAX - 1) - SFI_TABLE_STRIDE > SFI_CTX_PRIVATE, "tables lie below the context");
+_Static_assert(SFI_CTX_RESULTS == SFI_CTX_GLOBALS + 16 * SFI_RESULTS_MAX,
+               "results end where the words begin");
+_Static_assert(SFI_TABLE_ENTRIES(SFI_TABLES_MAX - 1) - SFI_TABLE_STRIDE > SFI_CTX_PRIVATE,
+               "tables lie below the context");
 _Static_assert(SFI_TABLE_STRIDE == SFI_TABLE_ROWS * 16, "8 + 4 + 4 bytes a row");
 _Static_assert(SFI_TABLE_ENTRIES(0) < 1u << 31, "reached by a disp32");
-_Static_assert(SFI_WINDOW_OFFSET + SFI_WINDOW_SIZE + (1ull << 31) + 16 <= SFI_SLOT_SIZE, "M1 stays inside the slot");
-_Static_assert(SFI_SLOT_SIZE - SFI_WINDOW_OFFSET - SFI_WINDOW_SIZE >= (4ull << 30) + (64u << 10), "back guard");
+_Static_assert(SFI_WINDOW_OFFSET + SFI_WINDOW_SIZE + (1ull << 31) + 16 <= SFI_SLOT_SIZE,
+               "M1 stays inside the slot");
+_Static_assert(SFI_SLOT_SIZE - SFI_WINDOW_OFFSET - SFI_WINDOW_SIZE >= (4ull << 30) + (64u << 10),
+               "back guard");
 _Static_assert(2 * SFI_FRAME_MAX <= SFI_STACK_GUARD, "no frame steps over a stack guard");
-_Static_assert(SFI_DMA_BASE + SFI_DMA_SIZE == SFI_DEVICE_BASE, "areas tile the window's upper half");
+_Static_assert(SFI_DMA_BASE + SFI_DMA_SIZE == SFI_DEVICE_BASE,
+               "areas tile the window's upper half");
 #endif

@@ -4,8 +4,7 @@
 // end of its memory, as a loop with a wrong bound does. Exit status 1 means that nobody stopped it.
 #include "drivers/sdk/sasos.h"
 
-int32_t SASOS_EXPORT(app_main)(void)
-{
+int32_t SASOS_EXPORT(app_main)(void) {
     log_line("reading on behind the end of my memory");
     uint32_t sum = 0;
     for (uint32_t address = 0; address < SASOS_WINDOW_MEMORY_MAX; address += 4096)

@@ -10,16 +10,16 @@
 #include "drivers/sdk/ring.h"
 
 #define BLK_SECTOR 512u
-#define BLK_RING 128u        // entries of each ring
-#define BLK_DATA 16384u      // offset of the data buffers in the channel
-#define BLK_COUNT_MAX 2048u  // sectors a request: 1 MiB
+#define BLK_RING 128u       // entries of each ring
+#define BLK_DATA 16384u     // offset of the data buffers in the channel
+#define BLK_COUNT_MAX 2048u // sectors a request: 1 MiB
 #define BLK_INFO_VERSION 1u
 
 enum blk_op { BLK_READ = 0, BLK_WRITE = 1, BLK_FLUSH = 2 };
 enum blk_flags { BLK_READONLY = 1, BLK_CAN_FLUSH = 2 };
 
 struct blk_request {
-    uint32_t op;     // enum blk_op
+    uint32_t op; // enum blk_op
     uint32_t cookie;
     uint64_t sector; // of 512 bytes
     uint32_t count;  // sectors, 1 … BLK_COUNT_MAX (flush: 0)
@@ -31,7 +31,7 @@ struct blk_completion {
     int32_t status; // 0 or an error: E_IO, E_INVAL, E_RANGE, E_READONLY
 };
 struct blk_channel {
-    struct { // written by the driver
+    struct {                       // written by the driver
         volatile uint32_t version; // BLK_INFO_VERSION once the driver is ready, 0 before
         volatile uint32_t flags;
         volatile uint64_t sectors;
@@ -41,7 +41,8 @@ struct blk_channel {
     struct blk_request request[BLK_RING];
     struct blk_completion completion[BLK_RING];
 };
-_Static_assert(sizeof(struct blk_request) == 32 && sizeof(struct blk_completion) == 8, "shared layout");
+_Static_assert(sizeof(struct blk_request) == 32 && sizeof(struct blk_completion) == 8,
+               "shared layout");
 _Static_assert(offsetof(struct blk_channel, request_ring) == 128, "shared layout");
 _Static_assert(sizeof(struct blk_channel) <= BLK_DATA, "the data follow");
 #endif

@@ -23,41 +23,34 @@ struct ring { // one side's private view
     bool broken;   // the peer's index was impossible
 };
 
-static inline void ring_init(struct ring *r, struct ring_shared *shared, uint32_t size)
-{
+static inline void ring_init(struct ring *r, struct ring_shared *shared, uint32_t size) {
     *r = (struct ring){.shared = shared, .size = size};
 }
 
 // Producer: how many entries may be written; 0 also when broken.
-static inline uint32_t ring_space(struct ring *r)
-{
+static inline uint32_t ring_space(struct ring *r) {
     uint32_t used = r->mine - r->shared->tail;
     barrier_compiler();
-    if (used > r->size)
-        r->broken = true;
+    if (used > r->size) r->broken = true;
     return r->broken ? 0 : r->size - used;
 }
 
 // Consumer: how many entries may be read; 0 also when broken.
-static inline uint32_t ring_pending(struct ring *r)
-{
+static inline uint32_t ring_pending(struct ring *r) {
     uint32_t ready = r->shared->head - r->mine;
     barrier_compiler();
-    if (ready > r->size)
-        r->broken = true;
+    if (ready > r->size) r->broken = true;
     return r->broken ? 0 : ready;
 }
 
 static inline uint32_t ring_slot(const struct ring *r) { return r->mine & (r->size - 1); }
 
-static inline void ring_produced(struct ring *r)
-{
+static inline void ring_produced(struct ring *r) {
     barrier_compiler(); // the entry before the index
     r->shared->head = ++r->mine;
 }
 
-static inline void ring_consumed(struct ring *r)
-{
+static inline void ring_consumed(struct ring *r) {
     barrier_compiler(); // our copy of the entry before its place is given back
     r->shared->tail = ++r->mine;
 }

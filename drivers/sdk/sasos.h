@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define X(result, name, parameters, types, text)                                                        \
-    __attribute__((import_module(SASOS_NAMESPACE), import_name(#name))) result sasos_##name parameters;
+#define X(result, name, parameters, types, text)                        \
+    __attribute__((import_module(SASOS_NAMESPACE), import_name(#name))) \
+    result sasos_##name parameters;
 #include "sasos/run/hostcall.def"
 #undef X
 

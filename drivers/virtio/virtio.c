@@ -19,26 +19,28 @@ enum { // 4.1.4.3 Common configuration structure
     COMMON_SIZE = 56,
 };
 enum { CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_ISR = 3, CAP_DEVICE = 4 }; // 4.1.4 cfg_type
-enum { PCI_STATUS = 0x06, PCI_CAPABILITIES = 0x34, PCI_STATUS_CAP_LIST = 0x10, PCI_CAP_VENDOR = 0x09 };
+enum {
+    PCI_STATUS = 0x06,
+    PCI_CAPABILITIES = 0x34,
+    PCI_STATUS_CAP_LIST = 0x10,
+    PCI_CAP_VENDOR = 0x09
+};
 enum { CAPS_MAX = 48, RESET_TRIES = 1000000, NO_VECTOR = 0xffff };
 
-static uint32_t map_capability(uint32_t cap, uint32_t min_length, uint32_t *out_length)
-{
+static uint32_t map_capability(uint32_t cap, uint32_t min_length, uint32_t *out_length) {
     uint32_t bar = (uint32_t)sasos_pci_config_read(cap + 4, 1);
     uint32_t offset = (uint32_t)sasos_pci_config_read(cap + 8, 4);
     uint32_t length = (uint32_t)sasos_pci_config_read(cap + 12, 4);
-    if (length < min_length)
-        return 0;
-    if (out_length)
-        *out_length = length;
+    if (length < min_length) return 0;
+    if (out_length) *out_length = length;
     return sasos_pci_bar_map(bar, offset, length);
 }
 
 // 4.1.4: the first capability of each type that can be mapped counts.
-static int find_structures(struct virtio_device *v)
-{
+static int find_structures(struct virtio_device *v) {
     if (!((uint32_t)sasos_pci_config_read(PCI_STATUS, 2) & PCI_STATUS_CAP_LIST)) {
-        log_line("virtio: the function has no capabilities: a legacy device, which is not supported");
+        log_line(
+            "virtio: the function has no capabilities: a legacy device, which is not supported");
         return E_NODEV;
     }
     uint32_t cap = (uint32_t)sasos_pci_config_read(PCI_CAPABILITIES, 1) & 0xfc;
@@ -60,48 +62,44 @@ static int find_structures(struct virtio_device *v)
         cap = head >> 8 & 0xfc;
     }
     if (!v->common || !v->notify) {
-        log_line("virtio: no modern interface (common or notify structure missing): is disable-modern=on?");
+        log_line("virtio: no modern interface (common or notify structure missing): is "
+                 "disable-modern=on?");
         return E_NODEV;
     }
     return 0;
 }
 
-void virtio_reset(struct virtio_device *v)
-{
+void virtio_reset(struct virtio_device *v) {
     write8(v->common + DEVICE_STATUS, 0);
     // 4.1.4.3.2: the driver waits until it reads 0 back.
     for (int i = 0; i < RESET_TRIES && read8(v->common + DEVICE_STATUS) != 0; i++)
         ;
 }
 
-static void add_status(struct virtio_device *v, uint8_t bits)
-{
+static void add_status(struct virtio_device *v, uint8_t bits) {
     write8(v->common + DEVICE_STATUS, read8(v->common + DEVICE_STATUS) | bits);
 }
 
-static uint64_t device_features(struct virtio_device *v)
-{
+static uint64_t device_features(struct virtio_device *v) {
     write32(v->common + DEVICE_FEATURE_SELECT, 0);
     uint64_t low = read32(v->common + DEVICE_FEATURE);
     write32(v->common + DEVICE_FEATURE_SELECT, 1);
     return low | (uint64_t)read32(v->common + DEVICE_FEATURE) << 32;
 }
 
-int virtio_open(struct virtio_device *v, uint64_t required, uint64_t wanted)
-{
+int virtio_open(struct virtio_device *v, uint64_t required, uint64_t wanted) {
     *v = (struct virtio_device){0};
     int error = find_structures(v);
-    if (error)
-        return error;
+    if (error) return error;
     error = sasos_pci_enable();
-    if (error)
-        return error;
+    if (error) return error;
     virtio_reset(v); // 3.1.1 Driver requirements: device initialization, steps 1 to 6
     add_status(v, VIRTIO_ACKNOWLEDGE);
     add_status(v, VIRTIO_DRIVER);
     uint64_t offered = device_features(v);
     if (!(offered & VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM))) {
-        log_line("virtio: the device does not offer ACCESS_PLATFORM, so its DMA would go round the IOMMU: refused "
+        log_line("virtio: the device does not offer ACCESS_PLATFORM, so its DMA would go round the "
+                 "IOMMU: refused "
                  "(QEMU: give it iommu_platform=on)");
         add_status(v, VIRTIO_FAILED);
         return E_NODEV;
@@ -127,12 +125,11 @@ int virtio_open(struct virtio_device *v, uint64_t required, uint64_t wanted)
     return 0;
 }
 
-int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint32_t max_size, uint16_t vector)
-{
+int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint32_t max_size,
+                 uint16_t vector) {
     write16(v->common + QUEUE_SELECT, index);
     uint32_t size = read16(v->common + QUEUE_SIZE); // 0: no such queue; a power of two by 2.7
-    while (size > max_size)
-        size /= 2;
+    while (size > max_size) size /= 2;
     if (size == 0 || (size & (size - 1))) {
         log_line("virtio: queue %u has an impossible size", index);
         return E_NODEV;
@@ -140,8 +137,7 @@ int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint3
     // One allocation: descriptors 16·n, available ring 6 + 2·n, used ring 6 + 8·n at a multiple of 4 (2.7).
     uint32_t avail = 16 * size, used = (avail + 6 + 2 * size + 63) & ~63u;
     uint32_t memory = sasos_dma_alloc(used + 6 + 8 * size);
-    if (!memory)
-        return E_NOMEM;
+    if (!memory) return E_NOMEM;
     *q = (struct virtq){.desc = memory,
                         .avail = memory + avail,
                         .used = memory + used,
@@ -163,10 +159,8 @@ int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint3
 
 void virtio_ready(struct virtio_device *v) { add_status(v, VIRTIO_DRIVER_OK); }
 
-void virtq_kick(struct virtq *q)
-{
-    if (q->kicked == q->avail_index)
-        return;
+void virtq_kick(struct virtq *q) {
+    if (q->kicked == q->avail_index) return;
     barrier_full(); // our index must be visible before we read whether the device wants to hear of it
     bool needed;
     if (q->event_idx) { // 2.7.10: avail_event lies behind the used ring
@@ -176,19 +170,15 @@ void virtq_kick(struct virtq *q)
         needed = !(read16(q->used) & 1); // VIRTQ_USED_F_NO_NOTIFY
     }
     q->kicked = q->avail_index;
-    if (needed)
-        write16(q->doorbell, q->index);
+    if (needed) write16(q->doorbell, q->index);
 }
 
-bool virtq_used(struct virtq *q, uint32_t *out_id, uint32_t *out_length)
-{
+bool virtq_used(struct virtq *q, uint32_t *out_id, uint32_t *out_length) {
     if (read16(q->used + 2) == q->used_index) {
-        if (!q->event_idx)
-            return false;
+        if (!q->event_idx) return false;
         write16(q->avail + 4 + 2 * q->size, q->used_index); // 2.7.10: used_event: interrupt at the next one
         barrier_full();                                     // armed before the last look
-        if (read16(q->used + 2) == q->used_index)
-            return false;
+        if (read16(q->used + 2) == q->used_index) return false;
     }
     barrier_compiler(); // 2.7.14: the index before the entry
     uint32_t entry = q->used + 4 + 8 * (q->used_index & (q->size - 1));

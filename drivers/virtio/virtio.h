@@ -34,7 +34,8 @@ struct virtq_desc { // 2.7.5
 };
 
 struct virtio_device {
-    uint32_t common, notify, isr, device; // addresses of the structures of 4.1.4; device = 0 if there is none
+    uint32_t common, notify, isr,
+        device; // addresses of the structures of 4.1.4; device = 0 if there is none
     uint32_t device_length, notify_multiplier;
     uint64_t features; // negotiated
 };
@@ -54,13 +55,13 @@ struct virtq {
 // 0, or E_NODEV with a line in the log that says what is missing.
 int virtio_open(struct virtio_device *v, uint64_t required, uint64_t wanted);
 // Sets up queue `index` with at most `max_size` entries, its interrupt being message `vector`. 0 or an error.
-int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint32_t max_size, uint16_t vector);
+int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint32_t max_size,
+                 uint16_t vector);
 void virtio_ready(struct virtio_device *v); // DRIVER_OK
 void virtio_reset(struct virtio_device *v); // and waits until the device says so (bounded)
 
 // Makes descriptor chain `head` available. The device may see it at once; it is told by virtq_kick().
-static inline void virtq_add(struct virtq *q, uint16_t head)
-{
+static inline void virtq_add(struct virtq *q, uint16_t head) {
     write16(q->avail + 4 + 2 * (q->avail_index & (q->size - 1)), head);
     barrier_compiler(); // 2.7.13.3: the entry before the index
     write16(q->avail + 2, ++q->avail_index);

@@ -60,5 +60,6 @@ struct config {
 };
 
 // Parses `size` bytes. On failure false, and out_error is "line N: what is wrong and what is expected".
-bool config_parse(const char *text, size_t size, struct config *out, char *out_error, size_t error_size);
+bool config_parse(const char *text, size_t size, struct config *out, char *out_error,
+                  size_t error_size);
 #endif

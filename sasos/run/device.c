@@ -11,17 +11,16 @@
 
 static uint32_t pages_up(uint32_t bytes) { return (bytes + 4095) & ~4095u; }
 
-uint32_t dom_map_dma(struct dom *d, uint64_t pa, uint32_t bytes, bool owned)
-{
+uint32_t dom_map_dma(struct dom *d, uint64_t pa, uint32_t bytes, bool owned) {
     uint32_t at = d->dma_next;
     if (pa % FRAME_2M == 0 && bytes >= FRAME_2M)
-        at = (at + (uint32_t)FRAME_2M - 1) & ~((uint32_t)FRAME_2M - 1); // large pages, in the window and in the fence
+        at = (at + (uint32_t)FRAME_2M - 1) &
+             ~((uint32_t)FRAME_2M - 1); // large pages, in the window and in the fence
     uint32_t address = SFI_DMA_BASE + at;
     int slot = slot_of(ldr_window(d->inst));
     if (bytes > SFI_DMA_SIZE || at > SFI_DMA_SIZE - bytes ||
         slot_map(slot, address, pa, bytes, PT_W | (owned ? PT_OWNED : 0)) != ST_OK) {
-        if (owned)
-            frame_free(pa, bytes / FRAME_SIZE);
+        if (owned) frame_free(pa, bytes / FRAME_SIZE);
         return 0;
     }
     if (d->fence && vtd_map(d->fence, address, pa, bytes, VTD_R | VTD_W) != ST_OK) {
@@ -33,37 +32,29 @@ uint32_t dom_map_dma(struct dom *d, uint64_t pa, uint32_t bytes, bool owned)
     return ldr_memory_extend(d->inst, address, bytes) ? address : 0;
 }
 
-uint32_t dom_dma_alloc(struct dom *d, uint32_t bytes)
-{
+uint32_t dom_dma_alloc(struct dom *d, uint32_t bytes) {
     if (bytes == 0 || bytes > d->manifest.dma || pages_up(bytes) > d->manifest.dma - d->dma_used)
         return 0;
     bytes = pages_up(bytes);
     uint64_t pa = frame_alloc_run(bytes / FRAME_SIZE, 1, FRAME_ZERO);
-    if (!pa)
-        return 0;
+    if (!pa) return 0;
     uint32_t address = dom_map_dma(d, pa, bytes, true);
-    if (!address)
-        return 0;
+    if (!address) return 0;
     d->dma_used += bytes;
     return address;
 }
 
-uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t bytes)
-{
-    if (!d->fn || bar >= PCI_BARS || bytes == 0)
-        return 0;
+uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t bytes) {
+    if (!d->fn || bar >= PCI_BARS || bytes == 0) return 0;
     const struct pci_bar *b = &d->fn->bars[bar];
-    if (!b->usable || b->io || offset >= b->size || bytes > b->size - offset)
-        return 0;
+    if (!b->usable || b->io || offset >= b->size || bytes > b->size - offset) return 0;
     // A BAR smaller than a page starts anywhere in one: pages are counted from the page of its base.
     uint64_t first = (b->base + offset) & ~4095ull, last = (b->base + offset + bytes - 1) & ~4095ull;
     uint64_t base_page = b->base & ~4095ull;
     for (uint64_t page = first; page <= last; page += 4096)
-        if (!pci_bar_page_grantable(d->fn, bar, (page - base_page) / 4096))
-            return 0;
+        if (!pci_bar_page_grantable(d->fn, bar, (page - base_page) / 4096)) return 0;
     uint64_t length = last - first + 4096;
-    if (length > SFI_DEVICE_SIZE - d->device_next)
-        return 0;
+    if (length > SFI_DEVICE_SIZE - d->device_next) return 0;
     uint32_t address = SFI_DEVICE_BASE + d->device_next;
     if (slot_map(slot_of(ldr_window(d->inst)), address, first, length, PT_W | PT_UC) != ST_OK)
         return 0;
@@ -71,8 +62,7 @@ uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t byte
     return address + (uint32_t)((b->base + offset) & 4095);
 }
 
-static void on_irq(void *arg)
-{
+static void on_irq(void *arg) {
     struct dom_irq *irq = arg;
     // A device reports success for DMA that was blocked, and this interrupt may come before the unit's own: look there first, so that
     // the driver is dead before it can believe its device.
@@ -80,27 +70,21 @@ static void on_irq(void *arg)
     thr_wake(&irq->dom->events, irq->bit);
 }
 
-int32_t dom_irq_enable(struct dom *d, uint32_t message)
-{
-    if (!d->msix || message >= d->manifest.irqs)
-        return E_DENIED;
-    if (message >= msix_count(d->msix))
-        return E_NOENT;
+int32_t dom_irq_enable(struct dom *d, uint32_t message) {
+    if (!d->msix || message >= d->manifest.irqs) return E_DENIED;
+    if (message >= msix_count(d->msix)) return E_NOENT;
     if (!(d->irqs_bound & 1u << message)) {
         d->irq[message] = (struct dom_irq){d, SASOS_EVENT_IRQ(message)};
-        if (msix_bind(d->msix, message, on_irq, &d->irq[message]) != ST_OK)
-            return E_NOMEM;
+        if (msix_bind(d->msix, message, on_irq, &d->irq[message]) != ST_OK) return E_NOMEM;
         d->irqs_bound |= 1u << message;
     }
     msix_unmask(d->msix, message);
     return 0;
 }
 
-enum status dom_device_open(struct dom *d)
-{
+enum status dom_device_open(struct dom *d) {
     enum status s = vtd_domain_create(&d->fence);
-    if (s != ST_OK)
-        return s;
+    if (s != ST_OK) return s;
     s = vtd_attach(d->fence, d->fn);
     if (s != ST_OK) {
         vtd_domain_destroy(d->fence);
@@ -108,22 +92,17 @@ enum status dom_device_open(struct dom *d)
         return s;
     }
     s = msix_open(d->fn, &d->msix);
-    if (s == ST_NOT_FOUND)
-        return ST_OK; // no MSI-X: irq_enable() will say so
-    if (s != ST_OK)
-        dom_device_close(d);
+    if (s == ST_NOT_FOUND) return ST_OK; // no MSI-X: irq_enable() will say so
+    if (s != ST_OK) dom_device_close(d);
     return s;
 }
 
-void dom_device_close(struct dom *d)
-{
-    if (!d->fence)
-        return;
+void dom_device_close(struct dom *d) {
+    if (!d->fence) return;
     if (!pci_quiesce(d->fn))
         log_warn("run", "%s: transactions of its device do not end; reset all the same", dom_name(d));
     pci_reset(d->fn);
-    if (d->msix)
-        msix_close(d->msix);
+    if (d->msix) msix_close(d->msix);
     vtd_detach(d->fence, d->fn); // returns when the unit confirms that nothing cached is left
     vtd_domain_destroy(d->fence);
     d->msix = NULL;

@@ -38,7 +38,7 @@ struct dom;
 // Pages shared by the two ends of a connection. Owned by the run, not by a domain: it outlives both.
 struct channel {
     uint64_t pa;
-    uint32_t size; // bytes, whole pages; 0 = not made yet
+    uint32_t size;      // bytes, whole pages; 0 = not made yet
     struct dom *end[2]; // 0 the client, 1 the server; NULL when that end is not there
     uint8_t index[2];   // the channel's number at that end
 };
@@ -71,10 +71,10 @@ struct dom {
     uint32_t channels;
     struct dom_channel channel[SASOS_CHANNELS_MAX];
     // home
-    uint32_t dma_next, dma_used;  // next free offset in the DMA area; bytes counted against the grant
-    uint32_t device_next;         // next free offset in the device area
-    uint32_t pending;             // events taken but not asked for (applications)
-    uint32_t irqs_bound;          // bit n: message n is bound
+    uint32_t dma_next, dma_used; // next free offset in the DMA area; bytes counted against the grant
+    uint32_t device_next;        // next free offset in the device area
+    uint32_t pending;            // events taken but not asked for (applications)
+    uint32_t irqs_bound;         // bit n: message n is bound
     int32_t status;
     struct ldr_trap_info info;
     // any
@@ -90,8 +90,8 @@ struct dom {
 enum { DOM_DONE_STARTED = 1, DOM_DONE_ENDED = 2 };
 
 // NULL and a sentence on failure; nothing is left then.
-struct dom *dom_create(const struct config *config, const struct config_module *module, const uint8_t *bytes, uint64_t size,
-                       char error[DOM_ERROR_MAX]);
+struct dom *dom_create(const struct config *config, const struct config_module *module,
+                       const uint8_t *bytes, uint64_t size, char error[DOM_ERROR_MAX]);
 // Runs it. Returns when a driver is ready or has failed, or when an application has ended.
 void dom_start(struct dom *d);
 // Asks it to stop (drivers: at once; the device is quiesced) and waits for its end.
@@ -107,10 +107,10 @@ struct dom *dom_find(const char *name); // running or ended, not yet freed
 uint32_t dom_dma_alloc(struct dom *d, uint32_t bytes);
 uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t bytes);
 int32_t dom_irq_enable(struct dom *d, uint32_t message);
-enum status dom_device_open(struct dom *d);  // fence and MSI-X of d->fn
-void dom_device_close(struct dom *d);        // the quiesce order; idempotent
+enum status dom_device_open(struct dom *d); // fence and MSI-X of d->fn
+void dom_device_close(struct dom *d);       // the quiesce order; idempotent
 enum status chan_attach(struct dom *d, struct channel *c, unsigned side);
-void chan_detach_all(struct dom *d);         // tells the peers
+void chan_detach_all(struct dom *d); // tells the peers
 int32_t chan_signal(struct dom *d, uint32_t index);
 // Maps physical pages at the next free place of the DMA area, and for the device too. Returns the address, 0 on failure. Owned pages
 // are taken over in either case: freed with the slot, or at once on failure.

@@ -7,13 +7,12 @@
 #include "sasos/lib/log.h"
 #include "sasos/run/domain.h"
 
-static struct ldr_machine machine_of(const struct trap_frame *f)
-{
-    return (struct ldr_machine){.rip = f->rip, .rsp = f->rsp, .rax = f->rax, .rdi = f->rdi, .rsi = f->rsi, .r15 = f->r15};
+static struct ldr_machine machine_of(const struct trap_frame *f) {
+    return (struct ldr_machine){
+        .rip = f->rip, .rsp = f->rsp, .rax = f->rax, .rdi = f->rdi, .rsi = f->rsi, .r15 = f->r15};
 }
 
-static void machine_to(const struct ldr_machine *m, struct trap_frame *f)
-{
+static void machine_to(const struct ldr_machine *m, struct trap_frame *f) {
     f->rip = m->rip;
     f->rsp = m->rsp;
     f->rax = m->rax;
@@ -23,15 +22,13 @@ static void machine_to(const struct ldr_machine *m, struct trap_frame *f)
 }
 
 // The domain whose code a thread runs at this moment, kernel calls on its behalf included.
-static struct dom *running(void)
-{
+static struct dom *running(void) {
     struct dom *home = thr_data(thr_current());
     struct ldr_instance *inst = home ? ldr_thread_instance(home->thread) : NULL;
     return inst ? ldr_user(inst) : NULL;
 }
 
-static bool on_trap(struct trap_frame *frame, uint64_t address)
-{
+static bool on_trap(struct trap_frame *frame, uint64_t address) {
     enum ldr_fault fault;
     if (frame->vector == TRAP_PF)
         fault = LDR_FAULT_PAGE;
@@ -43,52 +40,45 @@ static bool on_trap(struct trap_frame *frame, uint64_t address)
         return false;
     struct dom *d = running();
     struct ldr_machine m = machine_of(frame);
-    if (!d || !ldr_fault(&m, fault, address))
-        return false;
+    if (!d || !ldr_fault(&m, fault, address)) return false;
     machine_to(&m, frame);
     thr_wake(&d->events, DOM_EVENT_KILL); // its home thread, if this is a client's
     return true;
 }
 
-static void on_tick(struct trap_frame *frame)
-{
+static void on_tick(struct trap_frame *frame) {
     static struct dom *last; // whom the tick before found: time counts only while it is the same one
     struct dom *d = running();
-    if (d != last && d)
-        d->budget_ticks = 0;
+    if (d != last && d) d->budget_ticks = 0;
     last = d;
-    if (!d)
-        return;
+    if (!d) return;
     if (d->manifest.budget_ms && ++d->budget_ticks > d->manifest.budget_ms && d->end == DOM_END_NONE) {
         d->end = DOM_END_BUDGET;
         ldr_kill(d->inst, SFI_TRAP_KILLED);
         thr_wake(&d->events, DOM_EVENT_KILL);
     }
     struct ldr_machine m = machine_of(frame);
-    if (ldr_interrupt(&m, SFI_TRAP_NONE))
-        machine_to(&m, frame);
+    if (ldr_interrupt(&m, SFI_TRAP_NONE)) machine_to(&m, frame);
 }
 
 // Devices report success for DMA that was blocked: so the domain is dead before its next interrupt is looked at, and nothing that it
 // had in flight can be reported as done.
-static void on_dma_fault(const struct vtd_fault *fault, const struct pci_fn *fn)
-{
+static void on_dma_fault(const struct vtd_fault *fault, const struct pci_fn *fn) {
     struct dom *d = dom_of_function(fn);
     if (!d) {
-        log_warn("run", "blocked DMA by %02x:%02x.%x, which no domain holds: bus address 0x%llx", fault->rid >> 8, fault->rid >> 3 & 31,
-                 fault->rid & 7, (unsigned long long)fault->address);
+        log_warn("run", "blocked DMA by %02x:%02x.%x, which no domain holds: bus address 0x%llx",
+                 fault->rid >> 8, fault->rid >> 3 & 31, fault->rid & 7,
+                 (unsigned long long)fault->address);
         return;
     }
-    if (d->end != DOM_END_NONE)
-        return;
+    if (d->end != DOM_END_NONE) return;
     d->fault = *fault;
     d->end = DOM_END_DMA;
     ldr_kill(d->inst, SFI_TRAP_KILLED);
     thr_wake(&d->events, DOM_EVENT_KILL);
 }
 
-void fault_init(void)
-{
+void fault_init(void) {
     trap_set_sandbox_hook(on_trap);
     trap_set_tick_hook(on_tick);
     vtd_on_fault(on_dma_fault);

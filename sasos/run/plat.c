@@ -8,8 +8,7 @@
 #include "sasos/mem/stack.h"
 #include "sasos/run/domain.h"
 
-static enum ldr_status from_status(enum status s)
-{
+static enum ldr_status from_status(enum status s) {
     switch (s) {
     case ST_OK: return LDR_OK;
     case ST_NO_MEMORY: return LDR_NO_MEMORY;
@@ -18,87 +17,84 @@ static enum ldr_status from_status(enum status s)
     }
 }
 
-static struct arena_code block_code(const struct ldr_block *b)
-{
-    return (struct arena_code){.offset = (uint32_t)(b->rx - ARENA_BASE), .pages = (uint32_t)b->host, .rw = b->rw};
+static struct arena_code block_code(const struct ldr_block *b) {
+    return (struct arena_code){
+        .offset = (uint32_t)(b->rx - ARENA_BASE), .pages = (uint32_t)b->host, .rw = b->rw};
 }
 
-enum ldr_status ldr_plat_code_alloc(uint32_t size, struct ldr_block *out)
-{
+enum ldr_status ldr_plat_code_alloc(uint32_t size, struct ldr_block *out) {
     struct arena_code code;
     enum status s = arena_alloc(size, &code);
     if (s == ST_OK)
-        *out = (struct ldr_block){.rw = code.rw, .rx = arena_address(&code), .size = size, .host = code.pages};
+        *out = (struct ldr_block){
+            .rw = code.rw, .rx = arena_address(&code), .size = size, .host = code.pages};
     return from_status(s);
 }
 
-enum ldr_status ldr_plat_code_seal(struct ldr_block *b)
-{
+enum ldr_status ldr_plat_code_seal(struct ldr_block *b) {
     struct arena_code code = block_code(b);
     enum status s = arena_seal(&code);
     b->rw = code.rw;
     return from_status(s);
 }
 
-void ldr_plat_code_free(struct ldr_block *b)
-{
+void ldr_plat_code_free(struct ldr_block *b) {
     struct arena_code code = block_code(b);
     arena_free(&code);
 }
 
-enum ldr_status ldr_plat_slot_alloc(uint64_t *out_window)
-{
+enum ldr_status ldr_plat_slot_alloc(uint64_t *out_window) {
     int slot = slot_alloc();
-    if (slot == SLOT_NONE)
-        return LDR_NO_SPACE;
+    if (slot == SLOT_NONE) return LDR_NO_SPACE;
     *out_window = slot_window(slot);
     return LDR_OK;
 }
 
 void ldr_plat_slot_free(uint64_t window) { slot_free(slot_of(window)); }
 
-enum ldr_status ldr_plat_map(uint64_t window, int64_t offset, uint64_t size, unsigned flags)
-{
+enum ldr_status ldr_plat_map(uint64_t window, int64_t offset, uint64_t size, unsigned flags) {
     (void)flags; // all are writable, none is shared: LDR_MAP_SHARABLE is for hosts with stores of several instances
     return from_status(slot_map_new(slot_of(window), offset, size, PT_W));
 }
 
-enum ldr_status ldr_plat_share(uint64_t window, int64_t offset, uint64_t from_window, int64_t from_offset, uint64_t size)
-{
+enum ldr_status ldr_plat_share(uint64_t window, int64_t offset, uint64_t from_window,
+                               int64_t from_offset, uint64_t size) {
     (void)window, (void)offset, (void)from_window, (void)from_offset, (void)size;
     return LDR_UNSUPPORTED; // domains share channels only
 }
 
-void ldr_plat_unmap(uint64_t window, int64_t offset, uint64_t size) { slot_unmap(slot_of(window), offset, size); }
+void ldr_plat_unmap(uint64_t window, int64_t offset, uint64_t size) {
+    slot_unmap(slot_of(window), offset, size);
+}
 
-enum ldr_status ldr_plat_stack_alloc(uint32_t size, uint64_t *out_top)
-{
+enum ldr_status ldr_plat_stack_alloc(uint32_t size, uint64_t *out_top) {
     *out_top = stack_alloc(size);
     return *out_top ? LDR_OK : LDR_NO_MEMORY;
 }
 
-void ldr_plat_stack_free(uint64_t top, uint32_t size)
-{
+void ldr_plat_stack_free(uint64_t top, uint32_t size) {
     (void)size;
     stack_free(top);
 }
 
 void *ldr_plat_alloc(size_t size) { return kzalloc(size); }
 
-void ldr_plat_free(void *p, size_t size)
-{
+void ldr_plat_free(void *p, size_t size) {
     (void)size;
     kfree(p);
 }
 
-void ldr_plat_wait(struct ldr_instance *inst)
-{
+void ldr_plat_wait(struct ldr_instance *inst) {
     struct dom *d = ldr_user(inst);
     thr_wait(&d->monitor, THR_FOREVER);
     if (ldr_is_dead(inst))
         thr_wake(&d->monitor, 1); // nobody will leave a dead domain: the next one who waits hears it from us
 }
 
-void ldr_plat_wake(struct ldr_instance *inst) { thr_wake(&((struct dom *)ldr_user(inst))->monitor, 1); }
+void ldr_plat_wake(struct ldr_instance *inst) {
+    thr_wake(&((struct dom *)ldr_user(inst))->monitor, 1);
+}
 
-_Noreturn void ldr_plat_panic(const char *file, int line, const char *what) { panic_at(file, line, "%s", what); }
+_Noreturn void ldr_plat_panic(const char *file, int line, const char *what) {
+    panic_at(file, line, "%s", what);
+}

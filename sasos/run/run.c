@@ -14,24 +14,25 @@
 #include "sasos/run/domain.h"
 #include "sasos/run/fault.h"
 
-#define SCRIPT_STACK (1u << 20)             // the compiler runs on it
+#define SCRIPT_STACK (1u << 20)              // the compiler runs on it
 #define END_WAIT_NS (30ull * 1000 * TIME_MS) // a driver that is expected to end has this long
 
 static struct config config;
 static struct channel channels[CONFIG_MODULES_MAX][CONFIG_CONNECTS_MAX];
 static struct pack pack;
 
-struct channel *run_channel(uint32_t module, uint32_t connect) { return &channels[module][connect]; }
+struct channel *run_channel(uint32_t module, uint32_t connect) {
+    return &channels[module][connect];
+}
 
 static const char *const step_words[] = {"start", "stop", "run"};
 
-static bool as_expected(const struct config_step *s, const struct dom *d)
-{
+static bool as_expected(const struct config_step *s, const struct dom *d) {
     switch (s->expect) {
     case EXPECT_OK:
-        if (s->kind == STEP_START)
-            return d->state == DOM_RUNNING;
-        return s->kind == STEP_STOP ? d->end == DOM_END_STOPPED : d->end == DOM_END_EXIT && d->status == 0;
+        if (s->kind == STEP_START) return d->state == DOM_RUNNING;
+        return s->kind == STEP_STOP ? d->end == DOM_END_STOPPED
+                                    : d->end == DOM_END_EXIT && d->status == 0;
     case EXPECT_EXIT: return d->end == DOM_END_EXIT && d->status == s->value;
     case EXPECT_TRAP: return d->end == DOM_END_TRAP && (int32_t)d->info.kind == s->value;
     case EXPECT_BUDGET: return d->end == DOM_END_BUDGET;
@@ -40,37 +41,33 @@ static bool as_expected(const struct config_step *s, const struct dom *d)
     }
 }
 
-static void report_unexpected(const struct config_step *s)
-{
-    log_error("run", "line %u: %s %s: this was not expected", s->line, step_words[s->kind], config.module[s->module].name);
+static void report_unexpected(const struct config_step *s) {
+    log_error("run", "line %u: %s %s: this was not expected", s->line, step_words[s->kind],
+              config.module[s->module].name);
 }
 
 // Frees it when nothing is linked to it any more; else a later stop or end does.
-static void reap(void)
-{
+static void reap(void) {
     for (uint32_t i = config.modules; i-- > 0;) { // clients are described below their servers: they go first
         struct dom *d = dom_find(config.module[i].name);
-        if (d && d->state == DOM_ENDED)
-            dom_free(d);
+        if (d && d->state == DOM_ENDED) dom_free(d);
     }
 }
 
-static bool end_step(const struct config_step *s, struct dom *d)
-{
+static bool end_step(const struct config_step *s, struct dom *d) {
     char text[320];
     bool good = as_expected(s, d);
     if (d->state == DOM_ENDED) {
         dom_end_text(d, text, sizeof(text));
-        klog(good ? LOG_INFO : LOG_ERROR, "run", "%s%s", text, good && s->expect != EXPECT_OK ? " (as expected; contained)" : "");
+        klog(good ? LOG_INFO : LOG_ERROR, "run", "%s%s", text,
+             good && s->expect != EXPECT_OK ? " (as expected; contained)" : "");
     }
-    if (!good)
-        report_unexpected(s);
+    if (!good) report_unexpected(s);
     reap();
     return good;
 }
 
-static bool start_or_run(const struct config_step *s)
-{
+static bool start_or_run(const struct config_step *s) {
     char error[DOM_ERROR_MAX];
     const struct config_module *m = &config.module[s->module];
     char file[PACK_NAME];
@@ -88,27 +85,26 @@ static bool start_or_run(const struct config_step *s)
     if (!d) {
         bool good = s->expect == EXPECT_REFUSED;
         klog(good ? LOG_INFO : LOG_ERROR, "run", "refused: %s%s", error, good ? " (as expected)" : "");
-        if (!good)
-            report_unexpected(s);
+        if (!good) report_unexpected(s);
         return good;
     }
     static bool first = true; // the boot's last time mark
-    if (first)
-        log_info("main", "entry to first module %u ms", (uint32_t)(time_now_ns() / TIME_MS));
+    if (first) log_info("main", "entry to first module %u ms", (uint32_t)(time_now_ns() / TIME_MS));
     first = false;
     dom_start(d);
     uint64_t deadline = time_now_ns() + END_WAIT_NS;
-    while (s->kind == STEP_START && s->expect != EXPECT_OK && d->state == DOM_RUNNING && time_now_ns() < deadline)
+    while (s->kind == STEP_START && s->expect != EXPECT_OK && d->state == DOM_RUNNING &&
+           time_now_ns() < deadline)
         thr_wait(&d->done, deadline);
     if (s->expect != EXPECT_OK && d->state == DOM_RUNNING) {
-        log_error("run", "%s has not ended within %u s", m->name, (uint32_t)(END_WAIT_NS / (1000 * TIME_MS)));
+        log_error("run", "%s has not ended within %u s", m->name,
+                  (uint32_t)(END_WAIT_NS / (1000 * TIME_MS)));
         dom_stop(d);
     }
     return end_step(s, d);
 }
 
-static bool stop(const struct config_step *s)
-{
+static bool stop(const struct config_step *s) {
     struct dom *d = dom_find(config.module[s->module].name);
     if (!d) {
         log_error("run", "%s is not running", config.module[s->module].name);
@@ -119,8 +115,7 @@ static bool stop(const struct config_step *s)
     return end_step(s, d);
 }
 
-static void script(void *arg)
-{
+static void script(void *arg) {
     (void)arg;
     uint32_t good = 0;
     for (uint32_t i = 0; i < config.steps; i++) {
@@ -130,17 +125,16 @@ static void script(void *arg)
     }
     for (uint32_t i = config.modules; i-- > 0;) {
         struct dom *d = dom_find(config.module[i].name);
-        if (d)
-            dom_stop(d);
+        if (d) dom_stop(d);
         reap();
     }
     bool all = good == config.steps;
-    klog(all ? LOG_INFO : LOG_ERROR, "run", "%u of %u steps as expected; power off", good, config.steps);
+    klog(all ? LOG_INFO : LOG_ERROR, "run", "%u of %u steps as expected; power off", good,
+         config.steps);
     power_off(all);
 }
 
-void run_start(const struct bootinfo *info)
-{
+void run_start(const struct bootinfo *info) {
     char error[160];
     enum pack_status p = pack_open(pt_direct(info->modules.base), info->modules.size, &pack);
     if (p != PACK_OK)

@@ -74,11 +74,16 @@ static void manifest_bad(void **state) {
         {"sasos 1\nname a\nmemory 2048M\n", "line 3: expected: memory SIZE, below 2048M"},
         {"sasos 1\nname a\nmemory M\n", "line 3: expected: memory SIZE, below 2048M"},
         {"sasos 1\nname a\ndma 4294967297\n", "line 3: expected: dma SIZE, at most 1024M"},
-        {"sasos 1\nname a\npci 1af4:\n", "line 3: expected: pci VENDOR:DEVICE in hexadecimal, at most 4 lines"},
-        {"sasos 1\nname a\npci 11af4:1042\n", "line 3: expected: pci VENDOR:DEVICE in hexadecimal, at most 4 lines"},
-        {"sasos 1\nname a\nimport nodot\n", "line 3: expected: import NAMESPACE.NAME, at most 16 lines"},
-        {"sasos 1\nname a\nimport .x\n", "line 3: expected: import NAMESPACE.NAME, at most 16 lines"},
-        {"sasos 1\n1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n", "line 2: more than 16 words, or bytes that are not plain text"},
+        {"sasos 1\nname a\npci 1af4:\n",
+         "line 3: expected: pci VENDOR:DEVICE in hexadecimal, at most 4 lines"},
+        {"sasos 1\nname a\npci 11af4:1042\n",
+         "line 3: expected: pci VENDOR:DEVICE in hexadecimal, at most 4 lines"},
+        {"sasos 1\nname a\nimport nodot\n",
+         "line 3: expected: import NAMESPACE.NAME, at most 16 lines"},
+        {"sasos 1\nname a\nimport .x\n",
+         "line 3: expected: import NAMESPACE.NAME, at most 16 lines"},
+        {"sasos 1\n1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n",
+         "line 2: more than 16 words, or bytes that are not plain text"},
         {"sasos 1\nname \x01\n", "line 2: more than 16 words, or bytes that are not plain text"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -89,11 +94,12 @@ static void manifest_bad(void **state) {
     }
 }
 
-static const char GOOD_CONFIG[] = "sasos 1\n"
-                                  "module drv\n memory 1M\n pci 1af4:1042\n irq 8\n dma 64K\n budget 10\n"
-                                  "module app\n connect blk drv 5000\n arg one\n arg two\n"
-                                  "start drv\nrun app\nrun app expect exit 7\nrun app expect trap stack\n"
-                                  "run app expect budget\nstart drv expect dma\nrun app expect refused\nstop drv expect ok\n";
+static const char GOOD_CONFIG[] =
+    "sasos 1\n"
+    "module drv\n memory 1M\n pci 1af4:1042\n irq 8\n dma 64K\n budget 10\n"
+    "module app\n connect blk drv 5000\n arg one\n arg two\n"
+    "start drv\nrun app\nrun app expect exit 7\nrun app expect trap stack\n"
+    "run app expect budget\nstart drv expect dma\nrun app expect refused\nstop drv expect ok\n";
 
 static void config_good(void **state) {
     (void)state;
@@ -129,7 +135,8 @@ static void parse_both(const char *text, size_t size) {
     assert_non_null(copy);
     memcpy(copy, text, size);
     if (!config_parse(copy, size, &c, error, sizeof error)) assert_memory_equal(error, "line ", 5);
-    if (!ldr_manifest_parse(copy, size, &m, error, sizeof error)) assert_memory_equal(error, "line ", 5);
+    if (!ldr_manifest_parse(copy, size, &m, error, sizeof error))
+        assert_memory_equal(error, "line ", 5);
     free(copy);
 }
 
@@ -166,8 +173,9 @@ static void full(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(manifest_good), cmocka_unit_test(manifest_bad), cmocka_unit_test(config_good),
-        cmocka_unit_test(hostile),       cmocka_unit_test(full),
+        cmocka_unit_test(manifest_good), cmocka_unit_test(manifest_bad),
+        cmocka_unit_test(config_good),   cmocka_unit_test(hostile),
+        cmocka_unit_test(full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

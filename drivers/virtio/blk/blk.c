@@ -8,7 +8,7 @@
 #include "drivers/sdk/blk.h"
 #include "drivers/virtio/virtio.h"
 
-enum { VIRTIO_BLK_F_RO = 5, VIRTIO_BLK_F_FLUSH = 9 };              // 5.2.3
+enum { VIRTIO_BLK_F_RO = 5, VIRTIO_BLK_F_FLUSH = 9 };                       // 5.2.3
 enum { VIRTIO_BLK_T_IN = 0, VIRTIO_BLK_T_OUT = 1, VIRTIO_BLK_T_FLUSH = 4 }; // 5.2.6
 enum { VIRTIO_BLK_S_OK = 0, STATUS_PENDING = 0xff };
 
@@ -43,44 +43,38 @@ static struct {
     struct channel channel[SASOS_CHANNELS_MAX];
 } blk;
 
-static void write_desc(uint32_t at, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
-{
+static void write_desc(uint32_t at, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next) {
     write64(at, addr);
     write32(at + 8, len);
     write32(at + 12, flags | (uint32_t)next << 16);
 }
 
-static void complete(struct channel *c, uint32_t cookie, int32_t status)
-{
+static void complete(struct channel *c, uint32_t cookie, int32_t status) {
     c->shared->completion[ring_slot(&c->completions)] = (struct blk_completion){cookie, status};
     ring_produced(&c->completions);
 }
 
 // What is wrong with a request, or 0. `r` is our private copy.
-static int32_t check(const struct channel *c, const struct blk_request *r)
-{
-    if (r->op == BLK_FLUSH)
-        return 0;
-    if (r->op != BLK_READ && r->op != BLK_WRITE)
+static int32_t check(const struct channel *c, const struct blk_request *r) {
+    if (r->op == BLK_FLUSH) return 0;
+    if (r->op != BLK_READ && r->op != BLK_WRITE) return E_INVAL;
+    if (r->count == 0 || r->count > BLK_COUNT_MAX) return E_INVAL;
+    if (r->buffer < BLK_DATA || r->buffer % 16 || r->buffer > c->size ||
+        r->count * BLK_SECTOR > c->size - r->buffer)
         return E_INVAL;
-    if (r->count == 0 || r->count > BLK_COUNT_MAX)
-        return E_INVAL;
-    if (r->buffer < BLK_DATA || r->buffer % 16 || r->buffer > c->size || r->count * BLK_SECTOR > c->size - r->buffer)
-        return E_INVAL;
-    if (r->sector > blk.sectors || r->count > blk.sectors - r->sector)
-        return E_RANGE;
-    if (r->op == BLK_WRITE && blk.read_only)
-        return E_READONLY;
+    if (r->sector > blk.sectors || r->count > blk.sectors - r->sector) return E_RANGE;
+    if (r->op == BLK_WRITE && blk.read_only) return E_READONLY;
     return 0;
 }
 
-static void submit(struct channel *c, const struct blk_request *r)
-{
+static void submit(struct channel *c, const struct blk_request *r) {
     uint32_t s = blk.free_slot[--blk.free_count];
     blk.slot[s] = (struct slot){true, (uint8_t)(c - blk.channel), r->cookie};
     c->in_flight++;
     uint32_t memory = blk.slot_memory + s * SLOT_BYTES;
-    write32(memory, r->op == BLK_READ ? VIRTIO_BLK_T_IN : r->op == BLK_WRITE ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_FLUSH);
+    write32(memory, r->op == BLK_READ    ? VIRTIO_BLK_T_IN
+                    : r->op == BLK_WRITE ? VIRTIO_BLK_T_OUT
+                                         : VIRTIO_BLK_T_FLUSH);
     write32(memory + 4, 0);
     write64(memory + 8, r->op == BLK_FLUSH ? 0 : r->sector);
     write8(memory + SLOT_STATUS, STATUS_PENDING);
@@ -91,23 +85,21 @@ static void submit(struct channel *c, const struct blk_request *r)
     n++;
     if (r->op != BLK_FLUSH) {
         uint16_t direction = r->op == BLK_READ ? VIRTQ_DESC_F_WRITE : 0;
-        write_desc(table + 16, c->address + r->buffer, r->count * BLK_SECTOR, VIRTQ_DESC_F_NEXT | direction, (uint16_t)(first + 2));
+        write_desc(table + 16, c->address + r->buffer, r->count * BLK_SECTOR,
+                   VIRTQ_DESC_F_NEXT | direction, (uint16_t)(first + 2));
         n++;
     }
     write_desc(table + 16u * n, memory + SLOT_STATUS, 1, VIRTQ_DESC_F_WRITE, 0);
     n++;
-    if (blk.indirect)
-        write_desc(ring_desc, table, 16u * n, VIRTQ_DESC_F_INDIRECT, 0);
+    if (blk.indirect) write_desc(ring_desc, table, 16u * n, VIRTQ_DESC_F_INDIRECT, 0);
     virtq_add(&blk.queue, (uint16_t)(blk.indirect ? s : 3 * s));
 }
 
 // Takes requests while there are slots, and room for every completion that could come.
-static void serve(struct channel *c)
-{
+static void serve(struct channel *c) {
     bool answered = false;
     while (ring_pending(&c->requests) && ring_space(&c->completions) > c->in_flight) {
-        if (!blk.free_count && !blk.failed)
-            break;
+        if (!blk.free_count && !blk.failed) break;
         struct blk_request r = c->shared->request[ring_slot(&c->requests)];
         barrier_compiler(); // checked and used is the copy, whatever the client does to its entry meanwhile
         ring_consumed(&c->requests);
@@ -122,20 +114,15 @@ static void serve(struct channel *c)
             submit(c, &r);
         }
     }
-    if (answered)
-        sasos_chan_signal((uint32_t)(c - blk.channel));
+    if (answered) sasos_chan_signal((uint32_t)(c - blk.channel));
 }
 
-static void serve_all(void)
-{
-    for (uint32_t i = 0; i < blk.channels; i++)
-        serve(&blk.channel[i]);
-    if (!blk.failed)
-        virtq_kick(&blk.queue);
+static void serve_all(void) {
+    for (uint32_t i = 0; i < blk.channels; i++) serve(&blk.channel[i]);
+    if (!blk.failed) virtq_kick(&blk.queue);
 }
 
-static void finish(uint32_t s, int32_t status)
-{
+static void finish(uint32_t s, int32_t status) {
     struct channel *c = &blk.channel[blk.slot[s].channel];
     blk.slot[s].busy = false;
     blk.free_slot[blk.free_count++] = (uint8_t)s;
@@ -143,19 +130,16 @@ static void finish(uint32_t s, int32_t status)
     complete(c, blk.slot[s].cookie, status);
 }
 
-static void fail_device(const char *why, uint32_t value)
-{
+static void fail_device(const char *why, uint32_t value) {
     log_line("virtio-blk: %s (%u): the device is reset, its requests fail", why, value);
     blk.failed = true;
     virtio_reset(&blk.device);
     for (uint32_t s = 0; s < blk.slots; s++)
-        if (blk.slot[s].busy)
-            finish(s, E_IO);
+        if (blk.slot[s].busy) finish(s, E_IO);
 }
 
 // The device's answers. Channels that got some are signalled once.
-static void collect(void)
-{
+static void collect(void) {
     uint32_t touched = 0, id, length;
     while (!blk.failed && virtq_used(&blk.queue, &id, &length)) {
         uint32_t s = blk.indirect ? id : id / 3;
@@ -168,23 +152,21 @@ static void collect(void)
         finish(s, read8(blk.slot_memory + s * SLOT_BYTES + SLOT_STATUS) == VIRTIO_BLK_S_OK ? 0 : E_IO);
     }
     for (uint32_t i = 0; i < blk.channels; i++)
-        if (touched & 1u << i)
-            sasos_chan_signal(i);
+        if (touched & 1u << i) sasos_chan_signal(i);
 }
 
-static int open_channels(void)
-{
+static int open_channels(void) {
     blk.channels = (uint32_t)sasos_chan_count();
     for (uint32_t i = 0; i < blk.channels; i++) {
         struct channel *c = &blk.channel[i];
         c->address = sasos_chan_map(i);
         c->size = sasos_chan_size(i);
-        if (!c->address || c->size < BLK_DATA)
-            return E_INVAL;
+        if (!c->address || c->size < BLK_DATA) return E_INVAL;
         c->shared = (struct blk_channel *)(uintptr_t)c->address;
         ring_init(&c->requests, &c->shared->request_ring, BLK_RING);
         ring_init(&c->completions, &c->shared->completion_ring, BLK_RING);
-        c->shared->info.flags = (blk.read_only ? BLK_READONLY : 0u) | (blk.can_flush ? BLK_CAN_FLUSH : 0u);
+        c->shared->info.flags =
+            (blk.read_only ? BLK_READONLY : 0u) | (blk.can_flush ? BLK_CAN_FLUSH : 0u);
         c->shared->info.sectors = blk.sectors;
         barrier_compiler();
         c->shared->info.version = BLK_INFO_VERSION;
@@ -192,13 +174,11 @@ static int open_channels(void)
     return 0;
 }
 
-int32_t SASOS_EXPORT(driver_start)(void)
-{
-    uint64_t wanted = VIRTIO_BIT(VIRTIO_BLK_F_RO) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) |
-                      VIRTIO_BIT(VIRTIO_F_EVENT_IDX);
+int32_t SASOS_EXPORT(driver_start)(void) {
+    uint64_t wanted = VIRTIO_BIT(VIRTIO_BLK_F_RO) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) |
+                      VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX);
     int error = virtio_open(&blk.device, 0, wanted);
-    if (error)
-        return error;
+    if (error) return error;
     if (!blk.device.device || blk.device.device_length < 8) {
         log_line("virtio-blk: the device has no configuration structure");
         return E_NODEV;
@@ -208,30 +188,23 @@ int32_t SASOS_EXPORT(driver_start)(void)
     blk.can_flush = blk.device.features & VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
     blk.indirect = blk.device.features & VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC);
     error = sasos_irq_enable(0);
-    if (!error)
-        error = virtio_queue(&blk.device, &blk.queue, 0, 256, 0);
-    if (error)
-        return error;
+    if (!error) error = virtio_queue(&blk.device, &blk.queue, 0, 256, 0);
+    if (error) return error;
     blk.slots = blk.indirect ? blk.queue.size : blk.queue.size / 3;
-    if (blk.slots > SLOTS_MAX)
-        blk.slots = SLOTS_MAX;
+    if (blk.slots > SLOTS_MAX) blk.slots = SLOTS_MAX;
     blk.slot_memory = sasos_dma_alloc(blk.slots * SLOT_BYTES);
-    if (!blk.slot_memory)
-        return E_NOMEM;
-    for (uint32_t s = 0; s < blk.slots; s++)
-        blk.free_slot[blk.free_count++] = (uint8_t)s;
+    if (!blk.slot_memory) return E_NOMEM;
+    for (uint32_t s = 0; s < blk.slots; s++) blk.free_slot[blk.free_count++] = (uint8_t)s;
     error = open_channels();
-    if (error)
-        return error;
+    if (error) return error;
     virtio_ready(&blk.device);
-    log_line("virtio-blk: %lu sectors (%lu MiB)%s, %u requests in flight, %s descriptors%s", blk.sectors, blk.sectors >> 11,
-             blk.read_only ? ", read-only" : "", blk.slots, blk.indirect ? "indirect" : "direct",
-             blk.queue.event_idx ? ", event index" : "");
+    log_line("virtio-blk: %lu sectors (%lu MiB)%s, %u requests in flight, %s descriptors%s",
+             blk.sectors, blk.sectors >> 11, blk.read_only ? ", read-only" : "", blk.slots,
+             blk.indirect ? "indirect" : "direct", blk.queue.event_idx ? ", event index" : "");
     return 0;
 }
 
-int32_t SASOS_EXPORT(driver_event)(uint32_t events)
-{
+int32_t SASOS_EXPORT(driver_event)(uint32_t events) {
     (void)events; // which one came does not matter: all there is to do is done
     collect();
     serve_all();
@@ -239,8 +212,7 @@ int32_t SASOS_EXPORT(driver_event)(uint32_t events)
 }
 
 // The class's call: a client has put requests into its ring.
-int32_t SASOS_EXPORT(blk_submit)(void)
-{
+int32_t SASOS_EXPORT(blk_submit)(void) {
     serve_all();
     return 0;
 }

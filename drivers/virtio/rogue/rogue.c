@@ -10,16 +10,12 @@
 static struct virtio_device device;
 static struct virtq queue;
 
-int32_t SASOS_EXPORT(driver_start)(void)
-{
+int32_t SASOS_EXPORT(driver_start)(void) {
     int error = virtio_open(&device, 0, 0);
-    if (!error)
-        error = sasos_irq_enable(0);
-    if (!error)
-        error = virtio_queue(&device, &queue, 0, 8, 0);
+    if (!error) error = sasos_irq_enable(0);
+    if (!error) error = virtio_queue(&device, &queue, 0, 8, 0);
     uint32_t memory = sasos_dma_alloc(64);
-    if (error || !memory)
-        return error ? error : E_NOMEM;
+    if (error || !memory) return error ? error : E_NOMEM;
     virtio_ready(&device);
     write32(memory, 0); // VIRTIO_BLK_T_IN of sector 0
     write64(memory + 8, 0);
@@ -37,8 +33,7 @@ int32_t SASOS_EXPORT(driver_start)(void)
     return 0;
 }
 
-int32_t SASOS_EXPORT(driver_event)(uint32_t events)
-{
+int32_t SASOS_EXPORT(driver_event)(uint32_t events) {
     uint32_t id, length;
     if ((events & SASOS_EVENT_IRQ(0)) && virtq_used(&queue, &id, &length))
         log_line("the disk says that it has written %u bytes there, and I am still alive", length);
