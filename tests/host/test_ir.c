@@ -1,5 +1,4 @@
-// test_ir.c — IR: dumps of small modules against what their files say, the graph's analysis on random programs, the
-// checker's refusals by name, changes of the graph.
+// test_ir.c — IR: dumps of small modules against what their files say, the checker's refusals by name, changes of the graph.
 //
 // tests/ir/*.wat hold a module and, behind ";;| ", the dump of its functions.
 #include "tests/host/wasm_case.h"
@@ -74,116 +73,6 @@ static void test_dumps(void **state) {
     }
     closedir(dir);
     assert_true(files >= 4);
-}
-
-// ---- Random programs ------------------------------------------------------------------------------------------------------------
-// One function (i32) -> i32 with six locals; blocks, loops and ifs at random, with branches to all of them.
-struct program {
-    uint8_t body[4096];
-    uint32_t size;
-    uint64_t seed;
-};
-
-static uint32_t draw(struct program *p, uint32_t n) {
-    p->seed = p->seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(p->seed >> 33) % n;
-}
-
-static void byte(struct program *p, uint8_t b) { p->body[p->size++] = b; }
-
-static void get(struct program *p) {
-    byte(p, 0x20);
-    byte(p, (uint8_t)draw(p, 7));
-}
-
-static void statements(struct program *p, uint32_t level) {
-    for (uint32_t n = draw(p, 6); n && p->size < 3000; n--) {
-        switch (draw(p, level < 8 ? 9 : 5)) {
-        case 0: // l := l + l
-        case 1:
-            get(p);
-            get(p);
-            byte(p, 0x6a);
-            byte(p, 0x21);
-            byte(p, (uint8_t)draw(p, 7));
-            break;
-        case 2: // br_if
-            get(p);
-            byte(p, 0x0d);
-            byte(p, (uint8_t)draw(p, level));
-            break;
-        case 3: // br_table
-            get(p);
-            byte(p, 0x0e);
-            byte(p, 3);
-            for (uint32_t k = 0; k < 4; k++) byte(p, (uint8_t)draw(p, level));
-            break;
-        case 4: // br, rarely; what follows is unreachable
-            if (draw(p, 3)) break;
-            byte(p, 0x0c);
-            byte(p, (uint8_t)draw(p, level));
-            break;
-        case 5:
-        case 6: // block, loop
-            byte(p, draw(p, 2) ? 0x02 : 0x03);
-            byte(p, 0x40);
-            statements(p, level + 1);
-            byte(p, 0x0b);
-            break;
-        default: // if, perhaps with else
-            get(p);
-            byte(p, 0x04);
-            byte(p, 0x40);
-            statements(p, level + 1);
-            if (draw(p, 2)) {
-                byte(p, 0x05);
-                statements(p, level + 1);
-            }
-            byte(p, 0x0b);
-        }
-    }
-}
-
-static struct wbytes program_module(uint64_t seed) {
-    static const uint8_t head[] = {0, 'a',  's', 'm',  1, 0,    0, 0, 1, 6,
-                                   1, 0x60, 1,   0x7f, 1, 0x7f, 3, 2, 1, 0};
-    struct program p = {.seed = seed};
-    byte(&p, 1); // locals: 6 × i32
-    byte(&p, 6);
-    byte(&p, 0x7f);
-    byte(&p, 0x02);
-    byte(&p, 0x40);
-    statements(&p, 1); // labels of the outer block and in; the function's own has a result
-    byte(&p, 0x0b);
-    get(&p);
-    byte(&p, 0x0b);
-    uint8_t module[sizeof head + 16 + sizeof p.body];
-    memcpy(module, head, sizeof head);
-    uint32_t n = sizeof head, section = p.size + 3, body = p.size;
-    module[n++] = 10;
-    for (uint32_t k = 0; k < 2; k++) { // two-byte LEB128
-        uint32_t value = k ? body : section;
-        module[n++] = (uint8_t)(value | 0x80);
-        module[n++] = (uint8_t)(value >> 7);
-        if (!k) module[n++] = 1;
-    }
-    memcpy(module + n, p.body, p.size);
-    return wbytes_copy(module, n + p.size);
-}
-
-static void build_all(struct wcase *c, void *arg) { assert_null(wcase_build_all(c, arg)); }
-
-static void test_random_programs(void **state) {
-    (void)state;
-    for (uint64_t seed = 1; seed <= 400; seed++) {
-        struct wbytes module = program_module(seed);
-        struct wcase c;
-        wcase_begin(&c);
-        enum jit_status status = wcase_try(&c, build_all, &module);
-        if (status) fail_msg("seed %u: %s", (unsigned)seed, c.arena.error.message);
-        wcase_end(&c);
-        free(module.bytes);
-    }
 }
 
 // ---- Functions by hand ------------------------------------------------------------------------------------------------------------
@@ -333,8 +222,9 @@ static void test_critical_edges(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dumps),          cmocka_unit_test(test_random_programs),
-        cmocka_unit_test(test_checker),        cmocka_unit_test(test_dropped_edge),
+        cmocka_unit_test(test_dumps),
+        cmocka_unit_test(test_checker),
+        cmocka_unit_test(test_dropped_edge),
         cmocka_unit_test(test_critical_edges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
