@@ -189,12 +189,11 @@ void ra_hints(struct ra_state *s, const struct ra_piece *p, const uint32_t *limi
             vote(weight, use->fixed, block_weight(s, s->block_of[use->pos >> 2]));
     }
     if (!fixed && v->wish != 255) vote(weight, v->wish, 1);
-    if (v->target && s->value[v->target].first != NONE) {
-        const struct ra_value *t = &s->value[v->target];
+    const struct ra_value *t = &s->value[v->target];
+    if (v->target && t->last != NONE)
         vote(weight, s->piece[t->first].loc, block_weight(s, t->def_block));
-    } else if (v->target) {
+    else if (v->target)
         ask_arguments(s, v->target, p->vreg, weight);
-    }
 
     // Weakly: what the values that it is joined with use, or would need.
     const struct ra_value *root = &s->value[ra_affinity(s, p->vreg)];
