@@ -48,9 +48,9 @@ static bool host_type_matches(const char *text, const struct wasm_functype *type
     if (params == UINT32_MAX) params = n;
     return n == type->params + type->results && params == type->params;
 }
+// Import matching of limits: what is there is at least what is wanted, and promises to grow no further.
 static bool limits_match(uint32_t size, bool has_max, uint32_t max, const struct wasm_limits *want) {
-    return size >= want->min &&
-           (!want->has_max || (has_max && max <= want->max)); // spec 3.2.2... external limits
+    return size >= want->min && (!want->has_max || (has_max && max <= want->max));
 }
 
 struct ldr_extern ldr_export(struct ldr_instance *inst, const char *name, uint32_t length) {

@@ -56,13 +56,15 @@ static void name_func(const struct ldr_instance *inst, uint32_t func, char *out)
     ldr_text_dec(&t, func);
     ldr_text_str(&t, "]");
 }
-static void describe(struct ldr_instance *inst, uint32_t offset, enum sfi_trap kind,
+static void describe(struct ldr_instance *inst, uint64_t offset64, enum sfi_trap kind,
                      struct ldr_trap_info *info) {
     const struct jit_code *j = &inst->code->jit;
     *info = (struct ldr_trap_info){.kind = kind, .func_index = UINT32_MAX};
     memcpy(info->module, inst->name, LDR_NAME_MAX);
-    uint32_t f = func_at(&j->sfi, offset);
-    if (f == UINT32_MAX) return;
+    uint32_t offset = (uint32_t)offset64;
+    uint32_t f = offset64 < j->sfi.size ? func_at(&j->sfi, offset) : UINT32_MAX;
+    if (f == UINT32_MAX)
+        return; // in a thunk, or C called a host function of the instance's directly
     info->func_index = inst->m->imported_funcs + f;
     name_func(inst, info->func_index, info->function);
     uint32_t s = site_at(j, offset);
@@ -91,7 +93,7 @@ _Noreturn void ldr_trap(struct ldr_instance *inst, enum sfi_trap kind) {
     struct ldr_trap_info info;
     uint64_t ret = *(const uint64_t *)t->msp; // of the module's call
     LDR_ASSERT(t->top > t->record && t->top[-1].inst == inst);
-    describe(inst, (uint32_t)(ret - 1 - inst->block.rx), kind, &info);
+    describe(inst, ret - 1 - inst->block.rx, kind, &info);
     ldr_unwind(t, give_up(t, inst, &info));
 }
 
