@@ -119,9 +119,8 @@ static enum sfi_rule check_indexed(const struct state *s, const struct sfi_insn 
 
 // M2 [rsp + disp]: the own frame, or a load from the incoming arguments above the return address.
 static enum sfi_rule check_frame(const struct state *s, const struct sfi_insn *insn) {
-    uint64_t from = (uint32_t)insn->disp, to = from + insn->width;
-    uint64_t frame = s->func->frame, args = frame + 8;
-    if (insn->disp < 0) return SFI_RULE_MEM_FRAME;
+    uint64_t from = (uint32_t)insn->disp; // below rsp: far above everything
+    uint64_t to = from + insn->width, frame = s->func->frame, args = frame + 8;
     if (to <= frame) return SFI_RULE_NONE;
     if (from >= args && to <= args + 8 * SFI_SIG_STACK_WORDS(s->func->sig) && !insn->writes)
         return SFI_RULE_NONE;

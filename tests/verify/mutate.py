@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Mutation test of the verifier: takes each of its checks out, one at a time, and demands that a test notices.
 
-  tests/verify/mutate.py [--jobs N] [LINE-FILTER]
+  tests/verify/mutate.py [--jobs N] [TEXT]    only those whose "FILE:LINE: CHANGE" contains TEXT
 
 A mutant is sfi-jit/verify/{verify,decode}.c with one condition made false, one operator or number changed; or insns.def
 with one column of one row loosened. It is killed if test_verify, test_verify_zydis or test_verify_cpu (built without
-sanitizers, in a temporary folder) fails, or if it does not compile. Prints the survivors and "N killed, M survived".
+sanitizers) fails, or if it does not compile. Prints the survivors and "N killed, M survived".
 Survivors are either equivalent (say why in EQUIVALENT) or a missing test. Takes minutes: not part of make test.
 """
 import concurrent.futures
@@ -69,26 +69,44 @@ def row_mutants(path):
     return rng.sample(found, min(ROW_SAMPLE, len(found)))
 
 
-def try_mutant(path, number, text):
-    """The test that noticed, or None."""
+FLAGS = ['-std=gnu17', '-D_GNU_SOURCE', '-w', '-Werror=initializer-overrides', '-O1', '-I.']
+# What a test is made of. decode.c and verify_rows.c include insns.def.
+SOURCES = ['sfi-jit/verify/verify.c', 'sfi-jit/verify/decode.c', 'tests/host/verify_rows.c', 'tests/host/verify_case.c',
+           'tests/host/verify_policy.c',
+           *(f'tests/host/{test}.c' for test in TESTS)]
+LIBRARY = SOURCES[:5]
+
+
+def object_of(folder, source):
+    return os.path.join(folder, os.path.basename(source) + '.o')
+
+
+def build(root, out, sources):
+    """Compiles sources of the tree `root` into `out`. False if one does not compile."""
+    for source in sources:
+        if subprocess.run(['clang', *FLAGS, '-c', source, '-o', object_of(out, source)], cwd=root, capture_output=True).returncode:
+            return False
+    return True
+
+
+def try_mutant(path, number, text, whole):
+    """The test that noticed, or None. `whole` has the objects of the original."""
     with tempfile.TemporaryDirectory() as work:
         for folder in ('sfi-jit/verify', 'tests/host'):
             shutil.copytree(os.path.join(ROOT, folder), os.path.join(work, folder))
-        for file in ('sfi-jit/sfi.h',):
-            shutil.copy(os.path.join(ROOT, file), os.path.join(work, file))
+        shutil.copy(os.path.join(ROOT, 'sfi-jit/sfi.h'), os.path.join(work, 'sfi-jit/sfi.h'))
         os.symlink(os.path.join(ROOT, 'tests/verify'), os.path.join(work, 'tests/verify'))
         with open(os.path.join(work, path)) as f:
             lines = f.read().split('\n')
         lines[number] = text
         with open(os.path.join(work, path), 'w') as f:
             f.write('\n'.join(lines))
+        changed = [path] if path.endswith('.c') else ['sfi-jit/verify/decode.c', 'tests/host/verify_rows.c']
+        if not build(work, work, changed):
+            return 'compiler'
         for test in TESTS:
-            built = subprocess.run(['clang', '-std=gnu17', '-D_GNU_SOURCE', '-w', '-Werror=initializer-overrides', '-O1', '-I.', f'tests/host/{test}.c',
-                                    'tests/host/verify_rows.c', 'tests/host/verify_case.c', 'sfi-jit/verify/verify.c',
-                                    'sfi-jit/verify/decode.c', '-lcmocka', '-lZydis', '-o', test],
-                                   cwd=work, capture_output=True)
-            if built.returncode:
-                return 'compiler'
+            parts = [object_of(work if s in changed else whole, s) for s in [f'tests/host/{test}.c', *LIBRARY]]
+            subprocess.run(['clang', '-fuse-ld=lld', *parts, '-lcmocka', '-lZydis', '-o', test], cwd=work, check=True)
             try:
                 if subprocess.run([f'./{test}'], cwd=work, capture_output=True, timeout=120).returncode:
                     return test
@@ -99,16 +117,19 @@ def try_mutant(path, number, text):
 
 def main():
     arguments = sys.argv[1:]
-    jobs = int(arguments[arguments.index('--jobs') + 1]) if '--jobs' in arguments else 2
-    wanted = arguments[-1] if arguments and arguments[-1] != str(jobs) else ''
+    jobs = 2
+    if arguments[:1] == ['--jobs']:
+        jobs, arguments = int(arguments[1]), arguments[2:]
     mutants = []
     for path in ('sfi-jit/verify/verify.c', 'sfi-jit/verify/decode.c'):
         mutants += [(path, *m) for m in line_mutants(path)]
     mutants += [('sfi-jit/verify/insns.def', *m) for m in row_mutants('sfi-jit/verify/insns.def')]
-    mutants = [m for m in mutants if wanted in f'{m[0]}:{m[1] + 1}']
+    mutants = [m for m in mutants if not arguments or arguments[0] in f'{m[0]}:{m[1] + 1}: {m[3]}']
     killed, survived, equivalent = 0, 0, 0
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for (path, number, text, what), by in zip(mutants, pool.map(lambda m: try_mutant(m[0], m[1], m[2]), mutants)):
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool, tempfile.TemporaryDirectory() as whole:
+        if not build(ROOT, whole, SOURCES):
+            sys.exit('the tests do not compile')
+        for (path, number, text, what), by in zip(mutants, pool.map(lambda m: try_mutant(*m[:3], whole), mutants)):
             with open(os.path.join(ROOT, path)) as f:
                 line = f.read().split('\n')[number].strip()
             if by:
