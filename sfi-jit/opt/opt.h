@@ -1,12 +1,22 @@
 // opt.h — the optimiser: one file a pass, each a function from a function's IR to a better one that computes the same.
 //
-// A pass leaves the IR well formed (ir_check). Effects keep their order and number. Passes that change the graph run ir_analyse() themselves.
+// A pass leaves the IR well formed (ir_check). Effects keep their order and number: only a division whose divisor is a constant that
+// cannot trap may become something pure. Passes that change edges run ir_analyse() themselves.
 #ifndef OPT_H
 #define OPT_H
 #include "sfi-jit/ir/ir.h"
 
-// Constant folding, algebraic identities, copies of one value through PHIs; constants move to the right of commutative operators.
+// Constant folding, algebraic identities, branches on constants, PHIs of one value. Constants move to the right. (fold.c)
 void opt_fold(struct ir_func *f);
-// Removes pure values that nobody uses, cycles of PHIs included.
+// Equal pure values become one, where one dominates the other. (gvn.c)
+void opt_gvn(struct ir_func *f);
+// Removes pure values that nobody uses, cycles of PHIs included. (dead.c)
 void opt_dead(struct ir_func *f);
+
+// The value of an integer operator with constant operands, zero-extended; `op` is pure and total. (eval.c)
+uint64_t opt_eval(enum ir_op op, uint8_t type, uint8_t operand_type, uint64_t a, uint64_t b);
+// True if opt_eval() knows the operator.
+bool opt_can_eval(enum ir_op op, uint8_t operand_type);
+// A value before `at` that equals at's quotient or remainder by constant `d`, or 0 if the division had better stay. (divide.c)
+ir_ref opt_divide(struct ir_func *f, ir_ref at, uint64_t d);
 #endif
