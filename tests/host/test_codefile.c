@@ -17,9 +17,8 @@ static int setup(void **state) {
     (void)state;
     int file = mkstemp(path);
     if (file < 0 || close(file) != 0) return -1;
-    if (vcase_build(&c, "T:2:1 F:16:2 48 83 ec 10 L:rax 89 c0 48 83 c4 10 c3 cc data pad pool "
-                        "d64:7 endpool J:2 "
-                        "d32:1 d32:2"))
+    if (vcase_build(&c, "T:2:1 F:16:2 48 83 ec 10 L:rax 89 c0 48 83 c4 10 c3 cc pad data pool "
+                        "d64:7 endpool J:2 d32:1 d32:2"))
         return -1;
     bool saved = codefile_save(path, &c.code);
     vcase_free(&c);
