@@ -114,7 +114,7 @@ static void put_clean(struct gen *g) {
 
 // A label that a branch may go to from here: one to come, or rarely one behind whose set is clean here.
 static bool choose_label(struct gen *g, uint32_t clean, uint32_t *out) {
-    if (g->placed && fuzz_one_in(40)) {
+    if (g->placed && fuzz_one_in(200)) {
         uint32_t back = fuzz_below(g->placed);
         if (!(g->b->label[g->first_label + back].clean & ~clean)) return *out = back, true;
     }

@@ -81,7 +81,7 @@ static void take_signals(void) {
     sigfillset(&action.sa_mask);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         sigaction(numbers[i], &action, NULL);
-    struct itimerval timer = {{0, 4000}, {0, 4000}};
+    struct itimerval timer = {{0, 1000}, {0, 1000}};
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
