@@ -387,7 +387,7 @@ static bool run_file(const char *path, struct ldr_thread *thread) {
     uint8_t *text = host_read_file(path, &size);
     struct json *root = text ? json_parse((const char *)text, size, &line) : NULL;
     const struct json *commands = json_get(root, "commands");
-    struct script s = {.path = path, .thread = thread, .store = ldr_store_new(LDR_STORE)};
+    struct script s = {.path = path, .thread = thread};
     if (!commands || commands->kind != JSON_ARRAY) {
         if (text)
             fprintf(stderr, "sfi-spec: %s: line %u: not a script in JSON\n", path, line);
@@ -397,6 +397,7 @@ static bool run_file(const char *path, struct ldr_thread *thread) {
         json_free(root);
         return false;
     }
+    s.store = ldr_store_new(LDR_STORE);
     if (!s.store || load(&s, spectest_wasm, sizeof spectest_wasm, &s.spectest, &e) != LDR_OK)
         die("the module spectest cannot be made: %s", s.store ? e.text : "out of memory");
     for (s.command = commands->first; s.command; s.command = s.command->next) run_command(&s);
