@@ -17,10 +17,12 @@
 
 struct scan {
     struct ra_state *s;
-    uint32_t active[REGS]; // piece or NONE
+    uint32_t held; // bit r: active[r] is a piece
+    uint32_t active[REGS];
     uint32_t active_end[REGS];
     uint32_t resting[REGS][RESTING], resting_from[REGS][RESTING];
     uint32_t resting_n[REGS];
+    uint32_t rested;     // bit r: resting_n[r] > 0
     uint32_t next_event; // nothing in active or resting changes before
     uint32_t *heap;      // pieces made by splitting, by start
     uint32_t heap_n, heap_cap;
@@ -153,6 +155,7 @@ static void place(struct scan *c, uint32_t r, uint32_t i) {
         const struct ra_range *range = &s->range[p->range];
         if (range->from > c->pos && c->resting_n[r] < RESTING) {
             uint32_t n = c->resting_n[r]++;
+            c->rested |= 1u << r;
             c->resting[r][n] = i;
             c->resting_from[r][n] = range->from;
             event(c, range->from);
@@ -160,6 +163,8 @@ static void place(struct scan *c, uint32_t r, uint32_t i) {
         }
         if (range->to < end) end = range->to;
     }
+    if (c->held >> r & 1) ra_broken(s, "two pieces in one register");
+    c->held |= 1u << r;
     c->active[r] = i;
     c->active_end[r] = end;
     event(c, end);
@@ -169,28 +174,29 @@ static void advance(struct scan *c, uint32_t pos) {
     c->pos = pos;
     if (pos < c->next_event) return;
     c->next_event = POS_MAX;
-    for (uint32_t r = 0; r < REGS; r++) {
-        uint32_t i = c->active[r];
-        if (i == NONE) continue;
+    for (uint32_t m = c->held; m; m &= m - 1) {
+        uint32_t r = (uint32_t)__builtin_ctz(m);
         if (c->active_end[r] > pos) {
             event(c, c->active_end[r]);
             continue;
         }
-        c->active[r] = NONE;
-        place(c, r, i);
+        c->held &= ~(1u << r);
+        place(c, r, c->active[r]);
     }
-    for (uint32_t r = 0; r < REGS; r++) {
-        uint32_t n = c->resting_n[r];
+    for (uint32_t m = c->rested; m; m &= m - 1) {
+        uint32_t r = (uint32_t)__builtin_ctz(m), n = c->resting_n[r];
         c->resting_n[r] = 0;
+        c->rested &= ~(1u << r);
         for (uint32_t k = 0; k < n; k++) {
             uint32_t i = c->resting[r][k];
             if (c->resting_from[r][k] <= pos) {
-                place(c, r, i); // never finds the register taken: whoever held it was split before this
-            } else {
-                c->resting[r][c->resting_n[r]] = i;
-                c->resting_from[r][c->resting_n[r]++] = c->resting_from[r][k];
-                event(c, c->resting_from[r][k]);
+                place(c, r, i);
+                continue;
             }
+            c->resting[r][c->resting_n[r]] = i;
+            c->resting_from[r][c->resting_n[r]++] = c->resting_from[r][k];
+            c->rested |= 1u << r;
+            event(c, c->resting_from[r][k]);
         }
     }
 }
@@ -274,6 +280,11 @@ static void find_limits(struct scan *c, const struct ra_piece *p, uint32_t regs)
         }
         c->limit[r] = limit;
     }
+    const struct ra_value *v = &s->value[p->vreg];
+    if (!v->homed) return;
+    uint32_t block_end = 4 * ra_block_at(s, p->from)->end; // in a register only within the block
+    for (uint32_t r = 0; r < REGS; r++)
+        if (p->to > block_end && c->limit[r] > block_end) c->limit[r] = block_end;
 }
 
 // ---- choice ----
@@ -342,7 +353,7 @@ static void evict(struct scan *c, uint32_t r) {
     struct ra_state *s = c->s;
     uint32_t i = c->active[r];
     struct ra_piece *p = &s->piece[i];
-    c->active[r] = NONE;
+    c->held &= ~(1u << r);
     uint32_t at = split_floor(c->pos), last_use = p->from;
     uint32_t u = p->use;
     const struct ra_value *v = &s->value[p->vreg];
@@ -367,7 +378,7 @@ static bool hold_for_operand(struct scan *c, uint32_t i, uint32_t regs) {
     for (uint32_t m = regs; m; m &= m - 1) {
         uint32_t r = (uint32_t)__builtin_ctz(m), next, cost = 0;
         if (c->limit[r] < need) continue;
-        if (c->active[r] != NONE) {
+        if (c->held >> r & 1) {
             if (!evictable(c, c->active[r])) continue;
             cost = 1 + memory_cost(c, c->active[r], &next);
         }
@@ -377,7 +388,7 @@ static bool hold_for_operand(struct scan *c, uint32_t i, uint32_t regs) {
         }
     }
     if (best == NONE) return false;
-    if (c->active[best] != NONE) evict(c, best);
+    if (c->held >> best & 1) evict(c, best);
     uint8_t how = NEED_MOVED;
     for (uint32_t u = first; u < end && s->use[u].pos < 4 * insn + 4; u++) {
         s->use[u].need = how;
@@ -410,7 +421,7 @@ static void allocate_taken(struct scan *c, uint32_t i, uint32_t regs) {
     for (uint32_t m = regs; m; m &= m - 1) {
         uint32_t r = (uint32_t)__builtin_ctz(m), next = POS_MAX, cost = 0;
         if (c->limit[r] < need) continue;
-        if (c->active[r] != NONE) {
+        if (c->held >> r & 1) {
             if (!evictable(c, c->active[r])) continue;
             cost = memory_cost(c, c->active[r], &next);
         }
@@ -424,7 +435,7 @@ static void allocate_taken(struct scan *c, uint32_t i, uint32_t regs) {
         (best == NONE || own_cost < best_cost || (own_cost == best_cost && own_next >= best_next))) {
         to_memory(c, i);
     } else if (best != NONE) {
-        if (c->active[best] != NONE) evict(c, best);
+        if (c->held >> best & 1) evict(c, best);
         assign_until(c, i, best, c->limit[best]);
     } else if (hold_for_operand(c, i, regs)) {
         to_memory(c, i);
@@ -442,18 +453,12 @@ static void allocate(struct scan *c, uint32_t i) {
         to_memory(c, i);
         return;
     }
-    find_limits(c, p, regs);
-    if (v->homed) { // in a register only within the block
-        uint32_t block_end = 4 * ra_block_at(s, p->from)->end;
-        for (uint32_t r = 0; r < REGS; r++)
-            if (p->to > block_end && c->limit[r] > block_end) c->limit[r] = block_end;
-    }
+    find_limits(c, p, regs & ~c->held);
     ra_hints(s, p, c->limit, weight);
     // Of the registers that last, the best hinted, then one that needs no saving, then the one that would be free the shortest.
     uint32_t best = NONE, longest = NONE;
-    for (uint32_t m = regs; m; m &= m - 1) {
+    for (uint32_t m = regs & ~c->held; m; m &= m - 1) {
         uint32_t r = (uint32_t)__builtin_ctz(m);
-        if (c->active[r] != NONE) continue;
         if (c->limit[r] >= p->to) {
             uint32_t saved = s->in->callee_saved & ~s->out->used;
             if (best == NONE || weight[r] > weight[best] ||
@@ -478,6 +483,7 @@ static void allocate(struct scan *c, uint32_t i) {
             return;
         }
     }
+    find_limits(c, p, regs & c->held);
     allocate_taken(c, i, regs);
 }
 
@@ -487,7 +493,6 @@ void ra_scan(struct ra_state *s) {
     c->next_event = POS_MAX;
     c->class_mask[RA_INT] = s->in->allocatable & 0xFFFFu;
     c->class_mask[RA_FP] = s->in->allocatable & 0xFFFF0000u;
-    for (uint32_t r = 0; r < REGS; r++) c->active[r] = NONE;
     for (uint32_t next = 0; next < s->ordered || c->heap_n;) {
         uint32_t i;
         if (!c->heap_n ||
