@@ -93,7 +93,7 @@ static const struct sfi_label *find_label(const struct state *s, uint32_t offset
 }
 
 // The function that starts at `offset`, or NULL.
-static const struct sfi_func *find_func(const struct sfi_code *code, uint32_t offset) {
+static const struct sfi_func *find_func(const struct sfi_code *code, int64_t offset) {
     uint32_t low = 0, high = code->funcs;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -195,12 +195,12 @@ static enum sfi_rule check_call(struct state *s, const uint8_t *p) {
     const struct sfi_code *code = s->code;
     int64_t target = (int64_t)s->at + 5 + load32s(p + 1);
     uint32_t sig;
-    if (target < 0 || target >= code->data) return SFI_RULE_CALL_TARGET;
+    if (target < 0) return SFI_RULE_CALL_TARGET;
     if (target < (int64_t)code->thunks * SFI_THUNK_SIZE) {
         if (target % SFI_THUNK_SIZE != 0) return SFI_RULE_CALL_TARGET;
         sig = code->thunk_sigs[target / SFI_THUNK_SIZE];
     } else {
-        const struct sfi_func *callee = find_func(code, (uint32_t)target);
+        const struct sfi_func *callee = find_func(code, target);
         if (!callee) return SFI_RULE_CALL_TARGET;
         sig = callee->sig;
     }
@@ -213,8 +213,7 @@ static enum sfi_rule check_call(struct state *s, const uint8_t *p) {
 // jmp rel32 at s->at when nothing is left of the frame.
 static enum sfi_rule check_tail_call(struct state *s, const uint8_t *p) {
     int64_t target = (int64_t)s->at + 5 + load32s(p + 1);
-    if (target < 0 || target >= s->code->data) return SFI_RULE_JUMP_TARGET;
-    const struct sfi_func *callee = find_func(s->code, (uint32_t)target);
+    const struct sfi_func *callee = find_func(s->code, target);
     if (!callee) return SFI_RULE_JUMP_TARGET;
     if (SFI_SIG_STACK_WORDS(callee->sig) > SFI_SIG_STACK_WORDS(s->func->sig))
         return SFI_RULE_TAIL_STACK;
