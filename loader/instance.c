@@ -355,6 +355,7 @@ static void count_links(struct ldr_instance *inst, uint32_t by) {
 // Frees whatever there is of an instance, which is in no list (any more). References to its functions name nothing then.
 void ldr_instance_destroy(struct ldr_instance *inst) {
     const struct wasm_module *m = inst->m;
+    if (inst->linked) count_links(inst, UINT32_MAX);
     for (uint32_t i = 0; i < inst->store->funcs; i++)
         if (inst->store->func[i].inst == inst) inst->store->func[i] = (struct ldr_func){0};
     for (uint32_t i = 0; inst->arrays && i < m->imported_tables; i++)
@@ -410,6 +411,7 @@ enum ldr_status ldr_instantiate(struct ldr_store *store, struct ldr_code *code, 
         return ldr_error(out_error, LDR_NO_MEMORY, 0, "out of memory: references");
     }
     count_links(inst, 1);
+    inst->linked = true;
     inst->store_next = store->instances;
     store->instances = inst;
     ldr_instance_list_add(inst);
@@ -432,7 +434,6 @@ bool ldr_instance_free(struct ldr_instance *inst) {
     while (*at != inst) at = &(*at)->store_next;
     *at = inst->store_next;
     ldr_instance_list_remove(inst);
-    count_links(inst, UINT32_MAX);
     ldr_instance_destroy(inst);
     return true;
 }

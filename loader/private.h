@@ -133,6 +133,7 @@ struct ldr_instance {
     struct ldr_private *priv;
     struct ldr_block block; // [verified code | crossing stubs]
     uint32_t links;         // imports of others that lead here
+    bool linked;            // its own imports are counted there
     uint64_t cycles_verify;
     struct ldr_trap_info trap;
 

@@ -332,6 +332,97 @@ static void one_activity_at_a_time(void **state) {
     drop(shared);
 }
 
+// The same at a crossing stub: three domains with a thread each call into a fourth. What waits keeps its arguments, what leaves while
+// others wait keeps its results.
+static bool resolve_both(void *ctx, const struct wasm_import *i, struct ldr_extern *out) {
+    static const struct ldr_hostfunc host = {"h", "f", "", pause_a_little, NULL};
+    (void)ctx;
+    *out = i->module.text[0] == 'h' ? (struct ldr_extern){.kind = LDR_EXT_HOST, .host = &host}
+                                    : ldr_export(shared, i->name.text, i->name.length);
+    return true;
+}
+static void *crosses(void *arg) {
+    struct ldr_instance *inst = arg;
+    host_thread_init();
+    struct ldr_thread *t = host_thread(64u << 10);
+    for (uint64_t i = 0; i < 200; i++) {
+        uint64_t args[2] = {i, 0}, r[3];
+        double x = (double)i, y;
+        memcpy(&args[1], &x, 8);
+        if (ldr_call(t, inst, 1, args, r, NULL) != LDR_OK) return "failed";
+        memcpy(&y, &r[1], 8);
+        if ((uint32_t)r[0] != i + 1 || y != x * 2 || r[2] != i * 3) return "wrong result";
+    }
+    ldr_thread_free(t);
+    return NULL;
+}
+static void one_activity_at_a_stub(void **state) {
+    (void)state;
+    static const struct ldr_hostfunc host = {"h", "f", "", pause_a_little, NULL};
+    shared = linked(
+        ldr_store_new(LDR_DOMAIN),
+        compiled(
+            "(module (import \"h\" \"f\" (func $pause)) (global $in (mut i32) (i32.const 0))"
+            " (func (export \"add\") (param i32 f64) (result i32 f64 i64)"
+            " (if (global.get $in) (then unreachable)) (global.set $in (i32.const 1)) (call $pause)"
+            " (i32.add (local.get 0) (i32.const 1)) (f64.add (local.get 1) (local.get 1))"
+            " (i64.mul (i64.extend_i32_u (local.get 0)) (i64.const 3)) (global.set $in (i32.const "
+            "0))))"),
+        &host);
+    struct ldr_instance *client[3];
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) {
+        struct ldr_code *code = compiled(
+            "(module (import \"b\" \"add\" (func $add (param i32 f64) (result i32 f64 i64)))"
+            " (func (export \"go\") (param i32 f64) (result i32 f64 i64)"
+            " (call $add (local.get 0) (local.get 1))))");
+        struct ldr_imports imports = {NULL, resolve_both};
+        struct ldr_error e;
+        assert_int_equal(ldr_instantiate(ldr_store_new(LDR_DOMAIN), code, "client", &imports, NULL,
+                                         NULL, &client[i], &e),
+                         LDR_OK);
+        ldr_code_release(code);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, crosses, client[i]), 0);
+    for (int i = 0; i < 3; i++) {
+        void *error;
+        pthread_join(threads[i], &error);
+        if (error) fail_msg("%s", (const char *)error);
+    }
+    for (int i = 0; i < 3; i++) drop(client[i]);
+    drop(shared);
+}
+
+// ---- ESC-050: the floating-point environment is the module's own ----
+static uint32_t mxcsr_seen;
+static int64_t looks_at_mxcsr(struct ldr_instance *inst, const struct ldr_args *args) {
+    (void)inst, (void)args;
+    mxcsr_seen = __builtin_ia32_stmxcsr();
+    return 0;
+}
+static void rounding_is_ours(void **state) {
+    (void)state;
+    static const struct ldr_hostfunc host = {"h", "f", "", looks_at_mxcsr, NULL};
+    struct ldr_instance *inst = linked(
+        ldr_store_new(LDR_DOMAIN),
+        compiled("(module (import \"h\" \"f\" (func $f)) (func (export \"go\") (param f32 f32)"
+                 " (result i32) (call $f) (i32.reinterpret_f32 (f32.div (local.get 0) (local.get "
+                 "1)))))"),
+        &host);
+    uint64_t r;
+    __builtin_ia32_ldmxcsr(0xff80); // towards zero, denormals flushed
+    enum ldr_status status =
+        ldr_call(thread, inst, 1, (uint64_t[]){0x3f800000, 0x40400000}, &r, NULL); // 1 / 3
+    uint32_t after = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(0x1f80);
+    assert_int_equal(status, LDR_OK);
+    assert_int_equal((uint32_t)r, 0x3eaaaaab);
+    assert_int_equal(mxcsr_seen & ~0x3fu, 0x1f80);
+    assert_int_equal(after & ~0x3fu, 0xff80);
+    drop(inst);
+}
+
 // ---- ESC-014: killed anywhere ----
 static void killed_in_a_loop(void **state) {
     (void)state;
@@ -400,6 +491,8 @@ int main(void) {
         cmocka_unit_test(signatures_are_canonical),
         cmocka_unit_test(every_request_fails_once),
         cmocka_unit_test(one_activity_at_a_time),
+        cmocka_unit_test(one_activity_at_a_stub),
+        cmocka_unit_test(rounding_is_ours),
         cmocka_unit_test(killed_in_a_loop),
         cmocka_unit_test(slots_come_clean),
     };
