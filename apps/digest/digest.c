@@ -22,7 +22,7 @@ static struct {
 } disk;
 
 static int fail(const char *what, int64_t value) {
-    log_line("digest: %s (%ld)", what, value);
+    log_line("%s (%ld)", what, value);
     return 1;
 }
 

@@ -160,8 +160,10 @@ class Machine:
         for path in (OVMF_CODE, OVMF_VARS):
             if not os.path.exists(path):
                 raise Failure(f'{path} is not there (package ovmf; make deps installs it)')
+        # What QEMU itself says (it comments on each blocked DMA) is not the console's: a person sees it only on failure.
+        stderr = subprocess.STDOUT if not self.echo else open(os.path.join(BUILD, 'qemu.log'), 'w')
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+                                        stderr=stderr, preexec_fn=die_with_parent)
         return self
 
     def __exit__(self, *_):
@@ -386,6 +388,10 @@ def run(options):
     timeout = options.timeout or 300 + (os.path.getsize(disk) >> 20)
     r = boot(disk=os.path.abspath(disk), cold=True, timeout=timeout, echo=True)
     print(f'\n{"all went well" if r.ok else "FAILED: " + r.why} ({r.seconds:.1f} s)')
+    with open(os.path.join(BUILD, 'qemu.log')) as f:
+        said = f.read()
+    if said and not r.ok:
+        print(f'QEMU itself said (build/qemu.log):\n{said[-2000:]}')
     return 0 if r.ok else 1
 
 

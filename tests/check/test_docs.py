@@ -4,7 +4,8 @@ import os
 import re
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'boot'))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, '..', 'boot')]
 import tap
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
@@ -33,4 +34,18 @@ for key in re.findall(r'\{"([\w-]+)", SFI_TRAP_', read('sasos/run/config.c')):
     tap.has(configuration, rf'`{key}`', f'docs/configuration.md names trap {key}')
 for key in re.findall(r'\{"(\w+)", "expected', read('loader/manifest.c')):
     tap.has(configuration, rf'^\| .*`{key}', f'docs/configuration.md explains {key} of the manifest')
+
+# The README's numbers of lines may lag behind by a tenth; its output is a real run's.
+import trusted
+
+readme = read('README.md')
+shown = dict(re.findall(r'^\| \**([^|*]+?)\** \| \**([\d,]+)\** \|', readme, re.M))
+for row in trusted.table()[2:]:
+    name, count = re.match(r'\| \**([^|*]+?)\** \| \**([\d,]+)', row).groups()
+    have, want = int(shown.get(name, '0').replace(',', '')), int(count.replace(',', ''))
+    tap.ok(abs(have - want) <= want / 10, f'README: lines of {name}', f'README {have}, sources {want}: tests/check/trusted.py')
+for path in re.findall(r'`((?:sasos|sfi-jit|loader|drivers|apps|efi|bench|tests|docs)/[\w./-]*)`', readme):
+    tap.ok(os.path.exists(path), f'README: {path} is there')
+for verb in re.findall(r'^make (\w+)', readme, re.M):
+    tap.has(read('Makefile'), rf"^\t@echo 'make {verb} ", f'README: make {verb} is in make help')
 tap.done()

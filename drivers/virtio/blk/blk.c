@@ -131,7 +131,7 @@ static void finish(uint32_t s, int32_t status) {
 }
 
 static void fail_device(const char *why, uint32_t value) {
-    log_line("virtio-blk: %s (%u): the device is reset, its requests fail", why, value);
+    log_line("%s (%u): the device is reset, its requests fail", why, value);
     blk.failed = true;
     virtio_reset(&blk.device);
     for (uint32_t s = 0; s < blk.slots; s++)
@@ -180,7 +180,7 @@ int32_t SASOS_EXPORT(driver_start)(void) {
     int error = virtio_open(&blk.device, 0, wanted);
     if (error) return error;
     if (!blk.device.device || blk.device.device_length < 8) {
-        log_line("virtio-blk: the device has no configuration structure");
+        log_line("the device has no configuration structure");
         return E_NODEV;
     }
     blk.sectors = read64(blk.device.device); // 5.2.4 capacity
@@ -198,7 +198,7 @@ int32_t SASOS_EXPORT(driver_start)(void) {
     error = open_channels();
     if (error) return error;
     virtio_ready(&blk.device);
-    log_line("virtio-blk: %lu sectors (%lu MiB)%s, %u requests in flight, %s descriptors%s",
+    log_line("%lu sectors (%lu MiB)%s, %u requests in flight, %s descriptors%s",
              blk.sectors, blk.sectors >> 11, blk.read_only ? ", read-only" : "", blk.slots,
              blk.indirect ? "indirect" : "direct", blk.queue.event_idx ? ", event index" : "");
     return 0;
