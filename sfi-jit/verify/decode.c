@@ -182,55 +182,49 @@ static enum sfi_rule decode_prefix(const uint8_t **p, struct prefix *out) {
         out->pp = PP_F3, q++;
     else if (*q == 0xf2)
         out->pp = PP_F2, q++;
-    if ((*q & 0xf0) == 0x40) out->rex = true, out->ext = *q++ & 15;
-    if (*q == 0x0f) out->map = MAP_0F, q++;
+    // No branches here and below where the predictor could only guess: half of all instructions have a REX.
+    out->rex = (*q & 0xf0) == 0x40;
+    out->ext = out->rex ? *q & 15 : 0;
+    q += out->rex;
+    out->map = *q == 0x0f ? MAP_0F : MAP_1;
+    q += out->map == MAP_0F;
     out->opcode = *q++;
     *p = q;
     return SFI_RULE_NONE;
 }
 
 // ModRM's memory operand: SIB only where needed, the shortest displacement.
-static enum sfi_rule decode_memory(const uint8_t **p, uint8_t modrm, struct prefix *prefix,
+static enum sfi_rule decode_memory(const uint8_t **p, uint32_t modrm, struct prefix *prefix,
                                    struct sfi_insn *out) {
+    static const uint8_t disp_bytes[] = {0, 1, 4};
     const uint8_t *q = *p;
-    unsigned mod = modrm >> 6, rm = modrm & 7;
-    bool long_disp = mod == 2;
-    out->index = SFI_NO_REG;
+    uint32_t mod = modrm >> 6, rm = modrm & 7, bytes = disp_bytes[mod];
+    uint32_t base = rm, index = 4, sib = 0; // index 4: none
     if (rm == 4) {
-        uint8_t sib = *q++;
-        out->scale = sib >> 6;
-        out->base = sib & 7;
-        uint8_t index = (sib >> 3 & 7) | (prefix->ext & EXT_X ? 8 : 0);
-        if (index != 4) {
-            out->index = index;
-            prefix->used |= EXT_X;
-        } else if (out->scale || out->base != 4) {
-            return SFI_RULE_SIB; // neither scale nor SIB says anything
-        }
-        if (out->base == 5 && mod == 0) {
-            if (out->scale == 0) return SFI_RULE_SIB; // the index could be the base
-            out->base = SFI_NO_REG;
-            long_disp = true;
-        }
-    } else if (rm == 5 && mod == 0) {
-        out->base = SFI_RIP;
-        long_disp = true;
+        sib = *q++;
+        base = sib & 7;
+        index = (sib >> 3 & 7) | (prefix->ext & EXT_X ? 8 : 0);
+        if (index == 4 && (sib >> 6 || base != 4)) return SFI_RULE_SIB; // neither says anything
+        prefix->used |= index == 4 ? 0 : EXT_X;
+    }
+    if (base == 5 && mod == 0) {
+        bytes = 4;
+        if (rm == 4 && sib >> 6 == 0) return SFI_RULE_SIB; // the index could be the base
+        base = rm == 4 ? SFI_NO_REG : SFI_RIP;
     } else {
-        out->base = rm;
-    }
-    if (out->base < 8) {
         prefix->used |= EXT_B;
-        if (prefix->ext & EXT_B) out->base |= 8;
+        base |= prefix->ext & EXT_B ? 8 : 0;
     }
-    if (mod == 1) {
-        out->disp = (int8_t)*q++;
-        if (out->disp == 0 && (out->base & 7) != 5) return SFI_RULE_DISP;
-    } else if (long_disp) {
-        out->disp = load32(q);
-        q += 4;
-        if (mod == 2 && out->disp == (int8_t)out->disp) return SFI_RULE_DISP;
-    }
-    *p = q;
+    int32_t disp = load32(q);
+    disp = bytes == 4 ? disp : bytes == 1 ? (int8_t)disp : 0;
+    bool zero_disp8 = mod == 1 && disp == 0 && (base & 7) != 5;
+    bool small_disp32 = mod == 2 && disp == (int8_t)disp;
+    if (zero_disp8 | small_disp32) return SFI_RULE_DISP;
+    out->base = base;
+    out->index = index == 4 ? SFI_NO_REG : index;
+    out->scale = sib >> 6;
+    out->disp = disp;
+    *p = q + bytes;
     return SFI_RULE_NONE;
 }
 
@@ -273,14 +267,12 @@ static enum sfi_rule decode_immediate(const uint8_t **p, unsigned kind) {
 // Notes register `number` as an operand of this kind. False: it is ah, ch, dh or bh.
 static inline bool use_register(unsigned kind, unsigned number, const struct prefix *prefix,
                                 struct sfi_insn *out) {
-    uint32_t bit = 1u << number;
-    bool wide = prefix->ext & EXT_W;
-    if (kind & IS_GPR) out->named |= bit;
-    if (kind & IS_PARTLY || (kind & IS_WRITTEN && wide))
-        out->dirtied |= bit;
-    else if (kind & IS_WRITTEN)
-        out->zeroed |= bit;
-    return !(kind & IS_BYTE) || prefix->rex || number < 4;
+    bool wide = prefix->ext & EXT_W, written = kind & IS_WRITTEN, partly = kind & IS_PARTLY;
+    bool gpr = kind & IS_GPR, byte = kind & IS_BYTE;
+    out->named |= (uint32_t)gpr << number;
+    out->zeroed |= (uint32_t)(written & !wide) << number;
+    out->dirtied |= (uint32_t)(partly | (written & wide)) << number;
+    return !(byte & !prefix->rex & (number >= 4));
 }
 
 // What few rows have: registers that are written without being named, and lock. False: lock is missing or not allowed.

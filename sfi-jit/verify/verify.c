@@ -404,7 +404,6 @@ static enum sfi_rule enter_function(struct state *s) {
     uint32_t frame = s->func->frame;
     s->clean = 0;
     s->live = true;
-    if (s->label_at < s->at) return SFI_RULE_LABEL_PLACE;
     if (frame > SFI_FRAME_MAX || frame % 8 != 0) return SFI_RULE_FRAME_SIZE;
     if (frame == 0) return SFI_RULE_NONE;
     if (s->at == s->end) return SFI_RULE_FRAME_ENTRY;

@@ -4,8 +4,8 @@
   tests/verify/mutate.py [--jobs N] [TEXT]    only those whose "FILE:LINE: CHANGE" contains TEXT
 
 A mutant is sfi-jit/verify/{verify,decode}.c with one condition made false, one operator or number changed; or insns.def
-with one column of one row loosened. It is killed if test_verify, test_verify_zydis or test_verify_cpu (built without
-sanitizers) fails, or if it does not compile. Prints the survivors and "N killed, M survived".
+with one column of one row loosened. It is killed if test_verify, test_verify_zydis or test_verify_cpu (built with ASan)
+fails, or if it does not compile. Prints the survivors and "N killed, M survived".
 Survivors are either equivalent (say why in EQUIVALENT) or a missing test. Takes minutes: not part of make test.
 """
 import concurrent.futures
@@ -69,12 +69,12 @@ def row_mutants(path):
     return rng.sample(found, min(ROW_SAMPLE, len(found)))
 
 
-FLAGS = ['-std=gnu17', '-D_GNU_SOURCE', '-w', '-Werror=initializer-overrides', '-O1', '-I.']
+FLAGS = ['-std=gnu17', '-D_GNU_SOURCE', '-w', '-Werror=initializer-overrides', '-O1', '-I.', '-fsanitize=address']
 # What a test is made of. decode.c and verify_rows.c include insns.def.
 SOURCES = ['sfi-jit/verify/verify.c', 'sfi-jit/verify/decode.c', 'tests/host/verify_rows.c', 'tests/host/verify_case.c',
-           'tests/host/verify_policy.c',
+           'tests/host/verify_policy.c', 'tests/host/verify_stub.c',
            *(f'tests/host/{test}.c' for test in TESTS)]
-LIBRARY = SOURCES[:5]
+LIBRARY = SOURCES[:6]
 
 
 def object_of(folder, source):
@@ -106,7 +106,7 @@ def try_mutant(path, number, text, whole):
             return 'compiler'
         for test in TESTS:
             parts = [object_of(work if s in changed else whole, s) for s in [f'tests/host/{test}.c', *LIBRARY]]
-            subprocess.run(['clang', '-fuse-ld=lld', *parts, '-lcmocka', '-lZydis', '-o', test], cwd=work, check=True)
+            subprocess.run(['clang', '-fuse-ld=lld', '-fsanitize=address', *parts, '-lcmocka', '-lZydis', '-o', test], cwd=work, check=True)
             try:
                 if subprocess.run([f'./{test}'], cwd=work, capture_output=True, timeout=120).returncode:
                     return test
