@@ -195,11 +195,15 @@ void ra_hints(struct ra_state *s, const struct ra_piece *p, const uint32_t *limi
     else if (v->target)
         ask_arguments(s, v->target, p->vreg, weight);
 
-    // Weakly: what the values that it is joined with use, or would need.
+    // What the values that it is joined with use, or would need.
     const struct ra_value *root = &s->value[ra_affinity(s, p->vreg)];
     if (root->want != 255) vote(weight, root->want, 1);
-    if (root->crosses)
+    if (root->crosses) { // else there would be a move on the way to the call, or back
+        uint32_t w = v->target ? block_weight(s, t->def_block) : 1;
+        if (v->def_operand == NONE && block_weight(s, v->def_block) > w)
+            w = block_weight(s, v->def_block);
         for (uint32_t m = in->callee_saved & in->allocatable; m; m &= m - 1)
-            vote(weight, (ra_loc)__builtin_ctz(m), 1);
+            vote(weight, (ra_loc)__builtin_ctz(m), w);
+    }
     vote(weight, in->vreg[p->vreg].hint, 1);
 }

@@ -299,6 +299,57 @@ static void test_call_in_loop(void **state) {
     assert_true(c.loads <= 1);
 }
 
+// A loop variable that lives across a call for part of the loop only is in a register that survives it for all of the loop.
+static void test_loop_variable_across_call(void **state) {
+    (void)state;
+    struct rp p;
+    struct ra_output out;
+    uint32_t arg[1];
+    start(&p, 1, arg);
+    uint32_t seed = rp_const(&p, false), x = rp_value(&p, RA_INT, 8);
+    struct loop l = open_loop(&p, 1, &seed, &x);
+    uint32_t y = rp_add(&p, x, arg[0]), z = rp_add(&p, y, y);
+    uint32_t r = rp_call(&p, 1, &z);
+    uint32_t end = close_loop(&p, l, r, 1, &y);
+    ret(&p, y);
+    run_checked(&p, &out);
+    expect_moves(&out, l.first_insn, end, 1, 0, 0); // y to rdi for z
+}
+
+// An interpreter's loop: variables go round, each arm changes one of them, by two-operand instructions of either order.
+static void test_arms_change_variables_in_place(void **state) {
+    (void)state;
+    enum { VARS = 5, ARMS = 4 };
+    struct rp p;
+    struct ra_output out;
+    uint32_t arg[VARS], var[VARS], joined[VARS], next[VARS];
+    start(&p, VARS, arg);
+    for (int i = 0; i < VARS; i++) {
+        var[i] = rp_value(&p, RA_INT, 8);
+        joined[i] = rp_value(&p, RA_INT, 8);
+    }
+    struct loop l = open_loop(&p, VARS, arg, var);
+    uint32_t first_arm = p.in.blocks, join = first_arm + 2 * ARMS - 2;
+    for (uint32_t a = 0; a < ARMS; a++) { // a chain of branches: arm, next test, arm, next test, …
+        if (a + 1 < ARMS) {
+            branch_on(&p, var[0], p.in.blocks, p.in.blocks + 1);
+            rp_block(&p);
+        }
+        memcpy(next, var, sizeof var);
+        uint32_t t = rp_add(&p, var[a + 1], var[a]); // the operands change places: var[a] is what changes
+        p.insn[p.in.insns - 1].commutes = true;
+        next[a] = rp_add(&p, t, var[(a + 2) % VARS]);
+        rp_jump(&p, join, VARS, next);
+        if (a + 1 < ARMS) rp_block(&p);
+    }
+    assert_int_equal(rp_block(&p), join);
+    rp_params(&p, VARS, joined);
+    uint32_t end = close_loop(&p, l, joined[0], VARS, joined);
+    ret(&p, joined[1]);
+    run_checked(&p, &out);
+    expect_moves(&out, l.first_insn, end, 0, 0, 0);
+}
+
 static void test_stored_once(void **state) {
     (void)state;
     struct rp p;
@@ -508,6 +559,72 @@ static void test_many_values_live_across_many_calls(void **state) {
     assert_true(out.slots < N);
 }
 
+// Each value lives in all blocks behind its definition.
+static void test_many_values_live_in_many_blocks(void **state) {
+    (void)state;
+    enum { N = 6000 };
+    struct rp p;
+    struct ra_output out;
+    uint32_t *v = JIT_ARRAY(&arena, uint32_t, N);
+    start(&p, 0, NULL);
+    for (uint32_t i = 0; i < N; i++) v[i] = rp_const(&p, false);
+    for (uint32_t i = 0; i < N; i++) {
+        uint32_t b = p.in.blocks;
+        branch_on(&p, v[i], b, b + 1);
+        rp_block(&p);
+        v[i] = rp_op(&p, v[i], v[N - 1 - i]);
+        rp_jump(&p, b + 2, 0, NULL);
+        rp_block(&p);
+        rp_jump(&p, b + 2, 0, NULL);
+        rp_block(&p);
+        v[i] = v[N / 2];
+    }
+    uint32_t x = v[0];
+    for (uint32_t i = 0; i < N; i++) x = rp_op(&p, x, v[i]);
+    ret(&p, x);
+    run(&p, &out);
+    assert_true(out.slots <= N);
+}
+
+static void test_deep_loops(void **state) {
+    (void)state;
+    enum { N = 2000 };
+    struct rp p;
+    struct ra_output out;
+    uint32_t arg[1];
+    start(&p, 1, arg);
+    struct loop *l = JIT_ARRAY(&arena, struct loop, N);
+    uint32_t *v = JIT_ARRAY(&arena, uint32_t, N);
+    for (uint32_t i = 0; i < N; i++) {
+        l[i] = open_loop(&p, 0, NULL, NULL);
+        v[i] = rp_op(&p, arg[0], i ? v[i - 1] : arg[0]);
+    }
+    for (uint32_t i = N; i-- > 0;) close_loop(&p, l[i], v[i], 0, NULL);
+    ret(&p, v[N - 1]);
+    run(&p, &out);
+    assert_true(out.moves < 20 * N);
+}
+
+static void test_many_parameters(void **state) {
+    (void)state;
+    enum { N = 4000 };
+    struct rp p;
+    struct ra_output out;
+    uint32_t *v = JIT_ARRAY(&arena, uint32_t, N), *w = JIT_ARRAY(&arena, uint32_t, N);
+    start(&p, 0, NULL);
+    for (uint32_t i = 0; i < N; i++) v[i] = rp_const(&p, false);
+    for (uint32_t round = 0; round < 8; round++) { // each time in another order
+        for (uint32_t i = 0; i < N; i++) w[i] = rp_value(&p, RA_INT, 8);
+        rp_jump(&p, p.in.blocks, N, v);
+        rp_block(&p);
+        rp_params(&p, N, w);
+        for (uint32_t i = 0; i < N; i++) v[i] = w[(i * 7 + round) % N];
+    }
+    ret(&p, v[0]);
+    run(&p, &out);
+    assert_true(out.slots <= 2 * N + 2);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -522,6 +639,8 @@ int main(void) {
         TEST(test_spilled_before_loop_comes_back_once),
         TEST(test_unused_values_leave_the_loop),
         TEST(test_call_in_loop),
+        TEST(test_loop_variable_across_call),
+        TEST(test_arms_change_variables_in_place),
         TEST(test_stored_once),
         TEST(test_constants_are_made_anew),
         TEST(test_slots_are_shared),
@@ -530,6 +649,9 @@ int main(void) {
         TEST(test_checker_sees_damage),
         TEST(test_broken_input),
         TEST(test_many_values_live_across_many_calls),
+        TEST(test_many_values_live_in_many_blocks),
+        TEST(test_deep_loops),
+        TEST(test_many_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
