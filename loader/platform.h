@@ -80,6 +80,9 @@ void ldr_plat_free(void *p, size_t size);
 void ldr_plat_wait(struct ldr_instance *inst);
 void ldr_plat_wake(struct ldr_instance *inst);
 
+// A trap has ended a domain, on whatever thread it was entered by. Any context, trap handlers too.
+void ldr_plat_died(struct ldr_instance *inst);
+
 // The runtime's own bug. Any context.
 _Noreturn void ldr_plat_panic(const char *file, int line, const char *what);
 #define LDR_ASSERT(x) ((x) ? (void)0 : ldr_plat_panic(__FILE__, __LINE__, #x))

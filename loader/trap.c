@@ -79,7 +79,10 @@ static struct ldr_record *give_up(struct ldr_thread *t, struct ldr_instance *ins
     struct ldr_record *r = t->top;
     t->trap = *info;
     if (inst->trap.kind == SFI_TRAP_NONE || inst->store->policy == LDR_STORE) inst->trap = *info;
-    if (inst->store->policy == LDR_DOMAIN) ldr_kill(inst, info->kind);
+    if (inst->store->policy == LDR_DOMAIN) {
+        ldr_kill(inst, info->kind);
+        ldr_plat_died(inst);
+    }
     do {
         LDR_ASSERT(r > t->record);
         r--;

@@ -57,6 +57,7 @@ struct dom_irq {
 
 struct dom {
     // script
+    bool announced, over; // its end was told; the steps are done with it
     const struct config_module *config;
     struct ldr_manifest manifest;
     struct ldr_store *store;

@@ -42,7 +42,6 @@ static bool on_trap(struct trap_frame *frame, uint64_t address) {
     struct ldr_machine m = machine_of(frame);
     if (!d || !ldr_fault(&m, fault, address)) return false;
     machine_to(&m, frame);
-    thr_wake(&d->events, DOM_EVENT_KILL); // its home thread, if this is a client's
     return true;
 }
 

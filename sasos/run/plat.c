@@ -95,6 +95,11 @@ void ldr_plat_wake(struct ldr_instance *inst) {
     thr_wake(&((struct dom *)ldr_user(inst))->monitor, 1);
 }
 
+// Its home thread may be waiting while a client's thread was inside.
+void ldr_plat_died(struct ldr_instance *inst) {
+    thr_wake(&((struct dom *)ldr_user(inst))->events, DOM_EVENT_KILL);
+}
+
 _Noreturn void ldr_plat_panic(const char *file, int line, const char *what) {
     panic_at(file, line, "%s", what);
 }

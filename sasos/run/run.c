@@ -46,21 +46,30 @@ static void report_unexpected(const struct config_step *s) {
               config.module[s->module].name);
 }
 
-// Frees it when nothing is linked to it any more; else a later stop or end does.
+static void announce(struct dom *d, enum log_level level, const char *comment) {
+    char text[320];
+    dom_end_text(d, text, sizeof(text));
+    klog(level, "run", "%s%s", text, comment);
+    d->announced = true;
+}
+
+// Tells of ends that no step waited for, and frees what the steps are done with. What has clients waits for their end.
 static void reap(void) {
     for (uint32_t i = config.modules; i-- > 0;) { // clients are described below their servers: they go first
         struct dom *d = dom_find(config.module[i].name);
-        if (d && d->state == DOM_ENDED) dom_free(d);
+        if (!d || d->state != DOM_ENDED) continue;
+        if (!d->announced) announce(d, LOG_ERROR, "");
+        if (d->over) dom_free(d);
     }
 }
 
 static bool end_step(const struct config_step *s, struct dom *d) {
-    char text[320];
     bool good = as_expected(s, d);
     if (d->state == DOM_ENDED) {
-        dom_end_text(d, text, sizeof(text));
-        klog(good ? LOG_INFO : LOG_ERROR, "run", "%s%s", text,
-             good && s->expect != EXPECT_OK ? " (as expected; contained)" : "");
+        if (!d->announced)
+            announce(d, good ? LOG_INFO : LOG_ERROR,
+                     good && s->expect != EXPECT_OK ? " (as expected; contained)" : "");
+        d->over = true;
     }
     if (!good) report_unexpected(s);
     reap();
@@ -73,7 +82,12 @@ static bool start_or_run(const struct config_step *s) {
     char file[PACK_NAME];
     ksnprintf(file, sizeof(file), "%s.wasm", m->name);
     uint32_t i = pack_find(&pack, file);
-    struct dom *d = NULL;
+    struct dom *d = dom_find(m->name);
+    if (d && d->state == DOM_ENDED) { // it ended by itself: this is its next life
+        d->over = true;
+        reap();
+    }
+    d = NULL;
     if (dom_find(m->name)) {
         ksnprintf(error, sizeof(error), "%s is running already", m->name);
     } else if (i == pack.count) {

@@ -180,6 +180,7 @@ void ldr_plat_wait(struct ldr_instance *inst) {
     syscall(SYS_futex, &wakes, FUTEX_WAIT_PRIVATE, wakes_seen, &most, NULL, 0);
     wakes_seen = __atomic_load_n(&wakes, __ATOMIC_ACQUIRE);
 }
+void ldr_plat_died(struct ldr_instance *inst) { (void)inst; } // its threads are the tool's own
 void ldr_plat_wake(struct ldr_instance *inst) {
     (void)inst;
     __atomic_fetch_add(&wakes, 1, __ATOMIC_RELEASE);

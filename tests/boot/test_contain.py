@@ -47,6 +47,23 @@ for name, expected, report in CASES:
 tap.same(r.text.count('good-exit: still alive'), len(CASES), 'after each of them another module runs')
 tap.lacks(r, 'panic', 'no panic')
 
+# A server that dies on its client's thread: the client gets an error and goes on, the server's end is told, it can live again.
+server = '''sasos 1
+module bad-server
+module poke-client
+ connect srv bad-server 4K
+start bad-server
+run poke-client
+run poke-client expect refused
+start bad-server
+run poke-client
+stop bad-server expect trap unreachable
+'''
+r = qemu.boot(config=server, modules=['bad-server', 'poke-client'], disk=None)
+tap.ok(r.ok, 'the client of a server that dies gets an error and goes on', r)
+tap.same(r.text.count('bad-server: trapped: unreachable in bad-server, function poke'), 2, 'the server is told of, once a death')
+tap.has(r, r'poke-client is connected to bad-server, which is not running', 'a dead server gets no clients')
+
 # The same modules where nothing bad is expected: the exit status must say so.
 r = qemu.boot(config='sasos 1\nmodule bad-load\nrun bad-load\n', modules=['bad-load'], disk=None)
 tap.ok(not r.ok and r.status == 35, 'an unexpected trap fails the run', r)
