@@ -159,6 +159,7 @@ static void *large_alloc(size_t size) {
         pages[page].kind = LARGE;
         stats.bytes_mapped += count * FRAME_SIZE;
         stats.objects++;
+        stats.allocations++;
     } else {
         block_give(page);
     }
@@ -181,6 +182,7 @@ void *kalloc(size_t size) {
     uint64_t irq = spin_lock(&lock);
     void *p = object_alloc(class_of(size));
     stats.objects += p != NULL;
+    stats.allocations += p != NULL;
     spin_unlock(&lock, irq);
     return p;
 }

@@ -17,6 +17,7 @@ size_t kalloc_size(const void *p); // usable bytes, ≥ what was asked for
 
 struct heap_stats {
     uint64_t objects;      // live allocations
+    uint64_t allocations;  // all since boot
     uint64_t bytes_mapped; // frames taken × 4096
 };
 struct heap_stats heap_stats(void);

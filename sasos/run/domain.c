@@ -326,7 +326,9 @@ static void live(void *arg) {
         live_driver(d);
     } else {
         d->state = DOM_RUNNING;
+        uint64_t before = heap_stats().allocations;
         if (enter(d, "app_main", 0, &d->status)) d->end = DOM_END_EXIT;
+        d->allocations = (uint32_t)(heap_stats().allocations - before);
     }
     // A trap on a client's thread, inside a call of ours, ends us too.
     if (d->end == DOM_END_NONE && ldr_is_dead(d->inst)) {
@@ -367,7 +369,8 @@ void dom_end_text(const struct dom *d, char *out, size_t size) {
     char where[160];
     switch (d->end) {
     case DOM_END_EXIT:
-        ksnprintf(out, size, "%s: ended with status %d", dom_name(d), d->status);
+        ksnprintf(out, size, "%s: ended with status %d; the kernel allocated %u times meanwhile",
+                  dom_name(d), d->status, d->allocations);
         break;
     case DOM_END_STOPPED: ksnprintf(out, size, "%s: stopped", dom_name(d)); break;
     case DOM_END_FAILED:

@@ -77,6 +77,7 @@ struct dom {
     uint32_t pending;            // events taken but not asked for (applications)
     uint32_t irqs_bound;         // bit n: message n is bound
     int32_t status;
+    uint32_t allocations; // of the kernel while an application ran
     struct ldr_trap_info info;
     // any
     struct event events;  // SASOS_EVENT_*, and DOM_EVENT_KILL

@@ -26,6 +26,8 @@ def demo(name, cold):
             f'{name}: the DMA outside is attributed to driver, device and address')
     tap.lacks(r, r'does not hold|still alive', f'{name}: neither attack got through')
     tap.has(r, r'iommu: translation is on', f'{name}: the fence is up')
+    tap.same(r.text.count('digest: ended with status 0; the kernel allocated 0 times meanwhile'), 2,
+             f'{name}: nothing is allocated on the data path')
     tap.lacks(r, r'panic', f'{name}: no panic')
     up = re.search(r'main: entry to first module (\d+) ms', r.text)
     tap.ok(up and int(up[1]) < 3000, f'{name}: the time from entry to the first module is printed', r)
