@@ -125,6 +125,7 @@ help:
 	@echo 'make check    the walls between the parts, formatting, the kernel image (part of make test)'
 	@echo 'make dis      build/kernel/kernel.dis, the disassembly of the kernel'
 	@echo 'make format   clang-format all tracked sources'
+	@echo 'make bench-jit  compiled code against native and other engines: QUICK=1, ONLY=kernel,…, see bench/jit.py'
 	@echo 'make deps     install the Debian packages that are missing (make run, test and check do it too)'
 	@echo 'make clean    remove build/'
 	@echo 'V=1 shows the commands. CONF=path is the configuration in the image (default apps/demo.conf).'
@@ -239,4 +240,5 @@ $B/sasos.img: $B/boot/esp.img $B/host/sasos-mkimage
 	$Q$B/host/sasos-mkimage $@ $<
 
 include tests/fuzz/fuzz.mk
+include bench/bench.mk
 -include $(shell find $B/o -name '*.d' 2>/dev/null)

@@ -1,0 +1,9 @@
+# bench.mk — the rules of bench/, part of the Makefile. bench/jit.py builds the kernels itself, with the compilers that it compares.
+$B/bench/run: $(call objs,host,$(wildcard bench/run.c bench/profile.c)) $B/o/libhost.a
+	@$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) -fuse-ld=lld -o $@ $^ -Wl,--as-needed $(host_libs)
+
+.PHONY: bench-jit
+bench-jit: $B/bench/run
+	@B=$B bench/jit.py
