@@ -28,47 +28,76 @@ struct mover {
 
 // ---- slots ----
 
-struct slot_heap {
+struct slot_pool { // slots of one width
+    uint32_t *end; // slot → until when it is taken
+    uint32_t slots, cap;
     struct {
         uint32_t end, slot;
-    } * e;
-    uint32_t n, cap, slots;
+    } * e; // heap by end; an entry whose slot is taken for longer by now is void
+    uint32_t n, heap_cap;
 };
 
-static uint32_t take_slot(struct ra_state *s, struct slot_heap *h, uint32_t start, uint32_t end) {
-    uint32_t slot, i;
-    if (h->n && h->e[0].end <= start) {
-        slot = h->e[0].slot;
-        i = 0;
-        for (;;) { // replace the top
-            uint32_t k = 2 * i + 1;
-            if (k >= h->n) break;
-            if (k + 1 < h->n && h->e[k + 1].end < h->e[k].end) k++;
-            if (h->e[k].end >= end) break;
-            h->e[i] = h->e[k];
-            i = k;
-        }
-    } else {
-        h->e = jit_grow(s->a, h->e, &h->cap, h->n + 1, sizeof *h->e);
-        slot = h->slots++;
-        i = h->n++;
-        for (; i && h->e[(i - 1) / 2].end > end; i = (i - 1) / 2) h->e[i] = h->e[(i - 1) / 2];
+static void pop(struct slot_pool *h) {
+    uint32_t last = --h->n, i = 0;
+    for (;;) {
+        uint32_t k = 2 * i + 1;
+        if (k >= h->n) break;
+        if (k + 1 < h->n && h->e[k + 1].end < h->e[k].end) k++;
+        if (h->e[k].end >= h->e[last].end) break;
+        h->e[i] = h->e[k];
+        i = k;
     }
+    h->e[i] = h->e[last];
+}
+
+static uint32_t take_slot(struct ra_state *s, struct slot_pool *h, uint32_t start, uint32_t end,
+                          uint32_t wanted) {
+    uint32_t slot = wanted;
+    if (slot == NONE || h->end[slot] > start) {
+        while (h->n && h->e[0].end != h->end[h->e[0].slot]) pop(h);
+        if (h->n && h->e[0].end <= start) {
+            slot = h->e[0].slot;
+            pop(h);
+        } else {
+            h->end = jit_grow(s->a, h->end, &h->cap, h->slots + 1, sizeof *h->end);
+            slot = h->slots++;
+        }
+    }
+    h->end[slot] = end;
+    h->e = jit_grow(s->a, h->e, &h->heap_cap, h->n + 1, sizeof *h->e);
+    uint32_t i = h->n++;
+    for (; i && h->e[(i - 1) / 2].end > end; i = (i - 1) / 2) h->e[i] = h->e[(i - 1) / 2];
     h->e[i].end = end;
     h->e[i].slot = slot;
     return slot;
 }
 
+// The slot of a value that this one becomes or comes from, so that nothing has to be moved on the edge between.
+static uint32_t wanted_slot(const struct ra_state *s, uint32_t vreg) {
+    const struct ra_value *v = &s->value[vreg];
+    uint8_t bytes = s->in->vreg[vreg].bytes;
+    if (v->target && s->in->vreg[v->target].bytes == bytes && s->value[v->target].slot != RA_NONE)
+        return s->value[v->target].slot;
+    if (v->def_operand != NONE) return NONE;
+    const struct ra_block *k = &s->in->block[v->def_block];
+    for (uint32_t i = 0; i < k->preds && i < 8; i++) {
+        uint32_t arg = s->in->block[k->pred[i]].arg[v->param_index];
+        if (s->in->vreg[arg].bytes == bytes && s->value[arg].slot != RA_NONE)
+            return s->value[arg].slot;
+    }
+    return NONE;
+}
+
 // Values whose lives, holes included, do not overlap share a slot. The order of the first pieces is the order of the definitions.
 static void give_slots(struct ra_state *s) {
-    struct slot_heap small = {0}, wide = {0};
+    struct slot_pool small = {0}, wide = {0};
     for (uint32_t i = 0; i < s->ordered; i++) {
         const struct ra_piece *p = &s->piece[s->order[i]];
         struct ra_value *v = &s->value[p->vreg];
         if (!v->spilled) continue;
         // Of a FIXED definition the store reads the gap before the rest starts, so that the slot is not needed earlier.
         v->slot = take_slot(s, s->in->vreg[p->vreg].bytes == 16 ? &wide : &small, p->from,
-                            s->range[v->range_end - 1].to);
+                            s->range[v->range_end - 1].to, wanted_slot(s, p->vreg));
     }
     for (uint32_t v = 1; v < s->in->vregs; v++) {
         if (!s->value[v].spilled) continue;

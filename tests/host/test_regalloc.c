@@ -387,6 +387,28 @@ static void test_constants_are_made_anew(void **state) {
     assert_int_equal(out.slots, 0);
 }
 
+// More loop variables than registers: those in memory stay in their slots, without moves on the back edge.
+static void test_loop_variables_in_memory(void **state) {
+    (void)state;
+    enum { VARS = 20 };
+    struct rp p;
+    struct ra_output out;
+    uint32_t arg[1], first[VARS], var[VARS], next[VARS];
+    start(&p, 1, arg);
+    for (int i = 0; i < VARS; i++) {
+        first[i] = rp_op(&p, arg[0], arg[0]);
+        var[i] = rp_value(&p, RA_INT, 8);
+    }
+    struct loop l = open_loop(&p, VARS, first, var);
+    for (int i = 0; i < VARS; i++) next[i] = rp_add(&p, var[i], arg[0]);
+    uint32_t end = close_loop(&p, l, next[0], VARS, next);
+    ret(&p, next[1]);
+    run_checked(&p, &out);
+    struct count c = count_moves(&out, l.first_insn, end);
+    assert_int_equal(c.copies, 0);
+    assert_true(c.loads <= VARS - 11 && c.stores <= VARS - 11);
+}
+
 static void test_slots_are_shared(void **state) {
     (void)state;
     struct rp p;
@@ -643,6 +665,7 @@ int main(void) {
         TEST(test_arms_change_variables_in_place),
         TEST(test_stored_once),
         TEST(test_constants_are_made_anew),
+        TEST(test_loop_variables_in_memory),
         TEST(test_slots_are_shared),
         TEST(test_wide_slots_are_apart),
         TEST(test_random),
