@@ -55,6 +55,21 @@ static size_t utf8(char *out, uint32_t c) {
     out[3] = (char)(0x80 | (c & 63));
     return 4;
 }
+// What follows a backslash: writes it to `out` (at most 4 bytes), returns how many bytes, 0 if it is no escape.
+static size_t escape(struct reader *r, char *out) {
+    static const char plain[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
+    if (r->at == r->end) return 0;
+    char c = *r->at++;
+    if (c == 'u') {
+        int v = hex4(r), low;
+        if (v >= 0xd800 && v < 0xdc00 && word(r, "\\u") && (low = hex4(r)) >= 0xdc00)
+            v = 0x10000 + ((v - 0xd800) << 10) + (low - 0xdc00);
+        return v < 0 ? 0 : utf8(out, (uint32_t)v);
+    }
+    for (size_t i = 0; plain[i]; i += 2)
+        if (plain[i] == c) return *out = plain[i + 1], 1;
+    return 0;
+}
 // Behind the opening quote.
 static char *string(struct reader *r, size_t *out_length) {
     size_t n = 0, room = 64;
@@ -69,19 +84,12 @@ static char *string(struct reader *r, size_t *out_length) {
             s[n++] = *r->at++;
             continue;
         }
-        if (++r->at == r->end) break;
-        char c = *r->at++;
-        const char *plain = strchr("\"\"\\\\//b\bf\fn\nr\rt\t", c);
-        if (c == 'u') {
-            int v = hex4(r), low;
-            if (v >= 0xd800 && v < 0xdc00 && word(r, "\\u") && (low = hex4(r)) >= 0xdc00)
-                v = 0x10000 + ((v - 0xd800) << 10) + (low - 0xdc00);
-            if (v < 0) break;
-            n += utf8(s + n, (uint32_t)v);
-        } else if (plain && c) {
-            s[n++] = plain[1];
-        } else {
-            break;
+        r->at++;
+        size_t bytes = escape(r, s + n);
+        n += bytes;
+        if (!bytes) {
+            free(s);
+            return NULL;
         }
     }
     if (!s || r->at == r->end || *r->at != '"') {

@@ -291,6 +291,33 @@ static void killed_while_away(void **state) {
     drop(b);
 }
 
+// ESC-028: nobody pulls the rug away from under a running domain.
+static int64_t frees_caller(struct ldr_instance *inst, const struct ldr_args *args) {
+    (void)args;
+    assert_false(ldr_instance_free(inst));
+    assert_false(ldr_store_free(inst->store));
+    return 1;
+}
+static void not_freed_while_inside(void **state) {
+    (void)state;
+    static const struct ldr_hostfunc host = {"host", "free", ":i", frees_caller, NULL};
+    struct domain b =
+        domain("b",
+               "(module (import \"host\" \"free\" (func $free (result i32)))"
+               " (func (export \"f\") (result i32) call $free) (export \"direct\" (func $free)))",
+               (struct world){.host = &host});
+    struct domain a =
+        domain("a",
+               "(module (import \"b\" \"f\" (func $f (result i32))) (export \"again\" (func $f))"
+               " (func (export \"go\") (result i32) call $f))",
+               (struct world){.peer = b.inst});
+    assert_int_equal(call32(a, "go"), 1);
+    assert_int_equal(call32(a, "again"), 1);  // b's function, exported by a
+    assert_int_equal(call32(b, "direct"), 1); // the host's, exported by b
+    drop(a);
+    drop(b);
+}
+
 static void failed_links_leave_nothing(void **state) {
     (void)state;
     struct domain b =
@@ -349,6 +376,7 @@ int main(void) {
         cmocka_unit_test(inner_death_outer_stopped),
         cmocka_unit_test(host_function_ends_its_caller),
         cmocka_unit_test(killed_while_away),
+        cmocka_unit_test(not_freed_while_inside),
         cmocka_unit_test(failed_links_leave_nothing),
     };
     return cmocka_run_group_tests(tests, init, finish);
