@@ -12,7 +12,7 @@ time of `native`, and for each other column the median of the rounds' ratios to 
 Then geometric means over the kernels.
 
   bench/jit.py                     the table, and build/bench/jit.json with everything that was measured
-  bench/jit.py --hot KERNEL        the hottest code of a kernel, native and sfi-jit (also V8's and wasm2c's text is left alone)
+  bench/jit.py --hot KERNEL        the hottest code of a kernel, native and sfi-jit (hot.py)
   QUICK=1  fewer rounds     ONLY=a,b  some kernels     COLUMNS=a,b  some columns     SIMD=1  the wasm build may use 128-bit vectors
 Exit status 1 if a column failed or a checksum differs; a missed bar is shown, and is no failure.
 """
@@ -42,6 +42,7 @@ SCALAR = ['-fno-vectorize', '-fno-slp-vectorize']
 V8 = ['--no-liftoff', '--no-wasm-lazy-compilation']
 RUNNER = ['-O2', '-D_GNU_SOURCE', '-I.']
 CALLS = 3
+HOT_CALLS = 60
 TIME_LIMIT = 60
 
 
@@ -309,7 +310,7 @@ def main():
     kernels = [Kernel(p, simd) for p in sorted(glob.glob('bench/kernels/*.c'))]
     if args.hot:
         import hot
-        return hot.show(next((k for k in kernels if k.name == args.hot), None) or sys.exit(f'no kernel {args.hot}'), RUN, BUILD)
+        return hot.show(next((k for k in kernels if k.name == args.hot), None) or sys.exit(f'no kernel {args.hot}'), RUN, BUILD, str(HOT_CALLS))
     only = os.environ.get('ONLY')
     if only:
         kernels = [k for k in kernels if k.name in only.split(',') or k.group in only.split(',')]
