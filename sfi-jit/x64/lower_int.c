@@ -9,11 +9,13 @@ static struct x64_insn *unary(struct x64_lower *l, enum x64_mop op, uint8_t size
     return n;
 }
 
-// d = a op b with d in a's register.
-static void two_address(struct x64_lower *l, enum x64_mop op, uint8_t size, ir_ref r, ir_ref a,
+// d = a op b with d in a's register, or in b's if they may change places.
+static void two_address(struct x64_lower *l, enum x64_mop op, ir_ref r, ir_ref a,
                         const struct x64_src *b) {
+    const struct ir_ins *i = x64_ins(l, r);
     uint32_t left = x64_use(l, a);
-    x64_new(l, op, size);
+    x64_new(l, op, x64_size(i->type));
+    l->out.ra[l->out.insns - 1].commutes = b->kind == SRC_VREG && ir_op_info[i->op].flags & IRF_COMM;
     x64_out_reuse(l, x64_vreg_of(l, r));
     x64_in(l, left);
     x64_in_src(l, b);
@@ -38,23 +40,15 @@ static struct x64_insn *lea(struct x64_lower *l, ir_ref r, uint8_t mem, uint32_t
     return n;
 }
 
-// Binary operators, a constant being on the right if there is one: which operand shares the result's register is chosen so that
-// it is one that is used here last, as far as use counts tell.
+// Binary operators. What cannot be in a register on the left goes to the right.
 static void binary(struct x64_lower *l, enum x64_mop op, ir_ref r) {
     const struct ir_ins *i = x64_ins(l, r);
-    ir_ref a = i->a, b = i->b;
     uint8_t fold = l->fold[r];
     uint64_t bits;
-    bool commutative = ir_op_info[i->op].flags & IRF_COMM;
-    if (commutative && !(fold & FOLD_RM_B) &&
-        (fold & FOLD_RM_A || x64_is_const(l, a, &bits) ||
-         (!x64_is_const(l, b, &bits) && l->uses[x64_name(l, a)] > 1 && l->uses[x64_name(l, b)] == 1))) {
-        ir_ref t = a;
-        a = b;
-        b = t;
-    }
-    struct x64_src right = x64_source(l, b, fold & (FOLD_RM_A | FOLD_RM_B), true);
-    two_address(l, op, x64_size(i->type), r, a, &right);
+    bool exchange = ir_op_info[i->op].flags & IRF_COMM && !(fold & FOLD_RM_B) &&
+                    (fold & FOLD_RM_A || x64_is_const(l, i->a, &bits));
+    struct x64_src right = x64_source(l, exchange ? i->a : i->b, fold & (FOLD_RM_A | FOLD_RM_B), true);
+    two_address(l, op, r, exchange ? i->b : i->a, &right);
 }
 
 // ---- addition ----------------------------------------------------------------------------------
