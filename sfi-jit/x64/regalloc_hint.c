@@ -8,6 +8,7 @@
 #include "sfi-jit/x64/regalloc_priv.h"
 
 #define PREDS_ASKED 8u
+#define PARAMS_ASKED 64u
 
 // ---- before the scan ----
 
@@ -163,6 +164,12 @@ static void ask_arguments(const struct ra_state *s, uint32_t vreg, uint32_t but,
         if (arg != but && arg != vreg)
             vote(weight, newest_loc(s, arg), block_weight(s, k->pred[i]));
     }
+}
+
+void ra_rivals(const struct ra_state *s, uint32_t block, uint32_t *weight) {
+    const struct ra_block *k = &s->in->block[block];
+    for (uint32_t i = 0; i < k->params && i < PARAMS_ASKED; i++)
+        ask_arguments(s, k->param[i], 0, weight);
 }
 
 void ra_hints(struct ra_state *s, const struct ra_piece *p, const uint32_t *limit, uint32_t *weight) {

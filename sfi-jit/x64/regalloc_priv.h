@@ -119,6 +119,9 @@ void ra_moves(struct ra_state *s); // regalloc_moves.c
 // Adds to each register's weight what it would save to have piece p there; limit[r]: how long p could stay in it.
 void ra_hints(struct ra_state *s, const struct ra_piece *p, const uint32_t *limit, uint32_t *weight);
 
+// The same for all parameters of a block together, as far as their arguments tell.
+void ra_rivals(const struct ra_state *s, uint32_t block, uint32_t *weight);
+
 static inline const struct ra_block *ra_block_at(const struct ra_state *s, uint32_t pos) {
     return &s->in->block[s->block_of[pos >> 2]];
 }

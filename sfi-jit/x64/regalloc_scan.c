@@ -28,6 +28,7 @@ struct scan {
     uint32_t heap_n, heap_cap;
     uint32_t pos;
     uint32_t class_mask[2];
+    uint32_t rival[REGS], rival_block; // how much the parameters of a block want each register
     uint32_t limit[REGS]; // for the piece at hand: from where the register is taken, active pieces aside
 };
 
@@ -444,6 +445,16 @@ static void allocate_taken(struct scan *c, uint32_t i, uint32_t regs) {
     }
 }
 
+// Of two registers that last long enough, whether a is the better one: better hinted, then wanted by fewer of the block's other
+// parameters, then one that needs no saving, then the one that would be free for the shorter time.
+static bool better(const struct scan *c, uint32_t a, uint32_t b, const uint32_t *weight, bool param) {
+    if (weight[a] != weight[b]) return weight[a] > weight[b];
+    if (param && c->rival[a] != c->rival[b]) return c->rival[a] < c->rival[b];
+    uint32_t to_save = c->s->in->callee_saved & ~c->s->out->used;
+    if ((to_save >> a & 1) != (to_save >> b & 1)) return to_save >> b & 1;
+    return c->limit[a] < c->limit[b];
+}
+
 static void allocate(struct scan *c, uint32_t i) {
     struct ra_state *s = c->s;
     struct ra_piece *p = &s->piece[i];
@@ -455,17 +466,17 @@ static void allocate(struct scan *c, uint32_t i) {
     }
     find_limits(c, p, regs & ~c->held);
     ra_hints(s, p, c->limit, weight);
-    // Of the registers that last, the best hinted, then one that needs no saving, then the one that would be free the shortest.
+    bool param = v->def_operand == NONE && p->from == v->def;
+    if (param && c->rival_block != v->def_block) {
+        memset(c->rival, 0, sizeof c->rival);
+        ra_rivals(s, v->def_block, c->rival);
+        c->rival_block = v->def_block;
+    }
     uint32_t best = NONE, longest = NONE;
     for (uint32_t m = regs & ~c->held; m; m &= m - 1) {
         uint32_t r = (uint32_t)__builtin_ctz(m);
         if (c->limit[r] >= p->to) {
-            uint32_t saved = s->in->callee_saved & ~s->out->used;
-            if (best == NONE || weight[r] > weight[best] ||
-                (weight[r] == weight[best] &&
-                 ((saved >> r & 1) < (saved >> best & 1) ||
-                  ((saved >> r & 1) == (saved >> best & 1) && c->limit[r] < c->limit[best]))))
-                best = r;
+            if (best == NONE || better(c, r, best, weight, param)) best = r;
         } else if (longest == NONE || c->limit[r] > c->limit[longest] ||
                    (c->limit[r] == c->limit[longest] && weight[r] > weight[longest])) {
             longest = r;
@@ -491,6 +502,7 @@ void ra_scan(struct ra_state *s) {
     struct scan *c = JIT_NEW(s->a, struct scan);
     c->s = s;
     c->next_event = POS_MAX;
+    c->rival_block = NONE;
     c->class_mask[RA_INT] = s->in->allocatable & 0xFFFFu;
     c->class_mask[RA_FP] = s->in->allocatable & 0xFFFF0000u;
     for (uint32_t next = 0; next < s->ordered || c->heap_n;) {
