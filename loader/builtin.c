@@ -137,6 +137,8 @@ const struct ldr_hostfunc ldr_builtins[SFI_BUILTINS_USED] = {
 #undef X
 };
 
+_Static_assert(SFI_BUILTINS_USED == SFI_BI_GLOBAL_SET + 1, "every built-in has its function above");
+
 // One link a built-in: all take integer registers only, in order.
 static const struct ldr_link links[SFI_BUILTINS_USED] = {
 #define X(id, text) [SFI_BI_##id] = {.func = &ldr_builtins[SFI_BI_##id], .params = SFI_INT_ARGS},
