@@ -221,10 +221,10 @@ static enum sfi_rule check_tail_call(struct state *s, const uint8_t *p) {
     return advance(s, 5);
 }
 
+// ret at s->at, in the function and without a label behind its first byte, as it has but one.
 static enum sfi_rule check_ret(struct state *s) {
     s->live = false;
-    enum sfi_rule rule = advance(s, 1);
-    if (rule) return rule;
+    s->at++;
     if (s->at == s->end || s->code->bytes[s->at] != 0xcc) return SFI_RULE_RET_TRAP; // speculation
     return SFI_RULE_NONE;
 }
@@ -406,7 +406,6 @@ static enum sfi_rule enter_function(struct state *s) {
     s->live = true;
     if (frame > SFI_FRAME_MAX || frame % 8 != 0) return SFI_RULE_FRAME_SIZE;
     if (frame == 0) return SFI_RULE_NONE;
-    if (s->at == s->end) return SFI_RULE_FRAME_ENTRY;
     uint32_t length = frame_form(window(s->code, s->at, copy), 5, frame);
     return length ? advance(s, length) : SFI_RULE_FRAME_ENTRY;
 }
