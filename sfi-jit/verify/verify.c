@@ -396,7 +396,7 @@ static enum sfi_rule pass_label(struct state *s) {
 static enum sfi_rule skip_filler(struct state *s) {
     uint32_t stop = s->label_at < s->end ? s->label_at : s->end;
     while (s->at < stop && s->code->bytes[s->at] == 0xcc) s->at++;
-    return s->at < stop ? SFI_RULE_DEAD_CODE : SFI_RULE_NONE;
+    return s->at != stop ? SFI_RULE_DEAD_CODE : SFI_RULE_NONE;
 }
 
 static enum sfi_rule enter_function(struct state *s) {
@@ -404,6 +404,7 @@ static enum sfi_rule enter_function(struct state *s) {
     uint32_t frame = s->func->frame;
     s->clean = 0;
     s->live = true;
+    if (s->label_at < s->at) return SFI_RULE_LABEL_PLACE; // in the gap before
     if (frame > SFI_FRAME_MAX || frame % 8 != 0) return SFI_RULE_FRAME_SIZE;
     if (frame == 0) return SFI_RULE_NONE;
     uint32_t length = frame_form(window(s->code, s->at, copy), 5, frame);
