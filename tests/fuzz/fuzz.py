@@ -26,8 +26,15 @@ COUNTS = ('tried', 'accepted', 'executed', 'faults')
 
 # name: what it is, items of a CI run, items of make test (None: all there are)
 GOALS = {
-    'enum': ('structured encodings, Zydis + Capstone + policy', None, 3000),
-    'raw': ('raw encodings, Zydis + Capstone + policy', 256 + 1024, 256),
+    'enum': ('structured encodings, two decoders and the policy', None, 3000),
+    'raw': ('raw encodings, two decoders and the policy', 256 + 1024, 128),
+    'rows': ('the accepted language, and on the CPU', 580 * 4, 580),
+    'templates': ('edits of templates and proofs, executed', 11200 + 8000, 1200),
+    'blocks': ('random blocks, executed between guards', 312500, 1500),
+    'tables': ('hostile side tables under ASan', 2000000, 40000),
+    'jit': ("mutants of the JIT's output", 40000, 120),
+    'wasm': ('generated modules in three engines', 313, 6),
+    'decode': ('any bytes to decoder and compiler, libFuzzer', 2000, 12),
 }
 
 
