@@ -1,7 +1,7 @@
 // regalloc_scan.c — linear scan over the pieces of the values' lives, in the order of their starts.
 //
 // At each piece's start the scan knows, per register, who holds it now (`active`: at most one piece), who will hold it again after a
-// hole in its life (`resting`: a few; beyond that a piece holds its register through its holes), and where fixed uses and clobbers
+// hole in its life (`resting`: a few; beyond that a register is only given until the next hole), and where fixed uses and clobbers
 // take it. A piece gets a register that stays free to its end, else the one that stays free longest and is split before that
 // ends, else one is taken from the piece whose life in memory costs least, or the piece itself goes to memory.
 // A piece in memory is split again before the next use that deserves a register, so it gets its second chance there. Splits
@@ -12,8 +12,7 @@
 #include "sfi-jit/x64/regalloc_priv.h"
 
 #define RESTING 8u
-#define LOOK_AHEAD \
-    64u // steps of comparing two pieces' ranges before the answer is guessed (safely)
+#define LOOK_AHEAD 64u // steps of comparing two pieces before the answer is guessed, safely
 
 struct scan {
     struct ra_state *s;
@@ -92,7 +91,7 @@ static uint32_t split(struct ra_state *s, uint32_t i, uint32_t pos) {
     while (s->range[r].to <= pos) r++;
     while (u < use_end && s->use[u].pos < pos) u++;
     uint32_t from = pos, to = pos;
-    if (s->range[r].from > pos) { // in a hole
+    if (s->range[r].from >= pos) { // in a hole, or right behind one
         from = s->range[r].from;
         to = s->range[r - 1].to;
     }
@@ -154,8 +153,8 @@ static void place(struct scan *c, uint32_t r, uint32_t i) {
     if (p->range != NONE) {
         while (s->range[p->range].to <= c->pos) p->range++;
         const struct ra_range *range = &s->range[p->range];
-        if (range->from > c->pos && c->resting_n[r] < RESTING) {
-            uint32_t n = c->resting_n[r]++;
+        if (range->from > c->pos) {
+            uint32_t n = c->resting_n[r]++; // there is room: find_limits()
             c->rested |= 1u << r;
             c->resting[r][n] = i;
             c->resting_from[r][n] = range->from;
@@ -267,6 +266,8 @@ static uint32_t meets_piece(struct ra_state *s, const struct ra_piece *p, const 
 static void find_limits(struct scan *c, const struct ra_piece *p, uint32_t regs) {
     struct ra_state *s = c->s;
     uint32_t clobber_at[CLOBBER_SETS];
+    bool has_hole = s->range[p->range].to < p->to;
+    uint32_t after_hole = has_hole ? s->range[p->range + 1].from : POS_MAX;
     for (uint32_t k = 0; k < s->clobber_sets; k++)
         clobber_at[k] = s->clobber[k].mask & regs ? meets_clobber(s, p, &s->clobber[k]) : POS_MAX;
     for (uint32_t m = regs; m; m &= m - 1) {
@@ -279,6 +280,7 @@ static void find_limits(struct scan *c, const struct ra_piece *p, uint32_t regs)
             uint32_t at = meets_piece(s, p, &s->piece[c->resting[r][k]]);
             if (at < limit) limit = at;
         }
+        if (c->resting_n[r] == RESTING && after_hole < limit) limit = after_hole;
         c->limit[r] = limit;
     }
     const struct ra_value *v = &s->value[p->vreg];
