@@ -14,6 +14,8 @@
 #define DRIVER_BUDGET_MS 1000u
 #define MODULE_STACK (256u << 10)
 #define C_STACK (128u << 10)
+#define COMPILER_MEMORY \
+    (128u << 20) // a module that makes it need more is refused, not the machine starved
 #define C_STACK_RESERVE (16u << 10) // what a kernel call may need at most
 
 _Static_assert(SASOS_WINDOW_MEMORY_MAX == SFI_DMA_BASE && SASOS_WINDOW_DEVICE == SFI_DEVICE_BASE,
@@ -176,7 +178,8 @@ static bool check_peers(struct dom *d, char error[DOM_ERROR_MAX]) {
 
 static bool compile(struct dom *d, const uint8_t *bytes, uint64_t size, char error[DOM_ERROR_MAX]) {
     struct ldr_error e;
-    if (ldr_compile(bytes, size, NULL, &d->code, &e) != LDR_OK) {
+    const struct ldr_compile_options options = {.memory_limit = COMPILER_MEMORY};
+    if (ldr_compile(bytes, size, &options, &d->code, &e) != LDR_OK) {
         ksnprintf(error, DOM_ERROR_MAX, "%s: %s", dom_name(d), e.text);
         return false;
     }

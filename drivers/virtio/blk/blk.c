@@ -198,8 +198,8 @@ int32_t SASOS_EXPORT(driver_start)(void) {
     error = open_channels();
     if (error) return error;
     virtio_ready(&blk.device);
-    log_line("%lu sectors (%lu MiB)%s, %u requests in flight, %s descriptors%s",
-             blk.sectors, blk.sectors >> 11, blk.read_only ? ", read-only" : "", blk.slots,
+    log_line("%lu sectors (%lu MiB)%s, %u requests in flight, %s descriptors%s", blk.sectors,
+             blk.sectors >> 11, blk.read_only ? ", read-only" : "", blk.slots,
              blk.indirect ? "indirect" : "direct", blk.queue.event_idx ? ", event index" : "");
     return 0;
 }
