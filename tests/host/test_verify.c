@@ -246,6 +246,45 @@ static void test_rows(void **state) {
     }
 }
 
+// Adds register r, if the operand kind writes it, to those written with an upper half of zero or to those written otherwise.
+static void note_write(const char *kind, bool w, unsigned r, uint32_t *zeroed, uint32_t *dirtied) {
+    if (strcmp(kind, "W") == 0) *(w ? dirtied : zeroed) |= 1u << r;
+    if (strcmp(kind, "U") == 0 || strcmp(kind, "C") == 0) *dirtied |= 1u << r;
+}
+
+// ESC-032: each row between the proof and the use of each register, and between nothing and the use. What must come out
+// follows from the row as it is written down.
+static void test_between(void **state) {
+    (void)state;
+    for (size_t i = 0; i < 2 * vrow_count; i++) {
+        struct vrow row = vrow_get(i / 2);
+        bool w = i % 2, lea = strcmp(row.rm, "LEA") == 0;
+        struct vmem mem = {VMEM_BASE_INDEX, lea ? RBP : R15, RCX, 0, 0};
+        uint32_t zeroed = 0, dirtied = 0;
+        if (!(w ? row.w1 : row.w0)) continue;
+        note_write(row.reg, w, RBX, &zeroed, &dirtied);
+        if (row.form != 'M') note_write(row.rm, w, RSI, &zeroed, &dirtied);
+        note_write(row.vvvv, w, RDI, &zeroed, &dirtied);
+        if (row.flags[0] == 'A' && row.flags[1] == 'D') note_write("W", w, RAX, &zeroed, &dirtied);
+        if (strcmp(row.flags, "AD") == 0 || strcmp(row.flags, "D") == 0)
+            note_write("W", w, RDX, &zeroed, &dirtied);
+        if (strcmp(row.flags, "LOCKED_U") == 0) note_write("U", w, RAX, &zeroed, &dirtied);
+        for (unsigned r = 0; r < 15; r++) {
+            if (r == RSP) continue;
+            uint8_t bytes[24] = {0};
+            unsigned n = vrow_encode(&row, 0, w, RBX, RSI, RDI, &mem, vrow_needs_lock(&row), bytes);
+            uint8_t load[] = {r >= 8 ? 0x43 : 0x41, 0x8b, 0x04, (uint8_t)(0x07 | (r & 7) << 3)};
+            memcpy(bytes + n, load, sizeof load);
+            bool clean = !(dirtied >> r & 1);
+            expect(&row, "after clean", judge(bytes, n + 4, ALL_CLEAN),
+                   clean ? SFI_RULE_NONE : SFI_RULE_MEM_DIRTY);
+            if (r == RCX) continue; // the row's own index
+            expect(&row, "after dirty", judge(bytes, n + 4, 1u << RCX),
+                   clean && zeroed >> r & 1 ? SFI_RULE_NONE : SFI_RULE_MEM_DIRTY);
+        }
+    }
+}
+
 // ESC-033: every string of one to three prefixes before every row is either another accepted encoding or rejected;
 // accepted are only those that turn a row into another row: 66, F2, F3, F0, REX. Never two of the same kind.
 static void test_prefixes(void **state) {
@@ -530,6 +569,7 @@ int main(void) {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_offset),
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_between),
         cmocka_unit_test(test_prefixes),
         cmocka_unit_test(test_template_mutants),
         cmocka_unit_test(test_branch_everywhere),
