@@ -560,9 +560,46 @@ static void test_broken_input(void **state) {
     expect_broken(&p, "an instruction needs more registers than there are");
 }
 
+// Values that each live in a few blocks far apart: they share registers in each other's holes, more of them than the scan keeps account of.
+static void test_many_holes(void **state) {
+    (void)state;
+    enum { N = 200, STAGES = 4 };
+    struct rp p;
+    struct ra_output out;
+    uint32_t arg[2], value[N];
+    start(&p, 2, arg);
+    for (uint32_t i = 0; i < N; i++) { // test, first stage of chain i, next test, …
+        uint32_t b = p.in.blocks;
+        branch_on(&p, arg[0], b, b + 1);
+        rp_block(&p);
+        value[i] = rp_op(&p, arg[0], arg[1]);
+        rp_jump(&p, 2 * N + 1 + i, 0, NULL);
+        rp_block(&p);
+    }
+    rp_insn(&p);
+    rp_use(&p, arg[1], RA_EARLY, RA_FIXED, RAX);
+    rp_return(&p);
+    for (uint32_t stage = 1; stage <= STAGES; stage++) {
+        for (uint32_t i = 0; i < N; i++) {
+            rp_block(&p);
+            uint32_t x = rp_op(&p, value[i], value[i]);
+            if (i % 3 == stage % 3) x = rp_op(&p, x, arg[stage % 2]);
+            if (stage < STAGES) {
+                rp_jump(&p, p.in.blocks - 1 + N, 0, NULL);
+            } else {
+                rp_insn(&p);
+                rp_use(&p, x, RA_EARLY, RA_FIXED, RAX);
+                rp_return(&p);
+            }
+        }
+    }
+    rp_finish(&p);
+    run_checked(&p, &out);
+}
+
 // ---- size ----
 
-// Runs in time that does not explode; each of these takes hours if something in the allocator is quadratic with these numbers in it.
+// Time does not explode: each of these takes minutes if something in the allocator is quadratic in its numbers.
 static void test_many_values_live_across_many_calls(void **state) {
     (void)state;
     enum { N = 20000 };
@@ -671,6 +708,7 @@ int main(void) {
         TEST(test_random),
         TEST(test_checker_sees_damage),
         TEST(test_broken_input),
+        TEST(test_many_holes),
         TEST(test_many_values_live_across_many_calls),
         TEST(test_many_values_live_in_many_blocks),
         TEST(test_deep_loops),
