@@ -165,6 +165,7 @@ void x64_emit(struct jit_arena *a, struct x64_module *m, const struct x64_code *
         e.block = b;
         if (b == 0) prologue(&e);
         x64_begin_block(&e.s, b, e.align[b]);
+        e.zero_unit = UINT32_MAX;
         for (uint32_t i = in->block[b].begin; i < in->block[b].end; i++) {
             emit_moves(&e, i);
             emit_insn(&e, i);

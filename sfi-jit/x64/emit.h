@@ -29,6 +29,8 @@ struct x64_emitter {
     uint32_t *goes_to;            // [blocks]: itself, or where the chain of empty blocks ends
     bool *align;                  // [blocks]: a jump table's target
     const uint16_t *reclean;      // x64_reclean()
+    uint32_t zero_unit;           // if this is s.units: ZF says whether zero_reg is 0
+    uint8_t zero_reg, zero_size;
     struct x64_stub *stub;
     uint32_t stubs, stub_cap;
 };

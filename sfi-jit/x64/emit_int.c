@@ -33,6 +33,13 @@ static void group_imm(struct x64_emitter *e, bool wide, unsigned digit, struct x
     x64_op(&e->s, is_short ? 0x83 : 0x81, wide, digit, rm, is_short ? 1 : 4, imm);
 }
 
+// The unit just made left ZF as a test of `reg` would.
+static void sets_zero_flag(struct x64_emitter *e, unsigned reg, uint8_t size) {
+    e->zero_unit = e->s.units;
+    e->zero_reg = (uint8_t)reg;
+    e->zero_size = size;
+}
+
 static void emit_alu(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
     const struct x64_mop_info *info = &x64_mop_info[i->op];
     unsigned d = x64_reg(e, insn, 0);
@@ -47,6 +54,7 @@ static void emit_alu(struct x64_emitter *e, uint32_t insn, const struct x64_insn
             x64_op(&e->s, info->opcode + 2, wide, d, rm, 0, 0);
     }
     x64_def_size(&e->s, d, i->size);
+    sets_zero_flag(e, d, i->size);
 }
 
 static void emit_cmp(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
@@ -63,9 +71,17 @@ static void emit_cmp(struct x64_emitter *e, uint32_t insn, const struct x64_insn
         x64_op(&e->s, 0x3b, wide, a, rm, 0, 0);
 }
 
+static bool zero_flag_known(const struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    uint8_t cc = e->code->insn[insn + 1].cc; // who asks comes next
+    return e->zero_unit == e->s.units && x64_reg(e, insn, 0) == e->zero_reg &&
+           x64_reg(e, insn, 1) == e->zero_reg && i->size == e->zero_size &&
+           (cc == CC_E || cc == CC_NE);
+}
+
 // Only "zero" and, of two registers, the sign are asked for.
 static void emit_test(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
     struct x64_rm a = x64_rm_reg(x64_reg(e, insn, 0));
+    if (!i->has_imm && zero_flag_known(e, insn, i)) return;
     if (!i->has_imm)
         x64_op(&e->s, 0x85, i->size == 8, x64_reg(e, insn, 1), a, 0, 0);
     else if (i->imm <= 0x7f)
