@@ -352,7 +352,7 @@ static void lower_block(struct x64_lower *l, uint32_t position) {
     uint32_t block = l->f->order[position];
     const struct ir_block *b = &l->f->block[block];
     struct ra_block *out = &l->out.block[position];
-    *out = (struct ra_block){.begin = l->out.insns, .loop_depth = b->loop_depth};
+    *out = (struct ra_block){.begin = l->out.insns};
     out->pred = positions(l, b->pred, b->preds, &out->preds);
     out->succ = positions(l, b->succ, b->succs, &out->succs);
     lower_phis(l, b, out);

@@ -40,7 +40,7 @@ typedef uint32_t ra_loc;
 #define RA_IS_SLOT(loc) ((loc) >= 64u && (loc) < RA_REMAT)
 
 enum ra_kind { RA_USE, RA_DEF };
-enum ra_when { RA_EARLY, RA_LATE };          // uses are usually EARLY, definitions LATE
+enum ra_when { RA_EARLY, RA_LATE }; // uses are usually EARLY, definitions LATE
 enum ra_how {
     RA_REG,   // any register of the class
     RA_ANY,   // register or stack slot (an operand that may be memory)
@@ -54,9 +54,9 @@ struct ra_operand {
 struct ra_insn {
     uint32_t first, count; // operands, in ra_input.operand
     uint32_t clobber;      // bit n: register n (0–31)
-    bool is_move;          // operand 0 is a definition and 1 a use of a plain copy: coalesce if possible (never required)
+    bool is_move; // operand 0 is a definition and 1 a use of a plain copy: coalesce if possible (never required)
     bool commutes; // the operand that a definition reuses and the one after it may change places, if both are EARLY and not FIXED:
-                   // then the first one's location holds the second one's value, and the other way round
+        // then the first one's location holds the second one's value, and the other way round
 };
 struct ra_vreg {
     uint8_t cls;   // enum ra_class
@@ -65,14 +65,13 @@ struct ra_vreg {
     uint32_t hint; // preferred register, or RA_NONE
 };
 struct ra_block {
-    uint32_t begin, end;       // instructions [begin, end)
+    uint32_t begin, end; // instructions [begin, end)
     uint32_t preds, succs;
     const uint32_t *pred, *succ; // block numbers = positions in layout order
     uint32_t params;
-    const uint32_t *param;     // vregs
-    uint32_t args;             // arguments to succ[0]'s parameters (only when succs == 1), else 0
-    const uint32_t *arg;       // vregs
-    uint32_t loop_depth;
+    const uint32_t *param; // vregs
+    uint32_t args;         // arguments to succ[0]'s parameters (only when succs == 1), else 0
+    const uint32_t *arg;   // vregs
 };
 struct ra_input {
     uint32_t insns, operands, vregs, blocks; // vregs: highest number + 1; vreg 0 unused
@@ -83,7 +82,8 @@ struct ra_input {
     uint32_t allocatable; // bit n: register n may be used (never rsp, r15; r11 is kept as the emitter's scratch)
     uint32_t callee_saved; // bit n: using it costs a save: prefer others for short lives
     uint32_t live_work; // (value, block) pairs that liveness may visit before it estimates; 0: in proportion to the size
-    uint32_t scratch_int, scratch_fp; // registers for breaking cycles and slot-to-slot moves (r11, xmm15): not allocatable
+    uint32_t scratch_int,
+        scratch_fp; // registers for breaking cycles and slot-to-slot moves (r11, xmm15): not allocatable
 };
 struct ra_move {
     uint32_t at; // before instruction `at`; sorted by at; within one `at`, execute in order
@@ -103,8 +103,9 @@ void ra_run(struct jit_arena *a, const struct ra_input *in, struct ra_output *ou
 // Sequences n parallel moves (each `to` once, any `from` may repeat). Cycles are broken through the class's scratch register,
 // slot-to-slot moves go through it too; a cycle with two slot-to-slot moves needs `spare` besides, the first of two unused slots.
 // out has room for 4·n moves (more than are written: the rest is work space). Returns how many were written, n log n.
-uint32_t ra_sequence(const struct ra_move *moves, uint32_t n, const struct ra_vreg *vreg, uint32_t scratch_int,
-                     uint32_t scratch_fp, ra_loc spare, struct ra_move *out); // x64/pmove.c
+uint32_t ra_sequence(const struct ra_move *moves, uint32_t n, const struct ra_vreg *vreg,
+                     uint32_t scratch_int, uint32_t scratch_fp, ra_loc spare,
+                     struct ra_move *out); // x64/pmove.c
 
 // For tests: follows every value through locations and moves symbolically; NULL or what is wrong. (x64/regalloc_check.c)
 const char *ra_check(struct jit_arena *a, const struct ra_input *in, const struct ra_output *out);
