@@ -118,6 +118,13 @@ static uint64_t *cell_arg(struct ldr_instance *inst, uint32_t g) {
 static int64_t global_get(struct ldr_instance *inst, const struct ldr_args *a) {
     return (int64_t)*cell_arg(inst, ldr_arg32(a, 0));
 }
+static int64_t global_get_high(struct ldr_instance *inst, const struct ldr_args *a) {
+    return (int64_t)cell_arg(inst, ldr_arg32(a, 0))[1];
+}
+static int64_t global_set_high(struct ldr_instance *inst, const struct ldr_args *a) {
+    cell_arg(inst, ldr_arg32(a, 0))[1] = ldr_arg(a, 1);
+    return 0;
+}
 static int64_t global_set(struct ldr_instance *inst, const struct ldr_args *a) {
     *cell_arg(inst, ldr_arg32(a, 0)) = ldr_arg(a, 1);
     return 0;
@@ -126,18 +133,28 @@ static int64_t global_set(struct ldr_instance *inst, const struct ldr_args *a) {
 const struct ldr_hostfunc ldr_builtins[SFI_BUILTINS_USED] = {
 #define X(f) \
     { .module = "built-in", .name = #f, .fn = f }
-    [SFI_BI_MEMORY_GROW] = X(memory_grow), [SFI_BI_MEMORY_FILL] = X(memory_fill),
-    [SFI_BI_MEMORY_COPY] = X(memory_copy), [SFI_BI_MEMORY_INIT] = X(memory_init),
-    [SFI_BI_DATA_DROP] = X(data_drop),     [SFI_BI_TABLE_GET] = X(table_get),
-    [SFI_BI_TABLE_SET] = X(table_set),     [SFI_BI_TABLE_GROW] = X(table_grow),
-    [SFI_BI_TABLE_FILL] = X(table_fill),   [SFI_BI_TABLE_COPY] = X(table_copy),
-    [SFI_BI_TABLE_INIT] = X(table_init),   [SFI_BI_ELEM_DROP] = X(elem_drop),
-    [SFI_BI_REF_FUNC] = X(ref_func),       [SFI_BI_GLOBAL_GET] = X(global_get),
+    [SFI_BI_MEMORY_GROW] = X(memory_grow),
+    [SFI_BI_MEMORY_FILL] = X(memory_fill),
+    [SFI_BI_MEMORY_COPY] = X(memory_copy),
+    [SFI_BI_MEMORY_INIT] = X(memory_init),
+    [SFI_BI_DATA_DROP] = X(data_drop),
+    [SFI_BI_TABLE_GET] = X(table_get),
+    [SFI_BI_TABLE_SET] = X(table_set),
+    [SFI_BI_TABLE_GROW] = X(table_grow),
+    [SFI_BI_TABLE_FILL] = X(table_fill),
+    [SFI_BI_TABLE_COPY] = X(table_copy),
+    [SFI_BI_TABLE_INIT] = X(table_init),
+    [SFI_BI_ELEM_DROP] = X(elem_drop),
+    [SFI_BI_REF_FUNC] = X(ref_func),
+    [SFI_BI_GLOBAL_GET] = X(global_get),
     [SFI_BI_GLOBAL_SET] = X(global_set),
+    [SFI_BI_GLOBAL_GET_HIGH] = X(global_get_high),
+    [SFI_BI_GLOBAL_SET_HIGH] = X(global_set_high),
 #undef X
 };
 
-_Static_assert(SFI_BUILTINS_USED == SFI_BI_GLOBAL_SET + 1, "every built-in has its function above");
+_Static_assert(SFI_BUILTINS_USED == SFI_BI_GLOBAL_SET_HIGH + 1,
+               "every built-in has its function above");
 
 // One link a built-in: all take integer registers only, in order.
 static const struct ldr_link links[SFI_BUILTINS_USED] = {

@@ -56,13 +56,16 @@ void ldr_monitor_leave(struct ldr_instance *inst, struct ldr_thread *t) {
 }
 
 // ---- Arguments of host functions ----
-uint64_t ldr_arg(const struct ldr_args *a, unsigned i) {
+static const uint64_t *arg(const struct ldr_args *a, unsigned i) {
     const struct ldr_link *l = a->link;
     LDR_ASSERT(i < l->params);
     unsigned place = l->place ? l->place[i] : i;
-    if (place < SFI_INT_ARGS) return a->reg[place];
-    if (place >= 32) return a->stack[place - 32];
-    return a->fp[place - 16][0];
+    if (place < SFI_INT_ARGS) return &a->reg[place];
+    return place >= 32 ? &a->stack[place - 32] : a->fp[place - 16];
+}
+uint64_t ldr_arg(const struct ldr_args *a, unsigned i) { return *arg(a, i); }
+void ldr_arg_v128(const struct ldr_args *a, unsigned i, uint64_t out[2]) {
+    memcpy(out, arg(a, i), 16);
 }
 void *ldr_arg_ctx(const struct ldr_args *a) { return a->link->func->ctx; }
 void ldr_set_result(struct ldr_instance *inst, const struct ldr_args *a, unsigned i, uint64_t bits) {
@@ -95,23 +98,23 @@ static uint64_t code_of(const struct ldr_instance *inst, uint32_t index) {
 static void load_args(struct ldr_entry *e, const struct wasm_functype *type, const uint64_t *args) {
     uint64_t *stack = (uint64_t *)e->rsp;
     for (uint32_t i = 0; i < type->params; i++) {
-        uint32_t place = jit_arg_place(type, i);
-        if (place < SFI_INT_ARGS)
-            e->reg[place] = args[i];
-        else if (place >= 32)
-            stack[place - 32] = args[i];
-        else
-            e->fp[place - 16][0] = args[i];
+        uint32_t place = jit_arg_place(type, i), words = type->type[i] == WASM_V128 ? 2 : 1;
+        uint64_t *to = place < SFI_INT_ARGS ? &e->reg[place]
+                       : place >= 32        ? &stack[place - 32]
+                                            : e->fp[place - 16];
+        for (uint32_t k = 0; k < words; k++) to[k] = *args++;
     }
 }
 static void store_results(const struct ldr_entry *e, const struct wasm_functype *type,
                           uint64_t *results) {
     for (uint32_t i = 0; i < type->results; i++) {
         int place = jit_result_place(type, i);
-        results[i] = place == -1 ? e->rax
-                     : place == -2
-                         ? e->xmm0[0]
-                         : *(uint64_t *)ldr_context(e->window, SFI_CTX_RESULT((uint32_t)place));
+        uint32_t words = type->type[type->params + i] == WASM_V128 ? 2 : 1;
+        const uint64_t *from = place == -1 ? &e->rax
+                               : place == -2
+                                   ? e->xmm0
+                                   : ldr_context(e->window, SFI_CTX_RESULT((uint32_t)place));
+        for (uint32_t k = 0; k < words; k++) *results++ = from[k];
     }
 }
 

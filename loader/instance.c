@@ -29,6 +29,7 @@ static uint8_t type_of_letter(char c) {
     case 'I': return WASM_I64;
     case 'f': return WASM_F32;
     case 'F': return WASM_F64;
+    case 'v': return WASM_V128;
     case 'r': return WASM_FUNCREF;
     case 'e': return WASM_EXTERNREF;
     default: ldr_plat_panic(__FILE__, __LINE__, "type string of a host function");
@@ -300,14 +301,22 @@ static enum ldr_status code_block(struct ldr_instance *inst, struct ldr_error *e
 }
 
 // ---- Commit ----
-static uint64_t constant(struct ldr_instance *inst, const struct wasm_constexpr *c) {
+static void constant(struct ldr_instance *inst, const struct wasm_constexpr *c, uint64_t out[2]) {
+    out[0] = out[1] = 0;
     switch (c->kind) {
-    case WASM_CE_CONST: return c->value;
-    case WASM_CE_GLOBAL: return *inst->cell[c->value];
-    case WASM_CE_REF_FUNC: return inst->ref[c->value];
+    case WASM_CE_CONST:
+        out[0] = c->value;
+        out[1] = c->high;
+        break;
+    case WASM_CE_GLOBAL: memcpy(out, inst->cell[c->value], 16); break;
+    case WASM_CE_REF_FUNC: out[0] = inst->ref[c->value]; break;
     case WASM_CE_REF_NULL: break;
     }
-    return 0;
+}
+static uint32_t offset(struct ldr_instance *inst, const struct wasm_constexpr *c) {
+    uint64_t value[2];
+    constant(inst, c, value);
+    return (uint32_t)value[0];
 }
 static bool references(struct ldr_instance *inst) {
     for (uint32_t f = 0; f < inst->m->funcs; f++)
@@ -321,12 +330,12 @@ static void globals(struct ldr_instance *inst) {
         const struct ldr_extern *x = &inst->from[k];
         if (i->kind != WASM_GLOBAL || m->global[i->index].is_mutable) continue;
         if (x->kind == LDR_EXT_CONST)
-            *inst->cell[i->index] = x->value;
-        else // 16 bytes: a vector too
+            memcpy(inst->cell[i->index], (uint64_t[]){x->value, x->high}, 16);
+        else
             memcpy(inst->cell[i->index], x->instance->cell[x->index], 16);
     }
     for (uint32_t i = m->imported_globals; i < m->globals; i++)
-        *inst->cell[i] = constant(inst, &m->global[i].init);
+        constant(inst, &m->global[i].init, inst->cell[i]);
 }
 static enum sfi_trap segments(struct ldr_instance *inst) {
     const struct wasm_module *m = inst->m;
@@ -334,15 +343,14 @@ static enum sfi_trap segments(struct ldr_instance *inst) {
         const struct wasm_elem *s = &m->elem[i];
         if (s->mode == WASM_ELEM_PASSIVE) continue;
         if (s->mode == WASM_ELEM_ACTIVE &&
-            !ldr_table_init(inst, s->table, i, (uint32_t)constant(inst, &s->offset), 0, s->count))
+            !ldr_table_init(inst, s->table, i, offset(inst, &s->offset), 0, s->count))
             return SFI_TRAP_TABLE_ACCESS;
         inst->elem_dropped[i] = 1;
     }
     for (uint32_t i = 0; i < m->datas; i++) {
         const struct wasm_data *s = &m->data[i];
         if (!s->active) continue;
-        if (!ldr_memory_init(inst, i, (uint32_t)constant(inst, &s->offset), 0, s->size))
-            return SFI_TRAP_MEMORY;
+        if (!ldr_memory_init(inst, i, offset(inst, &s->offset), 0, s->size)) return SFI_TRAP_MEMORY;
         inst->data_dropped[i] = 1;
     }
     return SFI_TRAP_NONE;
@@ -458,6 +466,6 @@ bool ldr_find_func(struct ldr_instance *inst, const char *name, uint32_t *out_in
 bool ldr_global_value(struct ldr_instance *inst, uint32_t index, uint8_t *out_type, uint64_t *out_bits) {
     if (index >= inst->m->globals) return false;
     *out_type = inst->m->global[index].type;
-    *out_bits = *inst->cell[index];
+    memcpy(out_bits, inst->cell[index], *out_type == WASM_V128 ? 16 : 8);
     return true;
 }

@@ -82,7 +82,7 @@ const char *ldr_code_custom(const struct ldr_code *code, const char *name, uint3
 typedef int64_t ldr_host_fn(struct ldr_instance *inst, const struct ldr_args *args);
 struct ldr_hostfunc {
     const char *module, *name;
-    const char *type; // "iIfFre:i": i32 i64 f32 f64 funcref externref, results behind the colon
+    const char *type; // "iIfFvre:i": i32 i64 f32 f64 v128 funcref externref, results (no v128) behind the colon
     ldr_host_fn *fn;
     void *ctx;
 };
@@ -91,6 +91,7 @@ uint64_t ldr_arg(const struct ldr_args *args,
 static inline uint32_t ldr_arg32(const struct ldr_args *args, unsigned i) {
     return (uint32_t)ldr_arg(args, i);
 }
+void ldr_arg_v128(const struct ldr_args *args, unsigned i, uint64_t out[2]);
 void *ldr_arg_ctx(const struct ldr_args *args); // the hostfunc's ctx
 void ldr_set_result(struct ldr_instance *inst, const struct ldr_args *args, unsigned i,
                     uint64_t bits); // i ≥ 1
@@ -117,7 +118,7 @@ struct ldr_extern {
     struct ldr_instance *instance; // FUNC, TABLE, MEMORY, GLOBAL: `index` in that instance's space
     uint32_t index;
     uint8_t type; // CONST: an immutable global's value
-    uint64_t value;
+    uint64_t value, high; // high: of a v128
 };
 // What an instance exports under that name; kind LDR_EXT_NONE if nothing.
 struct ldr_extern ldr_export(struct ldr_instance *inst, const char *name, uint32_t length);
@@ -180,13 +181,14 @@ const struct ldr_trap_info *ldr_last_trap(const struct ldr_instance *inst);
 // Function index by export name; false if there is no such function.
 bool ldr_find_func(struct ldr_instance *inst, const char *name, uint32_t *out_index);
 const struct wasm_functype *ldr_func_type(const struct ldr_instance *inst, uint32_t index);
-// Calls function `index`. args and results are raw bits, as many as the type says. LDR_TRAPPED: out_info (may be NULL) says why.
+// Calls function `index`. args and results are raw bits, as many as the type says, a v128 being two, low half first. LDR_TRAPPED: out_info (may be NULL) says why.
 // LDR_DEAD: the instance was dead already. Nests: a host function may call back.
 enum ldr_status ldr_call(struct ldr_thread *thread, struct ldr_instance *inst, uint32_t index,
                          const uint64_t *args, uint64_t *results, struct ldr_trap_info *out_info);
 // Runs the start function if there is one.
 enum ldr_status ldr_start(struct ldr_thread *thread, struct ldr_instance *inst,
                           struct ldr_trap_info *out_info);
+// A v128 fills two words.
 bool ldr_global_value(struct ldr_instance *inst, uint32_t index, uint8_t *out_type, uint64_t *out_bits);
 
 // ---- Faults: called by the host's handlers ------------------------------------------------------------------------------------------

@@ -123,7 +123,9 @@
     X(ELEM_DROP, "elem.drop")     /* (segment) */                                               \
     X(REF_FUNC, "ref.func")       /* (function index) -> ref; refs are opaque i64, null is 0 */ \
     X(GLOBAL_GET, "global.get")   /* (global) -> i64 bits: imported mutable globals only */     \
-    X(GLOBAL_SET, "global.set")   /* (global, i64 bits) */
+    X(GLOBAL_SET, "global.set")   /* (global, i64 bits) */                                      \
+    X(GLOBAL_GET_HIGH, "global.get.high") /* the same for the upper half of a v128 */           \
+    X(GLOBAL_SET_HIGH, "global.set.high")
 enum sfi_builtin {
 #define X(name, text) SFI_BI_##name,
     SFI_BUILTIN_LIST(X)

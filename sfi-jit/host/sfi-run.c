@@ -148,16 +148,23 @@ static int run(const struct options *o, struct ldr_thread *thread, struct ldr_in
         die("%s is no WASI command: it does not export _start (use --invoke NAME)", o->file);
     }
     const struct wasm_functype *type = ldr_func_type(inst, func);
-    uint64_t *args = read_values(o, type), *results = calloc(type->results + 1, sizeof *results);
+    uint64_t *args = read_values(o, type), *results = calloc(2 * type->results + 1, sizeof *results);
     if (!results) die("out of memory");
     enum ldr_status status = ldr_start(thread, inst, &info);
     if (status == LDR_OK && o->invoke && ldr_find_func(inst, "_initialize", &init) &&
         init != func && !ldr_func_type(inst, init)->params)
         status = ldr_call(thread, inst, init, NULL, results, &info);
     if (status == LDR_OK) status = ldr_call(thread, inst, func, args, results, &info);
-    for (uint32_t i = 0; status == LDR_OK && o->invoke && i < type->results; i++) {
+    const uint64_t *at = results;
+    for (uint32_t i = 0; status == LDR_OK && o->invoke && i < type->results; i++, at++) {
         char text[64];
-        value_print(type->type[type->params + i], results[i], text, sizeof text);
+        uint8_t t = type->type[type->params + i];
+        if (t == WASM_V128) { // two words
+            printf("0x%016llx%016llx\n", (unsigned long long)at[1], (unsigned long long)at[0]);
+            at++;
+            continue;
+        }
+        value_print(t, *at, text, sizeof text);
         puts(text);
     }
     free(args);

@@ -210,11 +210,33 @@ static uint8_t type_of(const struct json *v) {
         if (!strcmp(name, value_type_name(types[i]))) return types[i];
     return 0;
 }
+static unsigned words_of(uint8_t type) { return type == WASM_V128 ? 2 : 1; }
+
+// The width of a vector's lanes in bits, by its "lane_type"; 0 if there is no such type.
+static unsigned lane_bits(const struct json *v) {
+    const char *lane = json_text(v, "lane_type");
+    unsigned long bits = lane ? strtoul(lane + 1, NULL, 10) : 0;
+    return bits == 8 || bits == 16 || bits == 32 || bits == 64 ? (unsigned)bits : 0;
+}
+// Lanes are decimal numbers, the first one lowest; one that is a pattern for a NaN counts as 0.
+static bool vector_of(const struct json *v, uint64_t out[2]) {
+    const struct json *lanes = json_get(v, "value");
+    unsigned bits = lane_bits(v), at = 0;
+    out[0] = out[1] = 0;
+    if (!lanes || lanes->kind != JSON_ARRAY || !bits) return false;
+    for (const struct json *lane = lanes->first; lane; lane = lane->next, at += bits) {
+        if (at >= 128 || !lane->text) return false;
+        uint64_t value = strtoull(lane->text, NULL, 10);
+        out[at / 64] |= (bits == 64 ? value : value & ((1ull << bits) - 1)) << at % 64;
+    }
+    return at == 128;
+}
 // Floating-point values are given as the decimal number of their bits, references as "null" or a number, which the
 // host represents by its successor.
 static bool bits_of(const struct json *v, uint64_t *out) {
     const char *text = json_text(v, "value");
-    if (!text || type_of(v) == WASM_V128) return false;
+    if (type_of(v) == WASM_V128) return vector_of(v, out);
+    if (!text) return false;
     if (type_of(v) == WASM_FUNCREF || type_of(v) == WASM_EXTERNREF) {
         *out = strcmp(text, "null") ? strtoull(text, NULL, 10) + 1 : 0;
         return true;
@@ -228,21 +250,22 @@ struct answer {
     enum ldr_status status;
     uint32_t count;
     uint8_t type[ARGS_MAX];
-    uint64_t bits[ARGS_MAX];
+    uint64_t bits[2 * ARGS_MAX]; // as ldr_call() gives them
     struct ldr_trap_info trap;
     const char *wrong; // the script asks for what is not there
 };
 static void invoke(struct script *s, struct ldr_instance *inst, uint32_t func,
                    const struct json *args, struct answer *a) {
     const struct wasm_functype *type = ldr_func_type(inst, func);
-    uint64_t values[ARGS_MAX];
+    uint64_t values[2 * ARGS_MAX], *next = values;
     uint32_t n = 0;
-    for (const struct json *v = args ? args->first : NULL; v; v = v->next, n++)
-        if (n >= type->params || n >= ARGS_MAX || type->type[n] != type_of(v) ||
-            !bits_of(v, &values[n])) {
+    for (const struct json *v = args ? args->first : NULL; v; v = v->next, n++) {
+        if (n >= type->params || n >= ARGS_MAX || type->type[n] != type_of(v) || !bits_of(v, next)) {
             a->wrong = "arguments that do not fit the function";
             return;
         }
+        next += words_of(type->type[n]);
+    }
     if (n != type->params || type->results > ARGS_MAX) {
         a->wrong = "number of arguments";
         return;
@@ -284,10 +307,25 @@ static bool nan_matches(const char *want, bool is_double, uint64_t bits) {
     if (!strcmp(want, "nan:canonical")) return magnitude == (exponent | quiet_bit);
     return (magnitude & (exponent | quiet_bit)) == (exponent | quiet_bit);
 }
-static bool value_matches(const struct json *want, uint8_t type, uint64_t bits) {
+static bool vector_matches(const struct json *want, const uint64_t *got) {
+    const struct json *lane = json_get(want, "value");
+    unsigned bits = lane_bits(want), at = 0;
+    uint64_t expected[2];
+    if (!vector_of(want, expected)) return false;
+    for (lane = lane->first; lane; lane = lane->next, at += bits) {
+        uint64_t mask = bits == 64 ? UINT64_MAX : (1ull << bits) - 1;
+        uint64_t value = got[at / 64] >> at % 64 & mask;
+        bool same = value == (expected[at / 64] >> at % 64 & mask);
+        if (strncmp(lane->text, "nan:", 4) ? !same : !nan_matches(lane->text, bits == 64, value))
+            return false;
+    }
+    return true;
+}
+static bool value_matches(const struct json *want, uint8_t type, const uint64_t *got) {
     const char *text = json_text(want, "value");
-    uint64_t expected;
+    uint64_t expected, bits = *got;
     if (type_of(want) != type) return false;
+    if (type == WASM_V128) return vector_matches(want, got);
     if (type == WASM_I32 || type == WASM_F32) bits &= UINT32_MAX;
     if (!text)
         return bits != 0 && (type == WASM_FUNCREF || type == WASM_EXTERNREF); // any reference
@@ -309,14 +347,18 @@ static void do_return(struct script *s, bool check) {
     }
     const struct json *want = json_get(s->command, "expected");
     uint32_t i = 0;
-    for (want = check && want ? want->first : NULL; want; want = want->next, i++)
-        if (i >= a.count || !value_matches(want, a.type[i], a.bits[i])) {
+    const uint64_t *got = a.bits;
+    for (want = check && want ? want->first : NULL; want; want = want->next, i++) {
+        if (i >= a.count || !value_matches(want, a.type[i], got)) {
             const char *text = json_text(want, "value");
-            outcome(s, false, "result %u is 0x%llx, expected %s %s", i,
-                    i < a.count ? (unsigned long long)a.bits[i] : 0, json_text(want, "type"),
-                    text ? text : "(any)");
+            bool vector = i < a.count && a.type[i] == WASM_V128;
+            outcome(s, false, "result %u is 0x%llx %llx, expected %s %s", i,
+                    i < a.count ? (unsigned long long)*got : 0, vector ? (unsigned long long)got[1] : 0,
+                    json_text(want, "type"), text ? text : "(any)");
             return;
         }
+        got += words_of(a.type[i]);
+    }
     outcome(s, !check || i == a.count, "%u results, expected %u", a.count, i);
 }
 static void do_trap(struct script *s, enum sfi_trap want) {

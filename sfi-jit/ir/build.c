@@ -303,9 +303,16 @@ static void call_indirect(struct builder *b) {
     b->f->ins[r].aux = (uint16_t)table;
 }
 
-// Imported mutable globals live elsewhere and travel as 64 bits.
+// Imported mutable globals live elsewhere and travel as 64 bits, vectors as two halves.
 static bool is_elsewhere(const struct builder *b, uint32_t global) {
     return global < b->m->imported_globals && b->m->global[global].is_mutable;
+}
+
+static ir_ref vector(struct builder *b, enum ir_op op, enum ir_type type, uint32_t wasm_op,
+                     ir_ref x, ir_ref y, uint64_t imm) {
+    ir_ref r = emit(b, op, type, x, y, 0, imm);
+    b->f->ins[r].aux = (uint16_t)(wasm_op - WASM_OP_SIMD);
+    return r;
 }
 
 static void global_get(struct builder *b) {
@@ -317,6 +324,12 @@ static void global_get(struct builder *b) {
     }
     push(b, constant(b, IR_I32, g));
     ir_ref v = call_with(b, IR_CALL_BUILTIN, IR_I64, 1, SFI_BI_GLOBAL_GET);
+    if (type == IR_V128) {
+        push(b, constant(b, IR_I32, g));
+        ir_ref high = call_with(b, IR_CALL_BUILTIN, IR_I64, 1, SFI_BI_GLOBAL_GET_HIGH);
+        v = vector(b, IR_VSPLAT, IR_V128, WASM_OP_I64X2_SPLAT, v, 0, 0);
+        v = vector(b, IR_VREPLACE, IR_V128, WASM_OP_I64X2_REPLACE_LANE, v, high, 1);
+    }
     if (type == IR_I32 || type == IR_F32) v = emit(b, IR_WRAP, IR_I32, v, 0, 0, 0);
     if (type == IR_F32 || type == IR_F64) v = emit(b, IR_BITCAST, type, v, 0, 0, 0);
     push(b, v);
@@ -329,6 +342,13 @@ static void global_set(struct builder *b) {
     if (!is_elsewhere(b, g)) {
         emit(b, IR_GLOBAL_SET, IR_VOID, v, 0, 0, g);
         return;
+    }
+    if (type == IR_V128) {
+        ir_ref high = vector(b, IR_VEXTRACT, IR_I64, WASM_OP_I64X2_EXTRACT_LANE, v, 0, 1);
+        v = vector(b, IR_VEXTRACT, IR_I64, WASM_OP_I64X2_EXTRACT_LANE, v, 0, 0);
+        push(b, constant(b, IR_I32, g));
+        push(b, high);
+        call_with(b, IR_CALL_BUILTIN, IR_VOID, 2, SFI_BI_GLOBAL_SET_HIGH);
     }
     if (type == IR_F32) v = emit(b, IR_BITCAST, IR_I32, v, 0, 0, 0);
     if (type == IR_F64) v = emit(b, IR_BITCAST, IR_I64, v, 0, 0, 0);
@@ -366,18 +386,34 @@ static void builtin(struct builder *b, const struct wasm_op_info *info) {
     if (result) push(b, r);
 }
 
-static void by_row(struct builder *b, const struct wasm_op_info *info) {
+// The 16 bytes that follow, as a constant.
+static ir_ref v128_const(struct builder *b) {
+    uint64_t low = wasm_fixed(&b->r, 8), high = wasm_fixed(&b->r, 8);
+    return emit(b, IR_CONST, IR_V128, IR_V128_HIGH(high), low);
+}
+
+static void by_row(struct builder *b, uint32_t op) {
+    const struct wasm_op_info *info = &wasm_op_info[op];
     if (info->ir == IR_CALL_BUILTIN) {
         builtin(b, info);
         return;
     }
     uint64_t imm = 0;
+    ir_ref operand[3] = {0};
     switch (info->imm) {
     case WASM_IMM_NONE: break;
     case WASM_IMM_MEMARG:
         wasm_u32(&b->r);
         imm = wasm_u32(&b->r);
         break;
+    case WASM_IMM_MEMARG_LANE:
+        wasm_u32(&b->r);
+        imm = wasm_u32(&b->r);
+        imm |= (uint64_t)wasm_byte(&b->r) << 32;
+        break;
+    case WASM_IMM_LANE: imm = wasm_byte(&b->r); break;
+    case WASM_IMM_SHUFFLE: operand[2] = v128_const(b); break;
+    case WASM_IMM_V128: push(b, v128_const(b)); return;
     case WASM_IMM_I32: imm = (uint32_t)wasm_s32(&b->r); break;
     case WASM_IMM_I64: imm = (uint64_t)wasm_s64(&b->r); break;
     case WASM_IMM_F32: imm = wasm_fixed(&b->r, 4); break;
@@ -385,11 +421,12 @@ static void by_row(struct builder *b, const struct wasm_op_info *info) {
     case WASM_IMM_TABLE: imm = wasm_u32(&b->r); break;
     default: wasm_skip_immediate(&b->r, info->imm); break;
     }
-    ir_ref operand[3] = {0};
     for (uint32_t k = info->operands; k-- > 0;) operand[k] = pop(b);
     enum ir_type type = info->result ? ir_type_of(info->result) : IR_VOID;
     ir_ref r = emit(b, info->ir, type, operand[0], operand[1], operand[2], imm);
     if (info->imm == WASM_IMM_MEMARG) b->f->ins[r].aux = info->aux & 15;
+    if (info->ir >= IR_VUN && info->ir <= IR_VSTORE_LANE)
+        b->f->ins[r].aux = (uint16_t)(op - WASM_OP_SIMD);
     if (info->result) push(b, r);
 }
 
@@ -450,7 +487,7 @@ static void instruction(struct builder *b, uint32_t op) {
         push(b, constant(b, IR_I64, 0));
         break;
     case WASM_OP_REF_IS_NULL: compare_with_zero(b); break;
-    default: by_row(b, &wasm_op_info[op]); break;
+    default: by_row(b, op); break;
     }
 }
 

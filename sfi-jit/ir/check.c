@@ -5,6 +5,7 @@
 // assumes only that vectors are as long as their counts say. Returns the first breach's text, or NULL.
 #include "sfi-jit/ir/ir.h"
 #include "sfi-jit/lib.h"
+#include "sfi-jit/wasm/reader.h"
 
 #define NONE UINT32_MAX
 
@@ -258,6 +259,19 @@ static bool value_types(uint32_t op, uint32_t t, uint32_t a, uint32_t b) {
     case IR_BITCAST:
         if (INT(t)) return a == (t == IR_I32 ? IR_F32 : IR_F64);
         return FP(t) && a == (t == IR_F32 ? IR_I32 : IR_I64);
+    case IR_VUN: return t == IR_V128 && a == IR_V128;
+    case IR_VBIN:
+    case IR_VCOM:
+    case IR_VBITSELECT:
+    case IR_VSHUFFLE: return t == IR_V128 && a == IR_V128 && b == IR_V128;
+    case IR_VSHIFT: return t == IR_V128 && a == IR_V128 && b == IR_I32;
+    case IR_VTEST: return t == IR_I32 && a == IR_V128;
+    case IR_VSPLAT: return t == IR_V128 && a != IR_V128;
+    case IR_VEXTRACT: return t != IR_V128 && a == IR_V128;
+    case IR_VREPLACE: return t == IR_V128 && a == IR_V128 && b != IR_V128;
+    case IR_VLOAD: return t == IR_V128 && a == IR_I32;
+    case IR_VLOAD_LANE: return t == IR_V128 && a == IR_I32 && b == IR_V128;
+    case IR_VSTORE_LANE: return t == IR_VOID && a == IR_I32 && b == IR_V128;
     default: return true;
     }
 }
@@ -269,6 +283,8 @@ _Static_assert(IR_ROTR - IR_ADD == 14 && IR_SEXT16 - IR_CLZ == 4 && IR_GEU - IR_
 static bool types(struct check *c, ir_ref r) {
     const struct ir_func *f = c->f;
     const struct ir_ins *i = &f->ins[r];
+    if (i->op >= IR_VUN && i->op <= IR_VSTORE_LANE)
+        NEED(i->aux < 0x100 && wasm_op_info[WASM_OP_SIMD + i->aux].ir == i->op, "vector operator");
     uint32_t t = i->type, n = ir_op_info[i->op].operands, from = 0, from2 = 0;
     if (n != IR_POOL && n >= 1) from = f->ins[i->a].type;
     if (n != IR_POOL && n >= 2) from2 = f->ins[i->b].type;
@@ -278,7 +294,7 @@ static bool types(struct check *c, ir_ref r) {
     if (ir_op_info[i->op].flags & IRF_TERM) NEED(t == IR_VOID, wrong);
     switch (i->op) {
     case IR_CONST:
-        NEED(INT(t) || FP(t), wrong);
+        NEED(INT(t) || FP(t) || t == IR_V128, wrong);
         if (t == IR_I32 || t == IR_F32) NEED(i->imm >> 32 == 0, "constant is not zero-extended");
         break;
     case IR_PARAM: NEED(i->imm < type->params && t == ir_type_of(type->type[i->imm]), wrong); break;
@@ -320,6 +336,10 @@ static bool types(struct check *c, ir_ref r) {
         NEED(i->imm == (f->ins[i->prev].op == IR_RESULT ? f->ins[i->prev].imm + 1 : 1), wrong);
         break;
     }
+    case IR_VBITSELECT: NEED(f->ins[i->c].type == IR_V128, wrong); break;
+    case IR_VSHUFFLE:
+        NEED(f->ins[i->c].type == IR_V128 && f->ins[i->c].op == IR_CONST, "lanes of a shuffle");
+        break;
     case IR_BRANCH: NEED(from == IR_I32, wrong); break;
     case IR_SWITCH: NEED(from == IR_I32, wrong); break;
     case IR_RETURN:

@@ -9,6 +9,7 @@
 // Values are numbered as in the function, so numbers change when passes add and remove. Blocks stand in f->order.
 #include "sfi-jit/ir/ir.h"
 #include "sfi-jit/lib.h"
+#include "sfi-jit/wasm/reader.h"
 
 struct out {
     void (*put)(void *ctx, const char *text, size_t n);
@@ -52,7 +53,13 @@ static const char *const type_name[] = {
 
 static void constant(struct out *o, const struct ir_ins *i) {
     bool negative = i->type == IR_I32 ? i->imm >> 31 & 1 : i->imm >> 63;
-    uint64_t value = i->imm;
+    uint64_t value = i->imm, v128[2];
+    if (i->type == IR_V128) {
+        ir_v128(i, v128);
+        hex(o, v128[0]);
+        hex(o, v128[1]);
+        return;
+    }
     if (i->type == IR_F32 || i->type == IR_F64) {
         hex(o, value);
         return;
@@ -91,7 +98,8 @@ static void instruction(struct out *o, ir_ref r) {
         text(o, type_name[i->type <= IR_V128 ? i->type : IR_VOID]);
         text(o, ".");
     }
-    text(o, ir_op_info[i->op].text);
+    bool vector = i->op >= IR_VUN && i->op <= IR_VSTORE_LANE;
+    text(o, vector ? wasm_op_info[WASM_OP_SIMD + (i->aux & 0xff)].text : ir_op_info[i->op].text);
     if (i->op == IR_LOAD || i->op == IR_STORE)
         text(o, mem[i->aux <= IR_MEM_FULL ? i->aux : IR_MEM_FULL]);
     switch ((enum ir_op)i->op) {
@@ -119,6 +127,9 @@ static void instruction(struct out *o, ir_ref r) {
     const ir_ref *operand = ir_operands(f, r, &n);
     for (uint32_t k = 0; k < n; k++) num(o, " v", operand[k]);
     if (i->op == IR_LOAD || i->op == IR_STORE) num(o, " +", i->imm);
+    if (i->op >= IR_VLOAD && i->op <= IR_VSTORE_LANE) num(o, " +", (uint32_t)i->imm);
+    if (i->op == IR_VLOAD_LANE || i->op == IR_VSTORE_LANE) num(o, " lane ", i->imm >> 32);
+    if (i->op == IR_VEXTRACT || i->op == IR_VREPLACE) num(o, " lane ", i->imm);
     if (i->op == IR_RESULT) num(o, " ", i->imm);
     if (ir_op_info[i->op].flags & IRF_TERM)
         for (uint32_t k = 0; k < block->succs; k++) num(o, " b", block->succ[k]);

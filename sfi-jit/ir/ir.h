@@ -124,6 +124,12 @@ void ir_add_edge(struct ir_func *f, uint32_t from, uint32_t to);
 // Uses of r become uses of to[r] wherever to[r] is not 0; chains in `to` are followed, and shortened in place.
 void ir_forward(struct ir_func *f, ir_ref *to);
 uint32_t ir_pool_add(struct ir_func *f, const ir_ref *refs, uint32_t count); // → start
+// The 16 bytes of a V128 constant; making one (imm is the lower half).
+static inline void ir_v128(const struct ir_ins *i, uint64_t out[2]) {
+    out[0] = i->imm;
+    out[1] = i->b | (uint64_t)i->c << 32;
+}
+#define IR_V128_HIGH(bits) 0, (uint32_t)(bits), (uint32_t)((bits) >> 32)
 // Operands of an instruction: where they lie, and how many. Valid until the function's instructions or pool grow.
 static inline ir_ref *ir_operands(struct ir_func *f, ir_ref r, uint32_t *out_count) {
     struct ir_ins *i = &f->ins[r];

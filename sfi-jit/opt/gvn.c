@@ -38,12 +38,12 @@ static bool dominates(const struct gvn *s, uint32_t a, uint32_t b) {
 }
 
 static bool equal(const struct ir_ins *a, const struct ir_ins *b) {
-    return a->op == b->op && a->type == b->type && a->a == b->a && a->b == b->b && a->c == b->c &&
-           a->imm == b->imm;
+    return a->op == b->op && a->type == b->type && a->aux == b->aux && a->a == b->a &&
+           a->b == b->b && a->c == b->c && a->imm == b->imm;
 }
 
 static uint64_t hash(const struct ir_ins *i) {
-    uint64_t h = i->op * 0x9e3779b97f4a7c15u ^ i->imm;
+    uint64_t h = (i->op | (uint64_t)i->aux << 8) * 0x9e3779b97f4a7c15u ^ i->imm;
     h = (h ^ i->a) * 0xff51afd7ed558ccdu;
     h = (h ^ i->b ^ (uint64_t)i->c << 32 ^ (uint64_t)i->type << 60) * 0xc4ceb9fe1a85ec53u;
     return h ^ h >> 32;

@@ -180,6 +180,10 @@ static struct wasm_constexpr read_const(struct decoder *d, uint8_t type) {
         case WASM_OP_I64_CONST: e.value = (uint64_t)wasm_s64(r); break;
         case WASM_OP_F32_CONST: e.value = wasm_fixed(r, 4); break;
         case WASM_OP_F64_CONST: e.value = wasm_fixed(r, 8); break;
+        case WASM_OP_V128_CONST:
+            e.value = wasm_fixed(r, 8);
+            e.high = wasm_fixed(r, 8);
+            break;
         case WASM_OP_REF_NULL:
             e.kind = WASM_CE_REF_NULL;
             e.type = wasm_ref_type(r);
@@ -352,7 +356,7 @@ static void read_elem(struct decoder *d, struct wasm_elem *e) {
         } else {
             uint32_t f = func_index(d);
             d->m->func[f].declared_ref = true;
-            e->init[i] = (struct wasm_constexpr){WASM_CE_REF_FUNC, WASM_FUNCREF, f};
+            e->init[i] = (struct wasm_constexpr){WASM_CE_REF_FUNC, WASM_FUNCREF, f, 0};
         }
     }
 }

@@ -3,7 +3,7 @@
 // Made by wasm_parse() in one eager pass: structure (spec 5), then validation (spec 3) of everything, function bodies included.
 // After it returned JIT_OK every index below is in range, every constant expression is well typed and every body is well
 // formed, so that later code needs only asserts. All pointers point into the caller's arena or into `bytes`, which must stay unchanged.
-// Language: WebAssembly 2.0 without 128-bit SIMD (rejected by name until it is there).
+// Language: WebAssembly 2.0.
 #ifndef WASM_MODULE_H
 #define WASM_MODULE_H
 #include "sfi-jit/arena.h"
@@ -36,6 +36,7 @@ struct wasm_constexpr { // the only forms of 2.0 (and what extended constants ad
     enum { WASM_CE_CONST, WASM_CE_GLOBAL, WASM_CE_REF_FUNC, WASM_CE_REF_NULL } kind;
     uint8_t type;   // of the value
     uint64_t value; // constant's bits, or global/function index
+    uint64_t high;  // of a v128
 };
 struct wasm_import {
     struct wasm_name module, name;

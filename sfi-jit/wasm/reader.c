@@ -8,6 +8,7 @@
 #define TYPE_l WASM_I64
 #define TYPE_f WASM_F32
 #define TYPE_d WASM_F64
+#define TYPE_v WASM_V128
 #define TYPE_r WASM_FUNCREF
 #define TYPE_t WASM_TYPE_OF_TABLE
 #define MEM(width, align) (IR_MEM_##width | (align) << 4)
@@ -69,13 +70,17 @@ int64_t wasm_leb_signed(struct wasm_reader *r, uint32_t bits) {
 }
 
 uint32_t wasm_opcode_prefixed(struct wasm_reader *r, uint32_t prefix) {
+    static const struct {
+        uint16_t prefix, first, count;
+    } page[] = {{0xfc, 0x100, 0x20}, {0xfd, WASM_OP_SIMD, 0x100}, {0xfe, 0x120, 0x60}};
     const uint8_t *start = r->p - 1;
-    if (prefix == 0xfd)
-        wasm_fail_at(r, JIT_ERR_UNSUPPORTED, start, "128-bit SIMD is not supported");
-    if (prefix == 0xfc || prefix == 0xfe) {
-        uint32_t page = prefix == 0xfc ? 0x100 : 0x120, number = wasm_u32(r);
-        uint32_t op = page + number;
-        if (number < (prefix == 0xfc ? 0x20 : WASM_OPS - page) && wasm_op_info[op].text) return op;
+    for (uint32_t k = 0; k < sizeof page / sizeof *page; k++) {
+        if (prefix != page[k].prefix) continue;
+        uint32_t number = wasm_u32(r);
+        if (number < page[k].count && wasm_op_info[page[k].first + number].text)
+            return page[k].first + number;
+        if (prefix == 0xfd && number >= 0x100 && number <= 0x12f)
+            wasm_fail_at(r, JIT_ERR_UNSUPPORTED, start, "relaxed SIMD is not supported");
     }
     wasm_fail_at(r, JIT_ERR_MALFORMED, start, "illegal opcode");
 }
@@ -84,9 +89,8 @@ static bool is_ref(uint8_t type) { return type == WASM_FUNCREF || type == WASM_E
 
 uint8_t wasm_value_type(struct wasm_reader *r) {
     uint8_t type = wasm_byte(r);
-    if ((type >= WASM_F64 && type <= WASM_I32) || is_ref(type)) return type;
+    if ((type >= WASM_V128 && type <= WASM_I32) || is_ref(type)) return type;
     r->p--;
-    if (type == WASM_V128) wasm_fail(r, JIT_ERR_UNSUPPORTED, "128-bit SIMD is not supported");
     if (type & 0x80) wasm_fail(r, JIT_ERR_MALFORMED, "integer representation too long");
     wasm_fail(r, JIT_ERR_MALFORMED, "malformed value type");
 }
@@ -139,5 +143,16 @@ void wasm_skip_immediate(struct wasm_reader *r, uint32_t imm) {
     case WASM_IMM_I64: wasm_s64(r); break;
     case WASM_IMM_F32: wasm_fixed(r, 4); break;
     case WASM_IMM_F64: wasm_fixed(r, 8); break;
+    case WASM_IMM_V128:
+    case WASM_IMM_SHUFFLE:
+        wasm_fixed(r, 8);
+        wasm_fixed(r, 8);
+        break;
+    case WASM_IMM_LANE: wasm_byte(r); break;
+    case WASM_IMM_MEMARG_LANE:
+        wasm_u32(r);
+        wasm_u32(r);
+        wasm_byte(r);
+        break;
     }
 }

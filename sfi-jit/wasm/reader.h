@@ -40,13 +40,18 @@ enum wasm_imm {
     WASM_IMM_F64,
     WASM_IMM_REFTYPE,
     WASM_IMM_ZERO, // a reserved zero byte
+    WASM_IMM_V128,    // 16 bytes
+    WASM_IMM_SHUFFLE, // 16 lane numbers below 32
+    WASM_IMM_LANE,    // a byte, below the row's aux
+    WASM_IMM_MEMARG_LANE,
 };
 
 enum wasm_op {
 #define X(code, name, text, imm, a, b, c, r, ir, aux) WASM_OP_##name = code,
 #include "sfi-jit/wasm/ops.def"
 #undef X
-    WASM_OPS = 0x130,
+    WASM_OP_SIMD = 0x200, // the first number of prefix 0xfd
+    WASM_OPS = 0x300,
 };
 #define WASM_TYPE_OF_TABLE 1 // in wasm_op_info: the type of the table that the immediate names
 struct wasm_op_info {

@@ -116,8 +116,9 @@ static void push_frame(struct validator *v, uint8_t op, const uint8_t *in, uint3
 
 static void block(struct validator *v, uint8_t op) {
     static const uint8_t single[] = {
-        [WASM_I32] = WASM_I32, [WASM_I64] = WASM_I64,         [WASM_F32] = WASM_F32,
-        [WASM_F64] = WASM_F64, [WASM_FUNCREF] = WASM_FUNCREF, [WASM_EXTERNREF] = WASM_EXTERNREF};
+        [WASM_I32] = WASM_I32,  [WASM_I64] = WASM_I64,         [WASM_F32] = WASM_F32,
+        [WASM_F64] = WASM_F64,  [WASM_FUNCREF] = WASM_FUNCREF, [WASM_EXTERNREF] = WASM_EXTERNREF,
+        [WASM_V128] = WASM_V128};
     int64_t t = wasm_block_type(&v->r);
     if (op == WASM_OP_IF) pop(v, WASM_I32);
     if (t < 0) {
@@ -231,11 +232,22 @@ static void memarg(struct validator *v, uint32_t natural) {
     if (align > natural) invalid(v, "alignment must not be larger than natural");
 }
 
+static void lanes(struct validator *v, uint32_t count, uint32_t limit) {
+    for (uint32_t k = 0; k < count; k++)
+        if (wasm_byte(&v->r) >= limit) invalid(v, "invalid lane index");
+}
+
 // An immediate of a row that is checked from the row alone. Returns the type of the table it names, if it names one.
 static uint8_t check_immediate(struct validator *v, const struct wasm_op_info *info) {
     const struct wasm_module *m = v->m;
     switch ((enum wasm_imm)info->imm) {
     case WASM_IMM_MEMARG: memarg(v, info->aux >> 4); break;
+    case WASM_IMM_MEMARG_LANE:
+        memarg(v, info->aux >> 4);
+        lanes(v, 1, 16u >> (info->aux >> 4));
+        break;
+    case WASM_IMM_LANE: lanes(v, 1, info->aux); break;
+    case WASM_IMM_SHUFFLE: lanes(v, 16, 32); break;
     case WASM_IMM_MEMORY: memory(v); break;
     case WASM_IMM_MEMORY_MEMORY:
         memory(v);

@@ -11,6 +11,8 @@ const struct x64_mop_info x64_mop_info[MOPS] = {
 #undef X
 };
 
+_Static_assert(MOPS <= 256, "an operator's number fits struct x64_insn");
+
 struct x64_rm x64_slot(const struct x64_emitter *e, ra_loc loc) {
     return x64_rm_base(RSP, (int32_t)(e->slots + 8 * (loc - RA_SLOT(0))));
 }
@@ -58,7 +60,16 @@ void x64_load_const(struct x64_asm *s, unsigned xmm, unsigned bytes, uint64_t bi
         x64_vex(s, X64_OPC(PP_NONE, 1, 0x57), false, xmm, xmm, x64_rm_reg(xmm), 0, 0); // vxorps
         return;
     }
-    struct x64_rm rm = {.kind = RM_RIP, .disp = (int32_t)x64_pool(s->module, bytes, bits, 0)};
+    if (bytes == 16 && bits == X64_VECTOR_ONES) {
+        x64_vex(s, X64_OPC(PP_66, 1, 0x76), false, xmm, xmm, x64_rm_reg(xmm), 0, 0); // vpcmpeqd
+        return;
+    }
+    uint32_t ref = bytes == 16 ? (uint32_t)bits - 1 : x64_pool(s->module, bytes, bits, 0);
+    struct x64_rm rm = {.kind = RM_RIP, .disp = (int32_t)ref};
+    if (bytes == 16) {
+        x64_vex(s, X64_OPC(PP_NONE, 1, 0x10), false, xmm, 0, rm, 0, 0); // vmovups
+        return;
+    }
     x64_vex(s, X64_OPC(bytes == 4 ? PP_F3 : PP_F2, 1, 0x10), false, xmm, 0, rm, 0, 0); // vmovss, vmovsd
 }
 
@@ -143,6 +154,8 @@ static void emit_insn(struct x64_emitter *e, uint32_t insn) {
     enum x64_form form = x64_mop_info[e->code->insn[insn].op].form;
     if (form >= FORM_FIRST_CONTROL)
         x64_emit_control(e, insn);
+    else if (form >= FORM_FIRST_SIMD)
+        x64_emit_simd(e, insn);
     else if (form >= FORM_FIRST_FLOAT)
         x64_emit_float(e, insn);
     else

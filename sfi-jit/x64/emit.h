@@ -50,11 +50,13 @@ struct x64_rm x64_slot(const struct x64_emitter *e, ra_loc loc);
 uint32_t x64_trap_label(struct x64_emitter *e, enum sfi_trap kind, uint32_t wasm, uint16_t aux);
 uint32_t x64_ftoi_label(struct x64_emitter *e, uint32_t wasm, unsigned reg, unsigned fsize);
 void x64_load_imm(struct x64_asm *s, unsigned reg, uint64_t imm);
+// The bits of 4 or 8 bytes; of 16 bytes see X64_VECTOR_ONES.
 void x64_load_const(struct x64_asm *s, unsigned xmm, unsigned bytes, uint64_t bits);
 
 // Each emits one instruction of its kind.
 void x64_emit_int(struct x64_emitter *e, uint32_t insn);     // emit_int.c
 void x64_emit_float(struct x64_emitter *e, uint32_t insn);   // emit_float.c
+void x64_emit_simd(struct x64_emitter *e, uint32_t insn);    // emit_simd.c
 void x64_emit_control(struct x64_emitter *e, uint32_t insn); // emit_control.c
 void x64_emit_stubs(struct x64_emitter *e);                  // emit_control.c
 void x64_find_empty(struct x64_emitter *e);                  // emit_control.c
@@ -98,6 +100,15 @@ enum x64_form {
     FORM_MOVFI,
     FORM_MINMAX,
     FORM_FSEL,
+    FORM_V3,
+    FORM_V3I,
+    FORM_V2,
+    FORM_V2I,
+    FORM_VSI,
+    FORM_VEX,
+    FORM_VMASK,
+    FORM_VTEST,
+    FORM_VST,
     FORM_JMP,
     FORM_JCC,
     FORM_SWITCH,
@@ -109,6 +120,7 @@ enum x64_form {
     FORM_TRAP,
     FORM_FENCE,
     FORM_FIRST_FLOAT = FORM_FCOPY,
+    FORM_FIRST_SIMD = FORM_V3,
     FORM_FIRST_CONTROL = FORM_JMP,
 };
 struct x64_mop_info {

@@ -73,7 +73,7 @@ ir_ref x64_name(const struct x64_lower *l, ir_ref r) { return l->alias[r] ? l->a
 bool x64_is_const(const struct x64_lower *l, ir_ref r, uint64_t *out_bits) {
     uint8_t type = x64_ins(l, r)->type;
     const struct ir_ins *i = x64_ins(l, x64_name(l, r));
-    if (i->op != IR_CONST) return false;
+    if (i->op != IR_CONST || type == IR_V128) return false;
     *out_bits = type == IR_I32 ? (uint64_t)(int64_t)(int32_t)i->imm : i->imm;
     return true;
 }
@@ -101,10 +101,27 @@ uint32_t x64_imm(struct x64_lower *l, uint8_t ir_type, uint64_t bits) {
     return v;
 }
 
+uint32_t x64_imm_vector(struct x64_lower *l, uint64_t low, uint64_t high) {
+    uint32_t v = x64_new_vreg(l, IR_V128);
+    uint64_t code = (low | high) == 0            ? 0
+                    : (low & high) == UINT64_MAX ? X64_VECTOR_ONES
+                                                 : 1ull + x64_pool(l->module, 16, low, high);
+    l->out.vreg[v].remat = true;
+    l->out.vconst[v] = code;
+    struct x64_insn *i = x64_new(l, MOP_FCONST, 16);
+    i->fsize = 16;
+    i->imm = code;
+    x64_out(l, v);
+    return v;
+}
+
 uint32_t x64_use(struct x64_lower *l, ir_ref r) {
-    uint64_t bits;
+    uint64_t bits, v128[2];
     if (x64_is_const(l, r, &bits)) return x64_imm(l, x64_ins(l, r)->type, bits);
-    return x64_vreg_of(l, r);
+    const struct ir_ins *i = x64_ins(l, x64_name(l, r));
+    if (i->op != IR_CONST) return x64_vreg_of(l, r);
+    ir_v128(i, v128);
+    return x64_imm_vector(l, v128[0], v128[1]);
 }
 
 struct x64_src x64_source(struct x64_lower *l, ir_ref r, bool load, bool imm_ok) {
@@ -118,6 +135,13 @@ struct x64_src x64_source(struct x64_lower *l, ir_ref r, bool load, bool imm_ok)
         }
         if (imm_ok && !x64_is_float(i->type) && x64_fits32(bits))
             return (struct x64_src){.kind = SRC_IMM, .imm = bits};
+    }
+    const struct ir_ins *named = x64_ins(l, x64_name(l, r));
+    if (named->op == IR_CONST && named->type == IR_V128) {
+        uint64_t v128[2];
+        ir_v128(named, v128);
+        uint32_t ref = x64_pool(l->module, 16, v128[0], v128[1]);
+        return (struct x64_src){.kind = SRC_MEM, .mem = XM_POOL, .disp = (int32_t)ref};
     }
     return (struct x64_src){.kind = SRC_VREG, .vreg = x64_use(l, r)};
 }
@@ -294,6 +318,19 @@ static void lower_ins(struct x64_lower *l, ir_ref r) {
     case IR_TABLE_LEN:
     case IR_GLOBAL_GET:
     case IR_GLOBAL_SET: x64_lower_memory(l, r); break;
+    case IR_VUN:
+    case IR_VBIN:
+    case IR_VCOM:
+    case IR_VBITSELECT:
+    case IR_VSHIFT:
+    case IR_VTEST:
+    case IR_VSPLAT:
+    case IR_VEXTRACT:
+    case IR_VREPLACE:
+    case IR_VSHUFFLE:
+    case IR_VLOAD:
+    case IR_VLOAD_LANE:
+    case IR_VSTORE_LANE: x64_lower_simd(l, r); break;
     case IR_CALL:
     case IR_CALL_BUILTIN:
     case IR_CALL_INDIRECT: x64_lower_call(l, r); break;
@@ -328,8 +365,7 @@ static void lower_phis(struct x64_lower *l, const struct ir_block *b, struct ra_
     for (ir_ref r = b->first; r && live_phi(l, r); r = x64_ins(l, r)->next) n++;
     uint32_t *param = JIT_ARRAY(l->arena, uint32_t, n);
     for (ir_ref r = b->first; r && live_phi(l, r); r = x64_ins(l, r)->next) {
-        if (b->preds != 1 && l->uses[r])
-            param[out->params++] = x64_vreg_of(l, r);
+        if (b->preds != 1 && l->uses[r]) param[out->params++] = x64_vreg_of(l, r);
     }
     out->param = param;
 }

@@ -86,11 +86,12 @@ void x64_in_src(struct x64_lower *l, const struct x64_src *s);
 
 // ---- values
 bool x64_is_const(const struct x64_lower *l, ir_ref r,
-                  uint64_t *out_bits);                // bits: sign-extended from the type's width
+                  uint64_t *out_bits);                // bits: sign-extended from the type's width; never a V128
 ir_ref x64_name(const struct x64_lower *l, ir_ref r); // follows aliases
 uint32_t x64_vreg_of(struct x64_lower *l, ir_ref r);  // the vreg that holds r
 uint32_t x64_use(struct x64_lower *l, ir_ref r); // the same, constants made on the spot (spoils flags)
 uint32_t x64_imm(struct x64_lower *l, uint8_t ir_type, uint64_t bits);
+uint32_t x64_imm_vector(struct x64_lower *l, uint64_t low, uint64_t high);
 // r as a flexible operand; `load`: r is a load folded here. Constants that fit become immediates if imm_ok.
 struct x64_src x64_source(struct x64_lower *l, ir_ref r, bool load, bool imm_ok);
 // The memory operand of a LOAD or STORE.
@@ -107,6 +108,10 @@ bool x64_negation(const struct x64_lower *l, const struct ir_ins *i); // i is "a
 void x64_lower_int(struct x64_lower *l, ir_ref r);                    // lower_int.c
 void x64_lower_float(struct x64_lower *l, ir_ref r);                  // lower_float.c
 void x64_lower_memory(struct x64_lower *l, ir_ref r);                 // lower_mem.c
+void x64_lower_simd(struct x64_lower *l, ir_ref r);                   // lower_simd.c
+void x64_lower_shuffle(struct x64_lower *l, ir_ref r);                // lower_shuffle.c
+// Which of a vector operator's operands may be a load of 16 bytes: FOLD_RM_A, FOLD_RM_B.
+uint8_t x64_simd_rm(const struct ir_ins *i);
 void x64_lower_params(struct x64_lower *l);                           // lower_call.c
 void x64_lower_call(struct x64_lower *l, ir_ref r);
 void x64_lower_return(struct x64_lower *l, ir_ref r);

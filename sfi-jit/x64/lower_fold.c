@@ -38,8 +38,8 @@ static void count_uses(struct x64_lower *l, struct counts *c) {
 
 static bool full_load(const struct x64_lower *l, const struct counts *c, ir_ref r, uint32_t block) {
     const struct ir_ins *i = x64_ins(l, r);
-    return i->op == IR_LOAD && i->aux == IR_MEM_FULL && i->type != IR_V128 && i->block == block &&
-           l->uses[r] == 1 && c->effects[r] == c->now;
+    return i->op == IR_LOAD && i->aux == IR_MEM_FULL && i->block == block && l->uses[r] == 1 &&
+           c->effects[r] == c->now;
 }
 
 static void take(struct x64_lower *l, ir_ref user, ir_ref operand, uint8_t flag) {
@@ -86,6 +86,16 @@ static void fold_operands(struct x64_lower *l, struct counts *c, ir_ref r, uint3
     case IR_DEMOTE:
         if (full_load(l, c, i->a, block)) take(l, r, i->a, FOLD_RM_A);
         return;
+    case IR_VUN:
+    case IR_VBIN:
+    case IR_VCOM: {
+        uint8_t rm = x64_simd_rm(i);
+        if (rm & FOLD_RM_B && full_load(l, c, i->b, block))
+            take(l, r, i->b, FOLD_RM_B);
+        else if (rm & FOLD_RM_A && full_load(l, c, i->a, block))
+            take(l, r, i->a, FOLD_RM_A);
+        return;
+    }
     default: return;
     }
     if (x64_is_const(l, i->a, &bits) || x64_is_const(l, i->b, &bits)) return;
@@ -164,13 +174,17 @@ static void demand(struct x64_lower *l, struct demand *d, ir_ref r) {
     d->list[d->count++] = r;
 }
 
+// Takes a as an address.
+static bool is_access(uint8_t op) {
+    return op == IR_LOAD || op == IR_STORE || (op >= IR_VLOAD && op <= IR_VSTORE_LANE);
+}
+
 static void find_demand(struct x64_lower *l) {
     struct ir_func *f = l->f;
     struct demand d = {0};
     for (uint32_t k = 0; k < f->orders; k++)
         for (ir_ref r = f->block[f->order[k]].first; r; r = f->ins[r].next)
-            if (f->ins[r].op == IR_LOAD || f->ins[r].op == IR_STORE || f->ins[r].op == IR_EXTU)
-                demand(l, &d, f->ins[r].a);
+            if (is_access(f->ins[r].op) || f->ins[r].op == IR_EXTU) demand(l, &d, f->ins[r].a);
     while (d.count) {
         uint32_t n;
         const ir_ref *operand = ir_operands(f, d.list[--d.count], &n);
@@ -186,8 +200,7 @@ static void find_names(struct x64_lower *l) {
         const struct ir_block *b = &f->block[f->order[k]];
         for (ir_ref r = b->first; r; r = f->ins[r].next) {
             const struct ir_ins *i = &f->ins[r];
-            if (i->op == IR_PHI && b->preds == 1)
-                l->alias[r] = x64_name(l, f->pool[i->a]);
+            if (i->op == IR_PHI && b->preds == 1) l->alias[r] = x64_name(l, f->pool[i->a]);
             if (i->op == IR_WRAP && (!(l->fold[r] & FOLD_CLEAN) || x64_is_const(l, i->a, &bits)))
                 l->alias[r] = x64_name(l, i->a);
         }

@@ -15,7 +15,7 @@ static struct x64_src context(uint32_t distance) {
 }
 
 struct x64_src x64_address(struct x64_lower *l, const struct ir_ins *i) {
-    uint64_t bits, offset = i->imm;
+    uint64_t bits, offset = (uint32_t)i->imm; // of lanes: their number above
     if (x64_is_const(l, i->a, &bits)) {
         uint64_t address = (uint32_t)bits + offset;
         if (address <= DISP_MAX) return memory(XM_ABS, 0, (int32_t)address, i->wasm);

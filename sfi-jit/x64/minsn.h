@@ -52,12 +52,15 @@ struct x64_code { // a function, selected
     struct ra_insn *ra;
     struct ra_operand *operand;
     struct ra_vreg *vreg;
-    uint64_t *vconst; // of vregs that can be made anew: the constant's bits
+    uint64_t *vconst; // of vregs that can be made anew: the constant's bits, for 16 bytes as below
     struct ra_block *block;
     uint32_t *target; // of switches: imm blocks from target[disp]
     uint32_t insns, operands, vregs, blocks, targets;
     uint32_t out_words; // of outgoing stack arguments
 };
+
+// The constant of a 16-byte vreg, in vconst and in FCONST's imm: 0, X64_VECTOR_ONES, or 1 + its place in the pool.
+#define X64_VECTOR_ONES UINT64_MAX
 
 struct ir_func;
 struct x64_module;
