@@ -82,8 +82,8 @@ struct ra_input {
     uint32_t allocatable; // bit n: register n may be used (never rsp, r15; r11 is kept as the emitter's scratch)
     uint32_t callee_saved; // bit n: using it costs a save: prefer others for short lives
     uint32_t live_work; // (value, block) pairs that liveness may visit before it estimates; 0: in proportion to the size
-    uint32_t scratch_int,
-        scratch_fp; // registers for breaking cycles and slot-to-slot moves (r11, xmm15): not allocatable
+    // Registers for breaking cycles and slot-to-slot moves (r11, xmm15): not allocatable.
+    uint32_t scratch_int, scratch_fp;
 };
 struct ra_move {
     uint32_t at; // before instruction `at`; sorted by at; within one `at`, execute in order
@@ -97,7 +97,7 @@ struct ra_output {
     uint32_t used; // bit n: register n is written somewhere (for saving callee-saved ones)
 };
 
-// Allocates in `a`. Fails only by memory or limits.
+// Allocates in `a`. Does not return (jit_fail) without memory, beyond limits, or with JIT_ERR_INTERNAL when the input breaks a rule.
 void ra_run(struct jit_arena *a, const struct ra_input *in, struct ra_output *out);
 
 // Sequences n parallel moves (each `to` once, any `from` may repeat). Cycles are broken through the class's scratch register,
@@ -107,6 +107,7 @@ uint32_t ra_sequence(const struct ra_move *moves, uint32_t n, const struct ra_vr
                      uint32_t scratch_int, uint32_t scratch_fp, ra_loc spare,
                      struct ra_move *out); // x64/pmove.c
 
-// For tests: follows every value through locations and moves symbolically; NULL or what is wrong. (x64/regalloc_check.c)
+// For tests: follows every value through locations and moves symbolically; NULL or what is wrong. Takes
+// blocks × locations × values bits. (x64/regalloc_check.c)
 const char *ra_check(struct jit_arena *a, const struct ra_input *in, const struct ra_output *out);
 #endif
