@@ -310,6 +310,7 @@ static void constant(struct ldr_instance *inst, const struct wasm_constexpr *c, 
         break;
     case WASM_CE_GLOBAL: memcpy(out, inst->cell[c->value], 16); break;
     case WASM_CE_REF_FUNC: out[0] = inst->ref[c->value]; break;
+    case WASM_CE_SUM: out[0] = wasm_const_sum(inst->m, c, inst->cell); break;
     case WASM_CE_REF_NULL: break;
     }
 }

@@ -31,7 +31,7 @@ struct decoder {
     struct wasm_reader r;
     struct wasm_module *m;
     uint32_t func_cap, table_cap, memory_cap, global_cap, custom_cap;
-    uint32_t bodies, inits;
+    uint32_t bodies, inits, constops, constop_cap;
     bool has_data_count;
     uint32_t data_count;
 };
@@ -165,49 +165,104 @@ static uint32_t func_index(struct decoder *d) {
     return f;
 }
 
-static struct wasm_constexpr read_const(struct decoder *d, uint8_t type) {
-    struct wasm_constexpr e = {.kind = WASM_CE_CONST};
+// Pops two operands of an arithmetic operator, which must be of its type; one takes their place.
+static void const_operator(struct decoder *d, const uint8_t *stack, uint32_t *height, uint8_t type) {
+    if (*height < 2 || stack[*height - 1] != type || stack[*height - 2] != type)
+        invalid(d, "type mismatch in a constant expression");
+    --*height;
+}
+
+static void add_constop(struct decoder *d, uint32_t kind, bool is_32, uint64_t value) {
+    struct wasm_module *m = d->m;
+    m->constop =
+        jit_grow(d->r.arena, m->constop, &d->constop_cap, d->constops + 1, sizeof *m->constop);
+    m->constop[d->constops++] = (struct wasm_constop){kind, is_32, value};
+}
+
+// One instruction that makes a value.
+static void const_value(struct decoder *d, uint32_t op, const uint8_t *at, struct wasm_constexpr *e) {
     struct wasm_reader *r = &d->r;
-    uint32_t values = 0;
-    for (;;) {
-        const uint8_t *at = r->p;
-        uint32_t op = wasm_opcode(r);
-        if (op == WASM_OP_END) break;
-        values++;
-        e.type = wasm_op_info[op].result;
-        switch (op) {
-        case WASM_OP_I32_CONST: e.value = (uint32_t)wasm_s32(r); break;
-        case WASM_OP_I64_CONST: e.value = (uint64_t)wasm_s64(r); break;
-        case WASM_OP_F32_CONST: e.value = wasm_fixed(r, 4); break;
-        case WASM_OP_F64_CONST: e.value = wasm_fixed(r, 8); break;
-        case WASM_OP_V128_CONST:
-            e.value = wasm_fixed(r, 8);
-            e.high = wasm_fixed(r, 8);
-            break;
-        case WASM_OP_REF_NULL:
-            e.kind = WASM_CE_REF_NULL;
-            e.type = wasm_ref_type(r);
-            break;
-        case WASM_OP_REF_FUNC:
-            e.kind = WASM_CE_REF_FUNC;
-            e.value = func_index(d);
-            d->m->func[e.value].declared_ref = true;
-            break;
-        case WASM_OP_GLOBAL_GET:
-            e.kind = WASM_CE_GLOBAL;
-            e.value = wasm_u32(r);
-            if (e.value >= d->m->imported_globals)
-                wasm_fail_at(r, JIT_ERR_INVALID, at, "unknown global");
-            if (d->m->global[e.value].is_mutable)
-                wasm_fail_at(r, JIT_ERR_INVALID, at, "constant expression required");
-            e.type = d->m->global[e.value].type;
-            break;
-        default: wasm_fail_at(r, JIT_ERR_INVALID, at, "constant expression required");
-        }
+    *e = (struct wasm_constexpr){.kind = WASM_CE_CONST, .type = wasm_op_info[op].result};
+    switch (op) {
+    case WASM_OP_I32_CONST: e->value = (uint32_t)wasm_s32(r); break;
+    case WASM_OP_I64_CONST: e->value = (uint64_t)wasm_s64(r); break;
+    case WASM_OP_F32_CONST: e->value = wasm_fixed(r, 4); break;
+    case WASM_OP_F64_CONST: e->value = wasm_fixed(r, 8); break;
+    case WASM_OP_V128_CONST:
+        e->value = wasm_fixed(r, 8);
+        e->high = wasm_fixed(r, 8);
+        break;
+    case WASM_OP_REF_NULL:
+        e->kind = WASM_CE_REF_NULL;
+        e->type = wasm_ref_type(r);
+        break;
+    case WASM_OP_REF_FUNC:
+        e->kind = WASM_CE_REF_FUNC;
+        e->value = func_index(d);
+        d->m->func[e->value].declared_ref = true;
+        break;
+    case WASM_OP_GLOBAL_GET:
+        e->kind = WASM_CE_GLOBAL;
+        e->value = wasm_u32(r);
+        if (e->value >= d->m->imported_globals)
+            wasm_fail_at(r, JIT_ERR_INVALID, at, "unknown global");
+        if (d->m->global[e->value].is_mutable)
+            wasm_fail_at(r, JIT_ERR_INVALID, at, "constant expression required");
+        e->type = d->m->global[e->value].type;
+        break;
+    default: wasm_fail_at(r, JIT_ERR_INVALID, at, "constant expression required");
     }
-    if (values != 1 || e.type != type) invalid(d, "type mismatch in a constant expression");
+}
+
+static struct wasm_constexpr read_const(struct decoder *d, uint8_t type) {
+    uint8_t stack[WASM_MAX_CONST_STACK];
+    struct wasm_constexpr e = {.kind = WASM_CE_CONST};
+    uint32_t height = 0, first = d->constops;
+    bool sum = false;
+    for (;;) {
+        const uint8_t *at = d->r.p;
+        uint32_t op = wasm_opcode(&d->r);
+        if (op == WASM_OP_END) break;
+        bool is_32 = op >= WASM_OP_I32_ADD && op <= WASM_OP_I32_MUL;
+        if (is_32 || (op >= WASM_OP_I64_ADD && op <= WASM_OP_I64_MUL)) {
+            const_operator(d, stack, &height, is_32 ? WASM_I32 : WASM_I64);
+            add_constop(d, WASM_CO_ADD + op - (is_32 ? WASM_OP_I32_ADD : WASM_OP_I64_ADD), is_32, 0);
+            sum = true;
+            continue;
+        }
+        limit(d, height + 1, WASM_MAX_CONST_STACK, "constant expression too deep");
+        const_value(d, op, at, &e);
+        stack[height++] = e.type;
+        add_constop(d, e.kind == WASM_CE_GLOBAL ? WASM_CO_GLOBAL : WASM_CO_CONST, false, e.value);
+    }
+    if (height != 1 || stack[0] != type) invalid(d, "type mismatch in a constant expression");
+    if (sum)
+        e = (struct wasm_constexpr){WASM_CE_SUM, type, first, d->constops - first};
+    else
+        d->constops = first; // one value needs no list
     return e;
 }
+
+uint64_t wasm_const_sum(const struct wasm_module *m, const struct wasm_constexpr *e,
+                        uint64_t *const *cell) {
+    uint64_t stack[WASM_MAX_CONST_STACK];
+    uint32_t height = 0;
+    for (uint64_t k = 0; k < e->high; k++) {
+        const struct wasm_constop *o = &m->constop[e->value + k];
+        if (o->kind == WASM_CO_CONST || o->kind == WASM_CO_GLOBAL) {
+            stack[height++] = o->kind == WASM_CO_CONST ? o->value : *cell[o->value];
+            continue;
+        }
+        uint64_t b = stack[--height], *a = &stack[height - 1];
+        *a = o->kind == WASM_CO_ADD ? *a + b : o->kind == WASM_CO_SUB ? *a - b : *a * b;
+        if (o->is_32) *a &= UINT32_MAX;
+    }
+    return stack[0];
+}
+_Static_assert(WASM_OP_I32_SUB == WASM_OP_I32_ADD + 1 && WASM_OP_I32_MUL == WASM_OP_I32_ADD + 2 &&
+                   WASM_OP_I64_SUB == WASM_OP_I64_ADD + 1 &&
+                   WASM_OP_I64_MUL == WASM_OP_I64_ADD + 2 && WASM_CO_MUL == WASM_CO_ADD + 2,
+               "operators of constant expressions, in the same order");
 
 // ---- Imports, exports, definitions ------------------------------------------------------------------------------------------
 static void read_imports(struct decoder *d) {

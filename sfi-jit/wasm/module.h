@@ -3,7 +3,7 @@
 // Made by wasm_parse() in one eager pass: structure (spec 5), then validation (spec 3) of everything, function bodies included.
 // After it returned JIT_OK every index below is in range, every constant expression is well typed and every body is well
 // formed, so that later code needs only asserts. All pointers point into the caller's arena or into `bytes`, which must stay unchanged.
-// Language: WebAssembly 2.0.
+// Language: WebAssembly 2.0 and extended constant expressions.
 #ifndef WASM_MODULE_H
 #define WASM_MODULE_H
 #include "sfi-jit/arena.h"
@@ -32,11 +32,16 @@ struct wasm_name { // not terminated; checked to be UTF-8
     const char *text;
     uint32_t length;
 };
-struct wasm_constexpr { // the only forms of 2.0 (and what extended constants adds is folded by a small evaluator later)
-    enum { WASM_CE_CONST, WASM_CE_GLOBAL, WASM_CE_REF_FUNC, WASM_CE_REF_NULL } kind;
+struct wasm_constexpr {
+    enum { WASM_CE_CONST, WASM_CE_GLOBAL, WASM_CE_REF_FUNC, WASM_CE_REF_NULL, WASM_CE_SUM } kind;
     uint8_t type;   // of the value
-    uint64_t value; // constant's bits, or global/function index
-    uint64_t high;  // of a v128
+    uint64_t value; // constant's bits, or global/function index; SUM: its first operation
+    uint64_t high;  // of a v128; SUM: how many operations
+};
+struct wasm_constop { // extended constants: one operation of a SUM, in postfix order
+    enum { WASM_CO_CONST, WASM_CO_GLOBAL, WASM_CO_ADD, WASM_CO_SUB, WASM_CO_MUL } kind;
+    bool is_32;     // ADD, SUB, MUL
+    uint64_t value; // constant's bits, global
 };
 struct wasm_import {
     struct wasm_name module, name;
@@ -99,8 +104,9 @@ struct wasm_module {
     struct wasm_elem *elem;
     struct wasm_data *data;
     struct wasm_custom *custom;
-    uint32_t start;        // function index, UINT32_MAX if none
-    struct wasm_name name; // from the name section
+    struct wasm_constop *constop; // of all constant expressions
+    uint32_t start;               // function index, UINT32_MAX if none
+    struct wasm_name name;        // from the name section
 };
 
 // Limits, each with a named error: documented in docs/limits.md.
@@ -119,12 +125,16 @@ struct wasm_module {
 #define WASM_MAX_ALL_LOCALS(size) \
     (1000000u + 16u * (size)) // of all functions, in a module of that many bytes
 #define WASM_MAX_BODY 7654321u
-#define WASM_MAX_NESTING 10000u // blocks inside one another; kept on the heap, not on the stack
+#define WASM_MAX_CONST_STACK 256u // operands of a constant expression on the stack at once
+#define WASM_MAX_NESTING 10000u   // blocks inside one another; kept on the heap, not on the stack
 
 // Decodes and validates. Does not return on failure: a->host->fail() is called with a->error set.
 struct wasm_module *wasm_parse(struct jit_arena *a, const uint8_t *bytes, size_t size);
 // The export of that name and kind, or NULL.
 const struct wasm_export *wasm_find_export(const struct wasm_module *m, const char *name,
                                            enum wasm_kind kind);
+// The value of a SUM, whose globals' values are at cell[global].
+uint64_t wasm_const_sum(const struct wasm_module *m, const struct wasm_constexpr *e,
+                        uint64_t *const *cell);
 bool wasm_functype_equal(const struct wasm_functype *a, const struct wasm_functype *b);
 #endif
