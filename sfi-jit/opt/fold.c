@@ -71,6 +71,28 @@ static void reassociate(struct fold *s, ir_ref r, uint64_t c) {
     s->f->ins[r].b = k;
 }
 
+// r is "a = 0". Of a comparison this is the opposite one; with NaN in play only equality has an opposite, but a second negation
+// undoes the first. So no chain of negations is longer than one.
+static void negate(struct fold *s, ir_ref r) {
+    static const uint8_t opposite[] = {
+        [IR_EQ] = IR_NE,   [IR_NE] = IR_EQ,   [IR_LTS] = IR_GES, [IR_LTU] = IR_GEU,
+        [IR_GTS] = IR_LES, [IR_GTU] = IR_LEU, [IR_LES] = IR_GTS, [IR_LEU] = IR_GTU,
+        [IR_GES] = IR_LTS, [IR_GEU] = IR_LTU, [IR_FEQ] = IR_FNE, [IR_FNE] = IR_FEQ,
+        [IR_FGE] = IR_NOP, // the array's end
+    };
+    struct ir_ins *i = &s->f->ins[r];
+    const struct ir_ins *a = &s->f->ins[i->a], *b = &s->f->ins[a->a];
+    uint64_t bits;
+    if (!is_compare((enum ir_op)a->op)) return;
+    if (a->op == IR_EQ && constant(s, a->b, &bits) && bits == 0 && is_compare((enum ir_op)b->op)) {
+        replace(s, r, a->a);
+    } else if (opposite[a->op]) {
+        i->op = opposite[a->op];
+        i->b = a->b;
+        i->a = a->a;
+    }
+}
+
 static void with_zero(struct fold *s, ir_ref r) {
     const struct ir_ins *i = &s->f->ins[r], *a = &s->f->ins[i->a];
     switch (i->op) {
@@ -90,6 +112,7 @@ static void with_zero(struct fold *s, ir_ref r) {
     case IR_NE:
         if (is_compare((enum ir_op)a->op)) replace(s, r, i->a);
         break;
+    case IR_EQ: negate(s, r); break;
     default: break;
     }
 }

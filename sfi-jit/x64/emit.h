@@ -81,7 +81,6 @@ enum x64_form {
     FORM_RORX,
     FORM_SETCC,
     FORM_CMOV,
-    FORM_WIDE,
     FORM_DIVIDE,
     FORM_STORE,
     FORM_FCOPY,

@@ -147,13 +147,6 @@ static void emit_cmov(struct x64_emitter *e, uint32_t insn, const struct x64_ins
     x64_def_size(&e->s, d, i->size);
 }
 
-// One operand and rdx:rax implied (F7 group).
-static void wide_op(struct x64_emitter *e, unsigned digit, unsigned reg, uint8_t size) {
-    x64_op(&e->s, 0xf7, size == 8, digit, x64_rm_reg(reg), 0, 0);
-    x64_def_size(&e->s, RAX, size);
-    x64_def_size(&e->s, RDX, size);
-}
-
 static void emit_divide(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
     static const uint8_t cdq[] = {0x99}, cqo[] = {0x48, 0x99};
     if (i->op == MOP_DIVU) {
@@ -164,7 +157,9 @@ static void emit_divide(struct x64_emitter *e, uint32_t insn, const struct x64_i
         x64_def_size(&e->s, RDX, i->size);
     }
     x64_site(&e->s, (uint16_t)i->imm, i->wasm, 0);
-    wide_op(e, x64_mop_info[i->op].digit, x64_reg(e, insn, 2), i->size);
+    x64_op(&e->s, 0xf7, i->size == 8, x64_mop_info[i->op].digit, x64_rm_reg(x64_reg(e, insn, 2)), 0, 0);
+    x64_def_size(&e->s, RAX, i->size);
+    x64_def_size(&e->s, RDX, i->size);
 }
 
 static void emit_store(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
@@ -209,7 +204,6 @@ void x64_emit_int(struct x64_emitter *e, uint32_t insn) {
     case FORM_RORX: emit_vex(e, insn, i); break;
     case FORM_SETCC: emit_setcc(e, insn, i); break;
     case FORM_CMOV: emit_cmov(e, insn, i); break;
-    case FORM_WIDE: wide_op(e, x64_mop_info[i->op].digit, x64_reg(e, insn, 2), i->size); break;
     case FORM_DIVIDE: emit_divide(e, insn, i); break;
     case FORM_STORE: emit_store(e, insn, i); break;
     default: __builtin_trap();

@@ -1,9 +1,12 @@
 // layout.c — x64_asm_finish(): from units to bytes in the module's block.
 //
 // Branches start short and only ever grow, so the iteration ends; a position is the one of the last round, in which nothing
-// grew, so every displacement fits. Padding before a unit that would cross a bundle is NOPs, or CC where control cannot come.
+// grew, so every displacement fits. A few rounds are enough but for code made to need more, where all branches become long.
+// Padding before a unit that would cross a bundle is NOPs, or CC where control cannot come.
 #include "sfi-jit/lib.h"
 #include "sfi-jit/x64/asm.h"
+
+#define ROUNDS 10u
 
 static uint32_t align_up(uint32_t n) { return (n + SFI_BUNDLE - 1) & ~(SFI_BUNDLE - 1); }
 
@@ -28,14 +31,14 @@ static uint32_t layout(struct x64_asm *s, uint32_t *pos) {
     uint32_t *branch = JIT_ARRAY(s->arena, uint32_t, s->units + 1);
     for (uint32_t i = 0; i < s->units; i++)
         if (s->unit[i].kind != UNIT_PLAIN) branch[branches++] = i;
-    for (;;) {
+    for (unsigned round = 0;; round++) {
         uint32_t size = place(s, pos);
         bool grown = false;
         uint32_t left = 0;
         for (uint32_t k = 0; k < branches; k++) {
             struct x64_unit *u = &s->unit[branch[k]];
             int64_t d = (int64_t)target(s, pos, u) - (int64_t)(pos[branch[k]] + u->len);
-            if (d >= -128 && d <= 127) {
+            if (d >= -128 && d <= 127 && round < ROUNDS) {
                 branch[left++] = branch[k];
             } else {
                 u->len = u->kind == UNIT_JMP ? 5 : 6;

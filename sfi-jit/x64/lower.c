@@ -375,8 +375,7 @@ static void lower_args(struct x64_lower *l, uint32_t block, struct ra_block *out
     const struct ir_block *b = &l->f->block[block];
     if (b->succs != 1 || l->f->block[b->succ[0]].preds == 1) return;
     const struct ir_block *to = &l->f->block[b->succ[0]];
-    uint32_t n = 0, k = 0;
-    while (to->pred[k] != block) k++;
+    uint32_t n = 0, k = l->edge[block];
     for (ir_ref r = to->first; r && live_phi(l, r); r = x64_ins(l, r)->next) n++;
     uint32_t *arg = JIT_ARRAY(l->arena, uint32_t, n);
     for (ir_ref r = to->first; r && live_phi(l, r); r = x64_ins(l, r)->next)
@@ -408,7 +407,8 @@ void x64_lower(struct jit_arena *a, struct x64_module *m, struct ir_func *f, str
                           .alias = JIT_ARRAY(a, ir_ref, f->inss),
                           .uses = JIT_ARRAY(a, uint32_t, f->inss),
                           .fold = JIT_ARRAY(a, uint8_t, f->inss),
-                          .list_of = JIT_ARRAY(a, uint32_t, f->blocks)};
+                          .list_of = JIT_ARRAY(a, uint32_t, f->blocks),
+                          .edge = JIT_ARRAY(a, uint32_t, f->blocks)};
     l.out.blocks = f->orders;
     l.out.block = JIT_ARRAY(a, struct ra_block, f->orders);
     l.out.vregs = 1; // 0 is none
@@ -416,6 +416,8 @@ void x64_lower(struct jit_arena *a, struct x64_module *m, struct ir_func *f, str
     l.out.vreg = JIT_ARRAY(a, struct ra_vreg, l.vreg_cap);
     l.out.vconst = JIT_ARRAY(a, uint64_t, l.vreg_cap);
     x64_fold(&l);
+    for (uint32_t b = 0; b < f->blocks; b++)
+        for (uint32_t k = 0; k < f->block[b].preds; k++) l.edge[f->block[b].pred[k]] = k;
     for (uint32_t p = 0; p < f->orders; p++) lower_block(&l, p);
     *out = l.out;
 }

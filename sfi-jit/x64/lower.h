@@ -33,8 +33,9 @@ struct x64_lower {
     uint8_t *fold;  // [value]: FOLD_*
     struct x64_code out;
     uint32_t insn_cap, operand_cap, vreg_cap, target_cap;
+    uint32_t *edge;           // [block with one successor]: which of that one's predecessors it is
     uint32_t *list_of, lists; // [block]: the last list of edges that named it
-    uint32_t wasm; // of the operator being lowered
+    uint32_t wasm;            // of the operator being lowered
 };
 
 // The second, flexible operand of an instruction.
@@ -86,7 +87,7 @@ void x64_in_src(struct x64_lower *l, const struct x64_src *s);
 
 // ---- values
 bool x64_is_const(const struct x64_lower *l, ir_ref r,
-                  uint64_t *out_bits);                // bits: sign-extended from the type's width; never a V128
+                  uint64_t *out_bits); // bits: sign-extended from the type's width; never a V128
 ir_ref x64_name(const struct x64_lower *l, ir_ref r); // follows aliases
 uint32_t x64_vreg_of(struct x64_lower *l, ir_ref r);  // the vreg that holds r
 uint32_t x64_use(struct x64_lower *l, ir_ref r); // the same, constants made on the spot (spoils flags)
@@ -112,7 +113,7 @@ void x64_lower_simd(struct x64_lower *l, ir_ref r);                   // lower_s
 void x64_lower_shuffle(struct x64_lower *l, ir_ref r);                // lower_shuffle.c
 // Which of a vector operator's operands may be a load of 16 bytes: FOLD_RM_A, FOLD_RM_B.
 uint8_t x64_simd_rm(const struct ir_ins *i);
-void x64_lower_params(struct x64_lower *l);                           // lower_call.c
+void x64_lower_params(struct x64_lower *l); // lower_call.c
 void x64_lower_call(struct x64_lower *l, ir_ref r);
 void x64_lower_return(struct x64_lower *l, ir_ref r);
 #endif
