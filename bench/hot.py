@@ -9,8 +9,11 @@ import re
 import subprocess
 import sys
 
+from common import BUILD, RUN
+
 SHOWN = 0.85  # of the samples
 MOST_LINES = 120
+MARGIN = 8  # instructions shown around one with samples
 
 
 def text_of(command):
@@ -31,13 +34,13 @@ def instructions(listing):
     found, before, labels = [], [], {}
     for line in listing.splitlines():
         label = re.match(r'\s*label ([0-9a-f]+) clean:(.*)', line)
-        insn = re.match(r'\s*([0-9a-f]+):\t(?:[0-9a-f ]+\t)?([a-z].*)', line)
+        insn = None if line.endswith('int3') else re.match(r'\s*([0-9a-f]+):\t(?:[0-9a-f ]+\t)?([a-z].*)', line)
         if label:
             labels[int(label[1], 16)] = f'label, clean:{label[2]}'
         elif insn:
             found.append((int(insn[1], 16), re.sub(r'\s+', ' ', insn[2].strip()), before))
             before = []
-        elif line.strip() and not re.match(r'\s*[0-9a-f]+:\t', line):
+        elif re.match(r'(func \d+|[0-9a-f]+ <)', line):
             before = before + [line.strip()]
     return [(o, t, b + ([labels[o]] if o in labels else [])) for o, t, b in found]
 
@@ -94,19 +97,28 @@ def print_hot(title, insns, samples):
         shown += share
         lines += last - first + 1
         print(f'---- {share:.0%} of the samples, {last - first + 1} instructions')
+        skipped = 0
         for i in range(first, last + 1):
+            if not any(weight[max(first, i - MARGIN):i + MARGIN + 1]):
+                skipped += 1
+                continue
+            if skipped:
+                print(f'          … {skipped} instructions without samples')
+                skipped = 0
             offset, text, before = insns[i]
             for b in before:
                 print(f'            {b}')
             print(f'  {weight[i] / total:6.1%}  {offset:6x}  {text}' if weight[i] else f'          {offset:6x}  {text}')
+        if skipped:
+            print(f'          … {skipped} instructions without samples')
     print(f'     ({1 - shown:.0%} elsewhere)\n')
 
 
-def show(kernel, run, build, calls):
+def show(kernel, calls):
     program, wasm = kernel.native(), kernel.wasm()
     native = samples_of([program, kernel.size, calls], kernel.file('native.profile'))
-    sfi = samples_of([run, wasm, kernel.size, calls], kernel.file('sfi.profile'))
+    sfi = samples_of([RUN, wasm, kernel.size, calls], kernel.file('sfi.profile'))
     listing = text_of(['objdump', '-d', '-M', 'intel', '--no-show-raw-insn', program])
     print_hot(f'{kernel.name}, native', instructions(listing), native)
-    listing = text_of([os.path.join(build, 'host', 'sfi-dump'), '--asm', wasm])
+    listing = text_of([os.path.join(BUILD, 'host', 'sfi-dump'), '--asm', wasm])
     print_hot(f'{kernel.name}, sfi-jit', instructions(listing), sfi)

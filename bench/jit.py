@@ -9,17 +9,16 @@ give one checksum.
 Measuring is paired: a round runs every column once, one after another, in an order that changes from round to round. A
 round's time is the fastest of its process's calls (CPU time, so that other load disturbs less). Shown are, over the rounds, the median
 time of `native`, and for each other column the median of the rounds' ratios to it, with half their spread.
-Then geometric means over the kernels.
+Then geometric means over the kernels. Lua and SQLite follow (programs.py): large programs, and what compile and verify speed are measured on.
 
   bench/jit.py                     the table, and build/bench/jit.json with everything that was measured
   bench/jit.py --hot KERNEL        the hottest code of a kernel, native and sfi-jit (hot.py)
-  QUICK=1  fewer rounds     ONLY=a,b  some kernels     COLUMNS=a,b  some columns     SIMD=1  the wasm build may use 128-bit vectors
+  QUICK=1  fewer rounds     ONLY=a,b  some kernels, groups or programs     COLUMNS=a,b  some columns     SIMD=1  the wasm build may use 128-bit vectors
 Exit status 1 if a column failed or a checksum differs; a missed bar is shown, and is no failure.
 """
 import argparse
 import glob
 import json
-import math
 import os
 import re
 import shutil
@@ -28,48 +27,19 @@ import subprocess
 import sys
 import time
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..'))
-os.chdir(ROOT)
-BUILD = os.environ.get('B', 'build')
-OUT = os.path.join(BUILD, 'bench')
-RUN = os.path.join(OUT, 'run')
+import hot
+import programs
+from common import OUT, RUN, TIME_LIMIT, V8, Failed, has, make, mean, merge, ratio, run, text_size
+
 WASM2C_RT = '/usr/share/wabt/wasm2c'
 
 FLAGS = ['-O2', '-std=c99', '-fno-math-errno', '-Wall', '-Wextra', '-I.']
 WASM = ['--target=wasm32', '-mbulk-memory', '-msign-ext', '-mnontrapping-fptoint', '-nostdlib', '-Wl,--no-entry',
         '-Wl,--export=kernel', '-Wl,--stack-first', '-Wl,-z,stack-size=1048576', '-Wl,--gc-sections']
 SCALAR = ['-fno-vectorize', '-fno-slp-vectorize']
-V8 = ['--no-liftoff', '--no-wasm-lazy-compilation']
 RUNNER = ['-O2', '-D_GNU_SOURCE', '-I.']
 CALLS = 3
 HOT_CALLS = 60
-TIME_LIMIT = 60
-
-
-class Failed(Exception):
-    """A column did not run; the message says why."""
-
-
-def run(command, **options):
-    done = subprocess.run(command, capture_output=True, text=True, **options)
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise Failed(lines[0] if lines else f'{command[0]} ended with status {done.returncode}')
-    return done.stdout
-
-
-def make(target, command, *sources):
-    """Runs the command if the target is older than a source or was made by another command. Returns the target."""
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    note = target + '.cmd'
-    text = ' '.join(command)
-    if (os.path.exists(target) and os.path.exists(note) and open(note).read() == text
-            and all(os.path.getmtime(s) <= os.path.getmtime(target) for s in sources)):
-        return target
-    run(command)
-    with open(note, 'w') as f:
-        f.write(text)
-    return target
 
 
 class Kernel:
@@ -100,8 +70,7 @@ class Kernel:
                     o, 'bench/native.c', 'bench/profile.c')
 
     def native_text(self):
-        sections = run(['llvm-size', '-A', self.native_object()])
-        return sum(int(m[1]) for m in re.finditer(r'^\.text\S*\s+(\d+)', sections, re.M))
+        return text_size(self.native_object())
 
 
 # ---- columns: a function from a kernel to the command that runs it; None if this machine lacks something ----
@@ -127,11 +96,6 @@ def wasm2c(k):
     make(target, ['clang', *RUNNER, '-I' + WASM2C_RT, '-DWASM2C="' + os.path.abspath(source)[:-2] + '.h"', '-o', target, source,
                   'bench/native.c', 'bench/profile.c', WASM2C_RT + '/wasm-rt-impl.c', '-lm'], source, 'bench/native.c')
     return [target, k.size, str(CALLS)]
-
-
-def has(*programs):
-    missing = [p for p in programs if not shutil.which(p) and not os.path.exists(p)]
-    return f'not installed: {missing[0]}' if missing else None
 
 
 COLUMNS = {  # name: (what makes the command, why it is absent here, its description)
@@ -172,11 +136,7 @@ def measure(k, columns, rounds, progress):
             except Failed as e:
                 results[c] = {'failed': str(e)}
                 continue
-            times = results[c]['times'] + [min(got['ns']) / 1e6]
-            for key in ('parse_s', 'compile_s', 'verify_s'):
-                if key in got and key in results[c]:
-                    got[key] = min(got[key], results[c][key])
-            results[c] = {**got, 'times': times}
+            results[c] = merge(results[c], min(got['ns']) / 1e6, got)
     sums = {v['checksum'] for v in results.values() if 'checksum' in v}
     if len(sums) > 1:
         right = results['native'].get('checksum') if 'native' in results else None
@@ -186,20 +146,6 @@ def measure(k, columns, rounds, progress):
     if 'sfi' in results and 'failed' not in results['sfi']:
         results['sfi']['native_text'] = k.native_text()
     return results
-
-
-def ratio(results, column, base='native'):
-    """(median, half the spread) of the rounds' ratios, or None."""
-    a, b = results.get(column, {}), results.get(base, {})
-    if not a.get('times') or not b.get('times'):
-        return None
-    rounds = [x / y for x, y in zip(a['times'], b['times'])]
-    return statistics.median(rounds), (max(rounds) - min(rounds)) / 2
-
-
-def mean(values):
-    values = [v for v in values if v]
-    return math.exp(sum(map(math.log, values)) / len(values)) if values else None
 
 
 # ---- the table ----
@@ -228,68 +174,68 @@ def show(value, digits=2):
 
 
 def cells_of(results, columns):
-    base = results.get('native', {})
-    cells = ['FAILED' if 'failed' in base else f"{statistics.median(base['times']):.1f} ms"] if 'native' in columns else []
-    for c in columns[1:] if 'native' in columns else columns:
+    cells = []
+    for c in columns:
         if 'failed' in results[c]:
             cells.append('FAILED')
+        elif c == 'native' or not ratio(results, c):
+            cells.append(f"{statistics.median(results[c]['times']):.1f} ms")
         else:
-            r = ratio(results, c)
-            cells.append(f'{r[0]:.2f} ±{r[1]:.2f}' if r else f"{statistics.median(results[c]['times']):.1f} ms")
+            cells.append('{:.2f} ±{:.2f}'.format(*ratio(results, c)))
     s = results.get('sfi', {})
-    if 'code_bytes' in s:
-        cells += [show(s['text_bytes'] / s['native_text']), show(s['wasm_bytes'] / 1e6 / s['compile_s'], 1)]
+    if 'native_text' in s:
+        cells += [show(s['text_bytes'] / s['native_text']), f"{s['nop_bytes'] / s['text_bytes']:.1%}"]
     return cells
 
 
 def summarise(table, columns, term):
+    """The geometric means over the kernels: {group: {column: mean}}."""
     others = [c for c in columns if c != 'native']
-    groups = sorted({k.group for k, _ in table})
     means = {}
     term.line()
-    for g in groups + ['all']:
+    for g in sorted({k.group for k, _ in table}) + ['all']:
         rows = [r for k, r in table if g in (k.group, 'all')]
         means[g] = {c: mean([(ratio(r, c) or [None])[0] for r in rows]) for c in others}
-        term.line(row('mean ' + g if g == 'all' else '  ' + g, [''] + [show(means[g][c]) for c in others]))
-    sfis = [r['sfi'] for _, r in table if 'code_bytes' in r.get('sfi', {})]
-    totals = {}
-    if sfis:
-        total = {key: sum(s[key] for s in sfis) for key in
-                 ('wasm_bytes', 'code_bytes', 'text_bytes', 'nop_bytes', 'native_text', 'compile_s', 'parse_s', 'verify_s', 'spills')}
-        totals = {
-            'compile_mb_s': total['wasm_bytes'] / 1e6 / (total['compile_s'] + total['parse_s']),
+        term.line(row('mean of all' if g == 'all' else '  ' + g, [''] * ('native' in columns) + [show(means[g][c]) for c in others]))
+    return means
+
+
+def speeds(results):
+    """Of compiling (decoding and validation included) and verifying, in MB/s, over these results."""
+    sfis = [r['sfi'] for r in results if 'code_bytes' in r.get('sfi', {})]
+    if not sfis:
+        return {}
+    total = {key: sum(s[key] for s in sfis) for key in
+             ('module_bytes', 'code_bytes', 'text_bytes', 'nop_bytes', 'compile_s', 'parse_s', 'verify_s', 'spills')}
+    return {'compile_mb_s': total['module_bytes'] / 1e6 / (total['compile_s'] + total['parse_s']),
             'verify_mb_s': total['code_bytes'] / 1e6 / total['verify_s'],
             'code_ratio': mean([s['text_bytes'] / s['native_text'] for s in sfis]),
-            'nop_share': total['nop_bytes'] / total['text_bytes'],
-            'spills': total['spills'],
-        }
-        term.line()
-        term.line(f"compiling {totals['compile_mb_s']:.1f} MB of wasm a second (with decoding and validation), "
-                  f"verifying {totals['verify_mb_s']:.0f} MB of code a second, over {len(sfis)} small modules")
-        term.line(f"code size {totals['code_ratio']:.2f} of native text (geometric mean), padding {totals['nop_share']:.1%} of it, "
-                  f"{total['spills']} spills")
-    return means, totals
+            'padding': total['nop_bytes'] / total['text_bytes'], 'spills': total['spills']}
 
 
-def bars(table, means, totals, term):
+def bars(table, means, large, term):
     """What the project promises, and how it stands."""
-    def bar(text, value, good, digits=2):
-        if value is not None:
-            term.line(f"  {'met   ' if good else 'MISSED'}  {text}: {value:.{digits}f}")
-    everything = means['all']
-    each = [(ratio(r, 'sfi'), k.name) for k, r in table]
-    worst = max(((r[0], name) for r, name in each if r), default=None)
+    def bar(text, value, most=None, least=None, digits=2):
+        good = value <= most if least is None else value >= least
+        limit = f'at most {most:.{digits}f}' if least is None else f'at least {least:.{digits}f}'
+        term.line(f"  {'met   ' if good else 'MISSED'}  {text}: {value:.{digits}f}, {limit}")
+    each = [(ratio(r, 'sfi')[0], k.name) for k, r in table if ratio(r, 'sfi')]
     term.line()
-    sfi_mean = everything.get('sfi')
-    if sfi_mean:
-        bar('mean run time, at most 1.15 × native', sfi_mean, sfi_mean <= 1.15)
-        bar(f'slowest kernel ({worst[1]}), at most 1.60 × native', worst[0], worst[0] <= 1.6)
-        if everything.get('v8'):
-            bar('mean run time against V8, at most 1', sfi_mean / everything['v8'], sfi_mean <= everything['v8'])
-    if totals:
-        bar('code size, at most 1.40 × native', totals['code_ratio'], totals['code_ratio'] <= 1.4)
-        bar('compiling, at least 5 MB/s', totals['compile_mb_s'], totals['compile_mb_s'] >= 5, 1)
-        bar('verifying, at least 200 MB/s', totals['verify_mb_s'], totals['verify_mb_s'] >= 200, 0)
+    if each:
+        bar('kernels, mean run time against native', means['all']['sfi'], 1.15)
+        bar('the slowest, ' + max(each)[1], max(each)[0], 1.6)
+        if means['all'].get('v8'):
+            bar('kernels, mean run time against V8', means['all']['sfi'] / means['all']['v8'], 1)
+    kernels = speeds([r for _, r in table])
+    if kernels:
+        bar('kernels, mean code size against native', kernels['code_ratio'], 1.4)
+    for p, r in large:
+        if ratio(r, 'sfi'):
+            bar(f'{p.name}, run time against native', ratio(r, 'sfi')[0], 1.4)
+            one = speeds([r])
+            bar(f'{p.name}, code size against native (which has its libc elsewhere)', one['code_ratio'], 1.4)
+            bar(f'{p.name}, compiling, MB of wasm a second', one['compile_mb_s'], least=5, digits=1)
+            bar(f'{p.name}, verifying, MB of code a second', one['verify_mb_s'], least=200, digits=0)
 
 
 def machine():
@@ -309,17 +255,18 @@ def main():
     simd = bool(os.environ.get('SIMD'))
     kernels = [Kernel(p, simd) for p in sorted(glob.glob('bench/kernels/*.c'))]
     if args.hot:
-        import hot
-        return hot.show(next((k for k in kernels if k.name == args.hot), None) or sys.exit(f'no kernel {args.hot}'), RUN, BUILD, str(HOT_CALLS))
+        return hot.show(next((k for k in kernels if k.name == args.hot), None) or sys.exit(f'no kernel {args.hot}'), str(HOT_CALLS))
     only = os.environ.get('ONLY')
+    large_programs = programs.PROGRAMS
     if only:
+        large_programs = [p for p in large_programs if p.name in only.split(',')]
         kernels = [k for k in kernels if k.name in only.split(',') or k.group in only.split(',')]
     wanted = os.environ.get('COLUMNS')
     wanted = wanted.split(',') if wanted else list(COLUMNS)
     columns = [c for c in COLUMNS if c in wanted and not COLUMNS[c][1]]
     if 'sfi' in columns and not os.path.exists(RUN):
         sys.exit(f'bench-jit: no {RUN}: make bench-jit builds it')
-    if not kernels or not columns:
+    if not (kernels or large_programs) or not columns:
         sys.exit('bench-jit: nothing to measure: ONLY or COLUMNS name nothing that exists')
     term = Terminal()
     about = machine()
@@ -328,25 +275,36 @@ def main():
     for c in COLUMNS:
         term.line(f"  {c:<8} {COLUMNS[c][2]}" + (f' ({COLUMNS[c][1]})' if COLUMNS[c][1] else ''))
     term.line()
-    term.line(row('', [c if c == 'native' else c + ' ×' for c in columns] + (['code size ×', 'compile MB/s'] if 'sfi' in columns else [])))
-    table, failures = [], []
+    term.line(row('', [c if c == 'native' else c + ' ×' for c in columns] + (['code size ×', 'padding'] if 'sfi' in columns else [])))
+    table, large, failures = [], [], []
     for k in kernels:
         results = measure(k, columns, args.rounds, term.progress)
         table.append((k, results))
         term.line(row(k.name, cells_of(results, columns)))
-        failures += [f'{k.name}, {c}: {v["failed"]}' for c, v in results.items() if 'failed' in v]
-    means, totals = summarise(table, columns, term)
-    bars(table, means, totals, term)
+    means = summarise(table, columns, term) if table else {}
+    term.line()
+    for p in large_programs:
+        shown = [c for c in columns if c in programs.COLUMNS]
+        results = programs.measure(p, shown, args.rounds, term.progress)
+        large.append((p, results))
+        cells = dict(zip(columns + ['size', 'padding'], [''] * len(columns) + cells_of(results, shown)[len(shown):] + ['', '']))
+        cells.update(zip(shown, cells_of(results, shown)))
+        term.line(row(p.name, cells.values()))
+    bars(table, means, large, term)
     os.makedirs(OUT, exist_ok=True)
+    entry = lambda r: {'columns': r, 'ratios': {c: ratio(r, c) for c in r}, 'speeds': speeds([r])}  # noqa: E731
     with open(os.path.join(OUT, 'jit.json'), 'w') as f:
         json.dump({'machine': about, 'flags': FLAGS, 'wasm_flags': WASM, 'simd': simd, 'rounds': args.rounds, 'calls': CALLS,
                    'columns': {c: COLUMNS[c][2] for c in columns},
-                   'kernels': {k.name: {'group': k.group, 'n': int(k.size), 'columns': r,
-                                        'ratios': {c: ratio(r, c) for c in columns}} for k, r in table},
-                   'means': means, 'totals': totals, 'failures': failures}, f, indent=1)
+                   'kernels': {k.name: {'group': k.group, 'n': int(k.size), **entry(r)} for k, r in table},
+                   'programs': {p.name: entry(r) for p, r in large},
+                   'means': means, 'speeds': speeds([r for _, r in table])}, f, indent=1)
     term.line()
-    for f in failures:
-        term.line('FAILED ' + f)
+    for k, results in table + large:
+        for c, v in results.items():
+            if 'failed' in v:
+                failures.append(f'{k.name}, {c}: {v["failed"]}')
+                term.line('FAILED ' + failures[-1])
     term.line(f'{OUT}/jit.json has all numbers')
     return 1 if failures else 0
 

@@ -1,9 +1,12 @@
-// run.c — times one kernel under sfi-jit: run FILE.wasm N CALLS [--profile FILE]
+// run.c — times code under sfi-jit.
 //
-// The module takes the ordinary way (compile, verify, seal, instantiate); then its export `kernel` is called CALLS times with N, after one
-// call that is not counted. Prints one line of JSON: the checksum, the CPU time of each call in nanoseconds, and what compiling cost, best of
-// some repetitions. The time is that of ldr_call(), which adds less than a microsecond. A kernel that returns different numbers from
-// call to call, a trap or a rejection ends with a message and status 1.
+//   run FILE.wasm N CALLS [--profile FILE]            a kernel: its export `kernel` is called CALLS times with N, after one call
+//                                                     that is not counted; one line of JSON on standard output
+//   run FILE.wasm --wasi [--profile FILE] [ARGS…]     a WASI command: one run of it; the JSON is the last line on standard error
+//
+// The module takes the ordinary way: compile, verify, seal, instantiate. The JSON has the CPU time of each call in nanoseconds (that of ldr_call(),
+// which adds less than a microsecond), a kernel's checksum, and what compiling and verifying took, best of some repetitions.
+// A kernel that returns different numbers from call to call, a trap, a rejection or an exit status ≠ 0 ends with a message and status 1.
 #include "bench/profile.h"
 #include "loader/private.h"
 #include "sfi-jit/host/host.h"
@@ -16,6 +19,24 @@
 #include <time.h>
 
 #define STACK (64u << 20)
+#define COMPILE_LEAST 3       // repetitions of compiling, and
+#define COMPILE_MOST 9        // how many if they are quick:
+#define COMPILE_NS 200000000u // less than this together
+#define VERIFY 5              // repetitions
+
+struct bench {
+    const char *file, *profile;
+    FILE *out;
+    struct wasi wasi;
+    struct ldr_code *code;
+    struct ldr_thread *thread;
+    struct ldr_instance *inst;
+};
+
+static _Noreturn void fail(const char *what, const char *why) {
+    fprintf(stderr, "run: %s: %s\n", what, why);
+    exit(1);
+}
 
 static uint64_t cpu_ns(void) {
     struct timespec t;
@@ -30,76 +51,106 @@ static bool resolve(void *ctx, const struct wasm_import *import, struct ldr_exte
     return out->host;
 }
 
-// Compiles several times, as long as it takes little: *out_code is the last one, the times are the best.
-static void compile(const uint8_t *bytes, size_t size, struct ldr_code **out_code) {
-    uint64_t parse = UINT64_MAX, compile = UINT64_MAX, started = cpu_ns();
+static void compile(struct bench *b) {
+    uint64_t parse = UINT64_MAX, compile = UINT64_MAX, started = cpu_ns(), text = 0;
     struct ldr_error e;
-    for (int i = 0; i < 2 || (i < 9 && cpu_ns() - started < 200000000); i++) {
+    size_t size = 0;
+    uint8_t *bytes = host_read_file(b->file, &size);
+    if (!bytes) fail(b->file, strerror(errno));
+    for (int i = 0; i < COMPILE_LEAST || (i < COMPILE_MOST && cpu_ns() - started < COMPILE_NS); i++) {
         uint64_t p, c;
-        if (i) ldr_code_release(*out_code);
-        if (ldr_compile(bytes, size, NULL, out_code, &e) != LDR_OK) die("refused: %s", e.text);
-        ldr_code_cycles(*out_code, &p, &c);
+        if (i) ldr_code_release(b->code);
+        if (ldr_compile(bytes, size, NULL, &b->code, &e) != LDR_OK) fail("refused", e.text);
+        ldr_code_cycles(b->code, &p, &c);
         parse = least(parse, p);
         compile = least(compile, c);
     }
-    const struct jit_code *j = ldr_code_jit(*out_code);
-    const struct sfi_code *s = &j->sfi;
-    uint64_t text = 0;
-    for (uint32_t i = 0; i < s->funcs; i++) text += s->func[i].size;
-    printf("{\"wasm_bytes\": %u, \"functions\": %u, \"code_bytes\": %u, \"text_bytes\": %" PRIu64
-           ", \"nop_bytes\": %u, "
-           "\"values\": %u, \"spills\": %u, \"parse_s\": %.9f, \"compile_s\": %.9f, ",
-           j->stats.wasm_bytes, s->funcs, s->size, text, j->stats.nop_bytes, j->stats.ir_values,
-           j->stats.spills, host_cycle_seconds(parse), host_cycle_seconds(compile));
+    free(bytes);
+    const struct jit_code *j = ldr_code_jit(b->code);
+    for (uint32_t i = 0; i < j->sfi.funcs; i++) text += j->sfi.func[i].size;
+    fprintf(b->out,
+            "{\"module_bytes\": %zu, \"wasm_bytes\": %u, \"functions\": %u, \"code_bytes\": %u, "
+            "\"text_bytes\": %" PRIu64 ", \"nop_bytes\": %u, \"values\": %u, \"spills\": %u, "
+            "\"parse_s\": %.9f, \"compile_s\": %.9f, ",
+            size, j->stats.wasm_bytes, j->sfi.funcs, j->sfi.size, text, j->stats.nop_bytes,
+            j->stats.ir_values, j->stats.spills, host_cycle_seconds(parse),
+            host_cycle_seconds(compile));
 }
 
-int main(int argc, char **argv) {
-    size_t size = 0;
-    struct ldr_code *code;
-    struct ldr_instance *inst;
+static void instantiate(struct bench *b) {
     struct ldr_error e;
-    struct ldr_trap_info info;
-    struct wasi wasi = {0};
-    uint32_t func;
-    char text[400];
-    host_init("bench");
-    if (argc != 4 && !(argc == 6 && !strcmp(argv[4], "--profile")))
-        die("usage: run FILE.wasm N CALLS [--profile FILE]");
-    uint8_t *bytes = host_read_file(argv[1], &size);
-    if (!bytes) die("%s: %s", argv[1], strerror(errno));
-    uint64_t n = strtoul(argv[2], NULL, 0), sum = 0;
-    unsigned long calls = strtoul(argv[3], NULL, 0);
-    compile(bytes, size, &code);
-
-    struct ldr_thread *thread = host_thread(STACK);
     struct ldr_store *store = ldr_store_new(LDR_DOMAIN);
     struct ldr_imports imports = {NULL, resolve};
     struct ldr_limits limits = {.memory_pages = 65536, .table_rows = SFI_TABLE_ROWS};
     uint64_t verify = UINT64_MAX;
-    for (int i = 0; i < 5; i++) { // instances of the same code: each is verified anew
-        if (!store ||
-            ldr_instantiate(store, code, "kernel", &imports, &limits, &wasi, &inst, &e) != LDR_OK)
-            die("refused: %s", e.text);
-        verify = least(verify, ldr_verify_cycles(inst));
-        if (i < 4) ldr_instance_free(inst);
+    if (!store) fail("store", "out of memory");
+    b->thread = host_thread(STACK);
+    for (int i = 0; i < VERIFY; i++) { // each instance's copy of the code is verified anew
+        if (i) ldr_instance_free(b->inst);
+        if (ldr_instantiate(store, b->code, "bench", &imports, &limits, &b->wasi, &b->inst, &e) != LDR_OK)
+            fail("refused", e.text);
+        verify = least(verify, ldr_verify_cycles(b->inst));
     }
-    printf("\"verify_s\": %.9f, \"ns\": [", host_cycle_seconds(verify));
-    if (!ldr_find_func(inst, "kernel", &func)) die("no export \"kernel\"");
-    if (argc == 6)
-        profile_start(inst->block.rx, ldr_code_jit(code)->sfi.size); // offsets are those of sfi-dump
+    fprintf(b->out, "\"verify_s\": %.9f, \"ns\": [", host_cycle_seconds(verify));
+    // Offsets are those that sfi-dump shows.
+    if (b->profile) profile_start(b->inst->block.rx, ldr_code_jit(b->code)->sfi.size);
+}
+
+static uint64_t call(struct bench *b, const char *export, uint64_t argument) {
+    struct ldr_trap_info info;
+    uint64_t result = 0;
+    uint32_t func;
+    char text[400];
+    if (!ldr_find_func(b->inst, export, &func)) fail(b->file, "no such export");
+    enum ldr_status status = ldr_call(b->thread, b->inst, func, &argument, &result, &info);
+    if (b->wasi.exited && !b->wasi.status) return 0;
+    if (b->wasi.exited) fail(b->file, "exit status is not 0");
+    if (status == LDR_OK) return result;
+    ldr_trap_format(&info, text, sizeof text);
+    fail("trap", text);
+}
+
+static void kernel(struct bench *b, uint64_t n, unsigned long calls) {
+    uint64_t sum = 0;
     for (unsigned long i = 0; i <= calls; i++) {
-        uint64_t result = 0, start = cpu_ns();
-        if (ldr_call(thread, inst, func, &n, &result, &info) != LDR_OK) {
-            ldr_trap_format(&info, text, sizeof text);
-            die("trap: %s", text);
-        }
-        uint64_t ns = cpu_ns() - start;
-        if (i && result != sum)
-            die("two calls, two results: %016" PRIx64 ", %016" PRIx64, sum, result);
+        uint64_t before = cpu_ns(), result = call(b, "kernel", n), ns = cpu_ns() - before;
+        if (i && result != sum) fail(b->file, "two calls return different sums");
         sum = result;
-        if (i) printf("%s%" PRIu64, i > 1 ? ", " : "", ns);
+        if (i) fprintf(b->out, "%s%" PRIu64, i > 1 ? ", " : "", ns);
     }
-    printf("], \"checksum\": \"%016" PRIx64 "\"}\n", sum);
-    if (argc == 6 && !profile_stop(argv[5])) die("%s: %s", argv[5], strerror(errno));
+    fprintf(b->out, "], \"checksum\": \"%016" PRIx64 "\"}\n", sum);
+}
+
+static void command(struct bench *b) {
+    uint64_t before = cpu_ns();
+    call(b, "_start", 0);
+    fprintf(b->out, "%" PRIu64 "]}\n", cpu_ns() - before);
+}
+
+int main(int argc, char **argv) {
+    host_init("run");
+    bool wasi = argc > 2 && !strcmp(argv[2], "--wasi");
+    struct bench b = {.file = argv[1], .out = wasi ? stderr : stdout};
+    int next = wasi ? 3 : 4;
+    if (argc > next + 1 && !strcmp(argv[next], "--profile")) {
+        b.profile = argv[next + 1];
+        next += 2;
+    }
+    if (argc < next || (!wasi && argc != next)) {
+        fprintf(stderr, "usage: run FILE.wasm N CALLS [--profile FILE]\n"
+                        "       run FILE.wasm --wasi [--profile FILE] [ARGS...]\n");
+        return 2;
+    }
+    compile(&b);
+    instantiate(&b);
+    if (!wasi) {
+        kernel(&b, strtoul(argv[2], NULL, 0), strtoul(argv[3], NULL, 0));
+    } else {
+        argv[next - 1] = argv[1]; // the command's own name, before its arguments
+        b.wasi.arg = argv + next - 1;
+        b.wasi.args = (uint32_t)(argc - next + 1);
+        command(&b);
+    }
+    if (b.profile && !profile_stop(b.profile)) fail(b.profile, strerror(errno));
     return fflush(stdout) != 0;
 }

@@ -1,0 +1,166 @@
+"""programs.py — the large programs of make bench-jit: Lua and SQLite, from Debian's source packages.
+
+The sources are fetched with apt-get when they are first needed, into build/bench/src, and must have the SHA-256 below; nothing of them is in
+this repository. Lua is its interpreter, running bench/programs/bench.lua. SQLite is the amalgamation with SQLite's own speedtest1.c,
+on a database in memory. Both are built from the same sources with the same flags for this machine and for WASI (wasi-libc);
+bench/programs/ has what a machine without files, processes and longjmp needs, used by both builds.
+Each round runs each column once; the whole output must be the same.
+"""
+import json
+import os
+import resource
+import subprocess
+
+import common
+from common import Failed, has, make, run
+
+SRC = os.path.join(common.OUT, 'src')
+FOLDER = os.path.join(common.OUT, 'programs')
+PORT = 'bench/programs'
+COLUMNS = ('native', 'sfi', 'v8')
+FLAGS = ['-O2', '-std=gnu99', '-w']
+WASM = ['--target=wasm32-wasi', '-mbulk-memory', '-msign-ext', '-mnontrapping-fptoint', '-ftls-model=local-exec',
+        '-isystem', PORT + '/wasi', '-D_WASI_EMULATED_SIGNAL', '-D_WASI_EMULATED_PROCESS_CLOCKS', '-Wl,-z,stack-size=1048576',
+        '-Wl,--stack-first', '-Wl,--strip-all']
+WASM_LIBS = ['-lm', '-lwasi-emulated-signal', '-lwasi-emulated-process-clocks']
+SQLITE = ['-DSQLITE_OS_OTHER=1', '-DSQLITE_THREADSAFE=0', '-DSQLITE_OMIT_LOAD_EXTENSION', '-DSQLITE_TEMP_STORE=3',
+          '-DSQLITE_DEFAULT_MEMSTATUS=0', '-DSQLITE_OMIT_WAL']
+PACKAGES = {  # source package: (its upstream tarball, SHA-256, the folder in it)
+    'lua5.4': ('lua5.4_5.4.4.orig.tar.gz', '164c7849653b80ae67bec4b7473b884bf5cc8d2dca05653475ec2ed27b9ebf61', 'lua-5.4.4'),
+    'sqlite3': ('sqlite3_3.40.1.orig.tar.xz', 'aaa776260ab4dc976db34aa7891819484c8676b5b2783123ebc6301e2ca5d655', 'sqlite3-3.40.1'),
+}
+WASI_LIBC = has('/usr/lib/wasm32-wasi/libc.a', '/usr/lib/llvm-14/lib/clang/14.0.6/lib/wasi/libclang_rt.builtins-wasm32.a')
+
+
+def fetch(package, progress):
+    """The folder of the package's upstream sources."""
+    tarball, digest, folder = PACKAGES[package]
+    folder = os.path.join(SRC, folder)
+    if os.path.isdir(folder):
+        return folder
+    progress(f'fetching the sources of {package}')
+    src = os.path.abspath(SRC)
+    for d in ('lists/partial', 'cache/archives/partial'):
+        os.makedirs(os.path.join(src, d), exist_ok=True)
+    path = os.path.join(src, tarball)
+    if not os.path.exists(path):
+        with open(os.path.join(src, 'sources.list'), 'w') as f:
+            f.write('deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main\n')
+        apt = ['apt-get', '-q', '-o', f'Dir::Etc::SourceList={src}/sources.list', '-o', 'Dir::Etc::SourceParts=/dev/null',
+               '-o', f'Dir::State::Lists={src}/lists', '-o', f'Dir::Cache={src}/cache', '-o', 'APT::Sandbox::User=']
+        run(apt + ['update'])
+        run(apt + ['source', '--download-only', '--only-source', package], cwd=src)
+    got = run(['sha256sum', path]).split()[0]
+    if got != digest:
+        raise Failed(f'{tarball} has SHA-256 {got}, not the one that is pinned')
+    run(['tar', 'xf', path, '-C', src])
+    return folder
+
+
+class Program:
+    name = ''
+    arguments = []
+    stdin = os.devnull
+
+    def file(self, name):
+        return os.path.join(FOLDER, self.name, name)
+
+    def prepare(self, progress):
+        sources, flags = self.sources(progress)
+        port = [os.path.join(PORT, f) for f in os.listdir(PORT) if f.endswith(('.c', '.h'))]
+        progress(f'compiling {self.name} for this machine (once)')
+        make(self.file('native'), ['clang', *FLAGS, *flags, '-o', self.file('native'), *sources, '-lm'], *port)
+        progress(f'compiling {self.name} for WASI (once)')
+        make(self.file('program.wasm'), ['clang', *FLAGS, *WASM, *flags, '-o', self.file('program.wasm'), *sources, *WASM_LIBS], *port)
+
+    def command(self, column):
+        wasm = self.file('program.wasm')
+        return {  # COLUMNS
+            'native': [self.file('native'), *self.arguments],
+            'sfi': [common.RUN, wasm, '--wasi', *self.arguments],
+            'v8': ['node', *common.V8, '--no-warnings', 'bench/node_wasi.js', wasm, *self.arguments],
+        }[column]
+
+    def native_text(self):
+        return common.text_size(self.file('native'))
+
+
+class Lua(Program):
+    name = 'lua'
+    arguments = ['-']
+    stdin = PORT + '/bench.lua'
+
+    def sources(self, progress):
+        src = os.path.join(fetch('lua5.4', progress), 'src')
+        return ([os.path.join(src, f) for f in sorted(os.listdir(src)) if f.endswith('.c') and f != 'luac.c'],
+                ['-include', PORT + '/lua_port.h'])
+
+
+class Sqlite(Program):
+    name = 'sqlite'
+    arguments = ['--memdb', '--size', '20', '--verify']
+
+    def sources(self, progress):
+        src = fetch('sqlite3', progress)
+        build = os.path.join(src, 'bld')
+        if not os.path.exists(os.path.join(build, 'sqlite3.c')):
+            missing = has('tclsh')
+            if missing:
+                raise Failed('tclsh is not installed: SQLite is assembled with it (apt-get install tcl)')
+            progress('assembling sqlite3.c')
+            os.makedirs(build, exist_ok=True)
+            run(['make', '-f', '../main.mk', 'TOP=..', 'BCC=clang -O1', 'TCC=clang', 'NAWK=awk', 'TCLSH_CMD=tclsh', 'sqlite3.c'], cwd=build,
+                env={k: v for k, v in os.environ.items() if not k.startswith('MAKE')})
+        return [os.path.join(build, 'sqlite3.c'), os.path.join(src, 'test', 'speedtest1.c'), PORT + '/sqlite_vfs.c'], \
+            [*SQLITE, '-I' + build]
+
+
+PROGRAMS = [Lua(), Sqlite()]
+
+
+def run_once(p, column):
+    """(seconds of CPU time, output, what a runner measured besides)."""
+    with open(p.stdin) as stdin:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        try:
+            done = subprocess.run(p.command(column), stdin=stdin, capture_output=True, text=True, timeout=common.TIME_LIMIT)
+        except subprocess.TimeoutExpired:
+            raise Failed(f'no end after {common.TIME_LIMIT} s') from None
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = done.stderr.strip().splitlines()
+    if done.returncode:
+        raise Failed(said[-1] if said else f'status {done.returncode}')
+    if column == 'native':
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return spent * 1e3, done.stdout, {}
+    more = json.loads(said[-1])
+    return more['ns'][0] / 1e6, done.stdout, more
+
+
+def measure(p, columns, rounds, progress):
+    """As common.measure() for kernels: {column: {'times': …} or {'failed': …}}."""
+    results = {c: {'times': []} for c in columns}
+    try:
+        if WASI_LIBC:
+            raise Failed(WASI_LIBC + ': apt-get install wasi-libc libclang-rt-14-dev-wasm32')
+        p.prepare(progress)
+    except Failed as e:
+        return {c: {'failed': str(e)} for c in columns}
+    outputs = {}
+    for r in range(rounds):
+        for c in columns[r % len(columns):] + columns[:r % len(columns)]:
+            if 'failed' in results[c]:
+                continue
+            progress(f'{p.name}: round {r + 1} of {rounds}, {c}')
+            try:
+                ms, output, more = run_once(p, c)
+            except Failed as e:
+                results[c] = {'failed': str(e)}
+                continue
+            if outputs.setdefault('native', output) != output:
+                results[c] = {'failed': 'its output differs from that of the first column'}
+                continue
+            results[c] = common.merge(results[c], ms, more)
+    if 'text_bytes' in results.get('sfi', {}):
+        results['sfi']['native_text'] = p.native_text()
+    return results
