@@ -1,4 +1,5 @@
-// jit — mutation of the JIT's own output (generator G6). A corpus of modules is compiled; in each mutant of the code and its
+// jit — mutation of the JIT's own output (generator G6). A corpus of modules is compiled; of each function there is a block
+// with only ud2 in the places of the others, so that a mutant is judged in microseconds. In each mutant of the code and its
 // side tables one to three things are wrong that a miscompilation could get wrong: bits and bytes, an instruction gone or
 // in another's place, a REX bit, ModRM, SIB scale, displacement or immediate, a branch that goes elsewhere, bundles that
 // change places, a label's place or clean set, a frame, a signature. What is accepted must satisfy the policy (O2); the
@@ -13,19 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MODULES = 512, MUTANTS_AN_ITEM = 256, LARGEST = 24 << 10 };
+enum { SLICES = 2048, MUTANTS_AN_ITEM = 256, LARGEST = 64 << 10, LARGEST_FUNC = 2048 };
 
-struct module {
+struct slice {
     struct sfi_code code; // arrays of the mutant that is being made; the originals follow
     uint8_t *bytes;
     struct sfi_func *func;
     struct sfi_label *label;
-    const struct sfi_code *original;
-    uint32_t *insn; // offsets of all instructions
+    struct sfi_code original;
+    uint32_t index; // of the function
+    uint32_t *insn; // offsets of all its instructions
     uint32_t insns;
 };
-static struct module modules[MODULES];
-static uint32_t module_count;
+static struct slice slices[SLICES];
+static uint32_t slice_count;
 static ZydisDecoder decoder;
 
 static void *copy(const void *from, size_t size) {
@@ -34,22 +36,64 @@ static void *copy(const void *from, size_t size) {
     return p;
 }
 
-static uint32_t insn_length(const struct module *m, uint32_t at) {
+static uint32_t insn_length(const struct slice *m, uint32_t at) {
     ZydisDecodedInstruction insn;
-    uint32_t left = m->original->size - at;
+    const struct sfi_code *o = &m->original;
     return ZYAN_SUCCESS(
-               ZydisDecoderDecodeInstruction(&decoder, NULL, m->original->bytes + at, left, &insn))
+               ZydisDecoderDecodeInstruction(&decoder, NULL, o->bytes + at, o->size - at, &insn))
                ? insn.length
                : 1;
 }
 
-static void list_insns(struct module *m) {
-    m->insn = malloc(m->original->size * sizeof *m->insn);
-    for (uint32_t i = 0; i < m->original->funcs; i++) {
-        const struct sfi_func *f = &m->original->func[i];
-        for (uint32_t at = f->start; at < f->start + f->size; at += insn_length(m, at))
-            if (m->original->bytes[at] != 0xcc) m->insn[m->insns++] = at;
+static bool is_jump_table(const uint8_t *p) {
+    return memcmp(p, "\x41\xbb", 2) == 0 && memcmp(p + 6, "\x44\x39\xd8\x41\x0f\x47\xc3", 7) == 0;
+}
+
+// Lists the function's instructions. Returns how many jump tables it uses.
+static uint32_t list_insns(struct slice *m) {
+    const struct sfi_func *f = &m->original.func[m->index];
+    uint32_t tables = 0;
+    m->insn = malloc((f->size + 1) * sizeof *m->insn);
+    for (uint32_t at = f->start; at < f->start + f->size; at += insn_length(m, at)) {
+        if (m->original.bytes[at] == 0xcc) continue;
+        m->insn[m->insns++] = at;
+        tables += f->start + f->size - at >= 30 && is_jump_table(m->original.bytes + at);
     }
+    return tables;
+}
+
+// The block with function `index` alone; *tables counts those of the functions before.
+static void add_slice(const struct sfi_code *code, uint32_t index, uint32_t *tables) {
+    struct slice *m = &slices[slice_count];
+    struct sfi_func *func = copy(code->func, code->funcs * sizeof *func);
+    uint8_t *bytes = copy(code->bytes, code->size);
+    uint32_t first = 0, last, from = func[index].start, to = from + func[index].size;
+    *m = (struct slice){.original = *code, .index = index};
+    for (uint32_t i = 0; i < code->funcs; i++) {
+        if (i == index) continue;
+        memset(bytes + func[i].start, 0xcc, func[i].size);
+        memcpy(bytes + func[i].start, "\x0f\x0b", 2);
+        func[i].size = 2, func[i].frame = 0;
+    }
+    while (first < code->labels && code->label[first].offset < from) first++;
+    for (last = first; last < code->labels && code->label[last].offset < to;) last++;
+    m->original.bytes = bytes;
+    m->original.func = func;
+    m->original.label += first;
+    m->original.labels = last - first;
+    m->original.jump_table += *tables;
+    m->original.jump_tables = list_insns(m);
+    *tables += m->original.jump_tables;
+    m->bytes = copy(bytes, code->size);
+    m->func = copy(func, code->funcs * sizeof *func);
+    m->label = copy(m->original.label, m->original.labels * sizeof *m->label);
+    struct sfi_rejection why;
+    if (sfi_verify(&m->original, &why) != SFI_ACCEPTED) {
+        fprintf(stderr, "jit: a function alone is rejected: %s at 0x%x\n", sfi_rule_name(why.rule),
+                why.offset);
+        exit(2);
+    }
+    if (m->insns > 4 && to - from <= LARGEST_FUNC) slice_count++;
 }
 
 static void add_module(const char *path) {
@@ -61,19 +105,12 @@ static void add_module(const char *path) {
         return; // the corpus has bad ones too
     const struct sfi_code *code = &ldr_code_jit(compiled)->sfi;
     struct sfi_rejection why;
-    if (code->size > LARGEST || code->funcs == 0 || module_count == MODULES) return;
-    if (sfi_verify(code, &why) != SFI_ACCEPTED) {
-        fprintf(stderr, "%s: rejected as it is: %s at 0x%x\n", path, sfi_rule_name(why.rule),
-                why.offset);
-        return;
-    }
-    struct module *m = &modules[module_count++];
-    m->original = code;
-    m->bytes = copy(code->bytes, code->size);
-    m->func = copy(code->func, code->funcs * sizeof *code->func);
-    m->label = copy(code->label, code->labels * sizeof *code->label);
-    list_insns(m);
-    if (!m->insns) module_count--;
+    if (sfi_verify(code, &why) != SFI_ACCEPTED)
+        fuzz_violation("O6", bytes, (unsigned)size, code, "%s: rejected as it is: %s", path,
+                       sfi_rule_name(why.rule));
+    uint32_t tables = 0;
+    for (uint32_t i = 0; i < code->funcs && code->size <= LARGEST && slice_count < SLICES; i++)
+        add_slice(code, i, &tables);
     free(bytes);
 }
 
@@ -84,15 +121,15 @@ static void setup(void) {
     snprintf(pattern, sizeof pattern, "%s/*.wasm", fuzz_corpus ? fuzz_corpus : "build/fuzz/corpus");
     if (glob(pattern, 0, NULL, &files) == 0)
         for (size_t i = 0; i < files.gl_pathc; i++) add_module(files.gl_pathv[i]);
-    if (!module_count) {
+    if (!slice_count) {
         fprintf(stderr, "jit: no module in %s compiles\n", pattern);
         exit(2);
     }
     exec_setup();
 }
 
-static void reset(struct module *m) {
-    const struct sfi_code *o = m->original;
+static void reset(struct slice *m) {
+    const struct sfi_code *o = &m->original;
     memcpy(m->bytes, o->bytes, o->size);
     memcpy(m->func, o->func, o->funcs * sizeof *o->func);
     memcpy(m->label, o->label, o->labels * sizeof *o->label);
@@ -103,7 +140,7 @@ static void reset(struct module *m) {
 }
 
 // Finds the fields of the instruction at `at` and spoils one.
-static void spoil_fields(struct module *m, uint32_t at) {
+static void spoil_fields(struct slice *m, uint32_t at) {
     ZydisDecodedInstruction insn;
     uint8_t *p = m->bytes + at;
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, p, m->code.size - at, &insn)))
@@ -147,10 +184,10 @@ static void spoil_fields(struct module *m, uint32_t at) {
     }
 }
 
-static uint32_t mutate(struct module *m) {
+static void mutate(struct slice *m) {
     uint32_t k = fuzz_below(m->insns), at = m->insn[k], other = m->insn[fuzz_below(m->insns)];
     uint32_t length = insn_length(m, at), other_length = insn_length(m, other);
-    struct sfi_func *f = &m->func[fuzz_below(m->code.funcs)];
+    struct sfi_func *f = &m->func[fuzz_one_in(2) ? m->index : fuzz_below(m->code.funcs)];
     switch (fuzz_below(12)) {
     case 0: m->bytes[at + fuzz_below(length)] ^= (uint8_t)(1 << fuzz_below(8)); break;
     case 1: m->bytes[at + fuzz_below(length)] = (uint8_t)fuzz_noise(); break;
@@ -158,19 +195,19 @@ static uint32_t mutate(struct module *m) {
     case 3:                                             // another one in its place, and NOPs
         if (other_length <= length) {
             memset(m->bytes + at, 0x90, length);
-            memcpy(m->bytes + at, m->original->bytes + other, other_length);
+            memcpy(m->bytes + at, m->original.bytes + other, other_length);
         }
         break;
     case 4: // two neighbours change places
         if (k + 1 < m->insns && m->insn[k + 1] == at + length) {
             uint32_t next = insn_length(m, at + length);
-            memcpy(m->bytes + at, m->original->bytes + at + length, next);
-            memcpy(m->bytes + at + next, m->original->bytes + at, length);
+            memcpy(m->bytes + at, m->original.bytes + at + length, next);
+            memcpy(m->bytes + at + next, m->original.bytes + at, length);
         }
         break;
     case 5: // two bundles do
-        memcpy(m->bytes + at / 32 * 32, m->original->bytes + other / 32 * 32, 32);
-        memcpy(m->bytes + other / 32 * 32, m->original->bytes + at / 32 * 32, 32);
+        memcpy(m->bytes + at / 32 * 32, m->original.bytes + other / 32 * 32, 32);
+        memcpy(m->bytes + other / 32 * 32, m->original.bytes + at / 32 * 32, 32);
         break;
     case 6:
         if (m->code.labels) m->label[fuzz_below(m->code.labels)].clean ^= 1u << fuzz_below(16);
@@ -182,14 +219,13 @@ static uint32_t mutate(struct module *m) {
     case 9: f->sig ^= 1u << fuzz_below(14); break;
     default: spoil_fields(m, at);
     }
-    return at;
 }
 
-static void one(struct module *m) {
+static void one(struct slice *m) {
     struct sfi_rejection why;
-    uint32_t place = 0, at;
+    uint32_t at;
     reset(m);
-    for (unsigned n = fuzz_below(3) + 1; n--;) place = mutate(m);
+    for (unsigned n = fuzz_below(3) + 1; n--;) mutate(m);
     fuzz_counts.tried++;
     if (sfi_verify(&m->code, &why) != SFI_ACCEPTED) return;
     fuzz_counts.accepted++;
@@ -198,22 +234,18 @@ static void one(struct module *m) {
         fuzz_violation("O2", m->bytes + at, m->code.size - at, &m->code, "%s at +0x%x", wrong, at);
         return;
     }
-    if (!fuzz_one_in(4)) return;
-    for (uint32_t i = 0; i < m->code.funcs; i++) {
-        if (place - m->func[i].start >= m->func[i].size) continue;
-        enum exec_end end;
-        exec_load(&m->code);
-        wrong = exec_run(&m->code, i, &end);
-        if (wrong)
-            fuzz_violation("O3", m->bytes + m->func[i].start, m->func[i].size, &m->code,
-                           "%s, in function %u", wrong, i);
-        return;
-    }
+    if (!fuzz_one_in(4)) return; // loops over garbage run until the timer ends them
+    enum exec_end end;
+    exec_load(&m->code);
+    wrong = exec_run(&m->code, m->index, &end);
+    if (!wrong) return;
+    fuzz_violation("O3", m->bytes + m->func[m->index].start, m->func[m->index].size, &m->code, "%s",
+                   wrong);
 }
 
 static void item(uint64_t i) {
     for (unsigned n = 0; n < MUTANTS_AN_ITEM && !fuzz_time_is_up(); n++)
-        one(&modules[i % module_count]);
+        one(&slices[i % slice_count]);
 }
 
 int main(int argc, char **argv) {
