@@ -2,6 +2,7 @@
 import math
 import os
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -28,6 +29,12 @@ def run(command, **options):
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise Failed(lines[0] if lines else f'{command[0]} ended with status {done.returncode}')
     return done.stdout
+
+
+def cpu_of_children():
+    """Seconds of CPU time that the processes spent that were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def make(target, command, *sources):

@@ -24,9 +24,10 @@ def text_of(command):
 
 
 def samples_of(command, path):
-    """Runs a few hundred calls' worth under the profiler: {offset: count}."""
+    """Runs it under the profiler: ({offset: count}, how many samples lie outside)."""
     text_of(command + ['--profile', path])
-    return {int(a, 16): int(b) for a, b in (line.split() for line in open(path))}
+    lines = [line.split() for line in open(path)]
+    return {int(a, 16): int(b) for a, b in lines[:-1]}, int(lines[-1][1])
 
 
 def instructions(listing):
@@ -87,9 +88,10 @@ def stretches(insns, samples):
     return sorted(result, reverse=True), weight, total
 
 
-def print_hot(title, insns, samples):
+def print_hot(title, insns, counted):
+    samples, outside = counted
     parts, weight, total = stretches(insns, samples)
-    print(f'==== {title}: {total} samples')
+    print(f'==== {title}: {total} samples, {outside} outside (libc, functions of the host)')
     shown = lines = 0
     for share, first, last in parts:
         if shown >= SHOWN or share < 0.02 or lines > MOST_LINES:

@@ -29,9 +29,13 @@ import time
 
 import hot
 import programs
-from common import OUT, RUN, TIME_LIMIT, V8, Failed, has, make, mean, merge, ratio, run, text_size
+from common import OUT, RUN, TIME_LIMIT, V8, Failed, cpu_of_children, has, make, mean, merge, ratio, run, text_size
 
+WIZER_VERSION = '11.0.3'
+WIZER = os.path.join(OUT, 'npm/node_modules/@bytecodealliance/wizer-linux-x64/wizer')
 WASM2C_RT = '/usr/share/wabt/wasm2c'
+
+WIZER_MISSING = None if os.path.exists(WIZER) else 'not there'
 
 FLAGS = ['-O2', '-std=c99', '-fno-math-errno', '-Wall', '-Wextra', '-I.']
 WASM = ['--target=wasm32', '-mbulk-memory', '-msign-ext', '-mnontrapping-fptoint', '-nostdlib', '-Wl,--no-entry',
@@ -39,6 +43,7 @@ WASM = ['--target=wasm32', '-mbulk-memory', '-msign-ext', '-mnontrapping-fptoint
 SCALAR = ['-fno-vectorize', '-fno-slp-vectorize']
 RUNNER = ['-O2', '-D_GNU_SOURCE', '-I.']
 CALLS = 3
+CRANELIFT_CALLS = 6
 HOT_CALLS = 60
 
 
@@ -98,18 +103,37 @@ def wasm2c(k):
     return [target, k.size, str(CALLS)]
 
 
+def cranelift(k):
+    """Two commands, whose CPU times differ by CRANELIFT_CALLS calls: see wizer.c."""
+    commands = []
+    for calls in (1, 1 + CRANELIFT_CALLS):
+        target = k.file(f'wizer{calls}{"s" if k.simd else ""}.wasm')
+        make(target, ['clang', *FLAGS, *WASM, *k.simd, f'-DN={k.size}', f'-DCALLS={calls}', '-o', target, k.path, 'bench/wizer.c'],
+             *k.sources, 'bench/wizer.c')
+        commands.append([WIZER, '--allow-wasi', '-o', os.devnull, target])
+    return commands
+
+
 COLUMNS = {  # name: (what makes the command, why it is absent here, its description)
     'native': (native, None, 'clang ' + ' '.join(FLAGS[:3])),
     'scalar': (scalar, None, 'the same with ' + ' '.join(SCALAR) + ': what a compiler without vectors could reach'),
     'sfi': (sfi, None, 'sfi-jit, verified'),
     'v8': (v8, has('node'), 'node ' + ' '.join(V8) + ': the optimising tier alone'),
+    'cranelift': (cranelift, WIZER_MISSING, 'wasmtime inside Wizer ' + WIZER_VERSION + '; `make bench-peers` fetches it'),
     'wasm2c': (wasm2c, has('wasm2c', WASM2C_RT), 'wasm2c, then clang -O2, memory guarded by pages'),
 }
 
 
 def measure_once(command):
     try:
-        return json.loads(run(command, timeout=TIME_LIMIT))
+        if isinstance(command[0], str):
+            return json.loads(run(command, timeout=TIME_LIMIT))
+        spent = []
+        for part in command:
+            before = cpu_of_children()
+            got = json.loads(run(part, timeout=TIME_LIMIT))
+            spent.append(cpu_of_children() - before)
+        return {**got, 'ns': [(spent[1] - spent[0]) * 1e9 / CRANELIFT_CALLS]}
     except subprocess.TimeoutExpired:
         raise Failed(f'no end after {TIME_LIMIT} s') from None
     except json.JSONDecodeError:
@@ -273,7 +297,7 @@ def main():
     term.line(f"{about['cpu']}, {about['cores']} CPUs, Linux {about['kernel']}, load {about['load']:.1f}, revision {about['revision']}")
     term.line(f"{about['clang']}; wasm: {' '.join(WASM[:4] + (['-msimd128'] if simd else []))}; {args.rounds} rounds of {CALLS} calls")
     for c in COLUMNS:
-        term.line(f"  {c:<8} {COLUMNS[c][2]}" + (f' ({COLUMNS[c][1]})' if COLUMNS[c][1] else ''))
+        term.line(f"  {c:<10} {COLUMNS[c][2]}" + (f' ({COLUMNS[c][1]})' if COLUMNS[c][1] else ''))
     term.line()
     term.line(row('', [c if c == 'native' else c + ' ×' for c in columns] + (['code size ×', 'padding'] if 'sfi' in columns else [])))
     table, large, failures = [], [], []

@@ -9,13 +9,17 @@
 #define MOST (1u << 20)
 static uint32_t *count;
 static uint64_t first, length;
+static uint32_t outside;
 
 static void tick(int signal, siginfo_t *info, void *context) {
     const ucontext_t *c = context;
     uint64_t offset = (uint64_t)c->uc_mcontext.gregs[REG_RIP] - first;
     (void)signal;
     (void)info;
-    if (offset < length) count[offset]++;
+    if (offset < length)
+        count[offset]++;
+    else
+        outside++;
 }
 
 void profile_start(uint64_t base, uint64_t size) {
@@ -36,6 +40,7 @@ bool profile_stop(const char *path) {
     if (!f) return false;
     for (uint32_t i = 0; i < length; i++)
         if (count[i]) fprintf(f, "%x %u\n", i, count[i]);
+    fprintf(f, "outside %u\n", outside);
     free(count);
     return !fclose(f);
 }

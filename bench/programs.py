@@ -8,7 +8,6 @@ Each round runs each column once; the whole output must be the same.
 """
 import json
 import os
-import resource
 import subprocess
 
 import common
@@ -121,17 +120,16 @@ PROGRAMS = [Lua(), Sqlite()]
 def run_once(p, column):
     """(seconds of CPU time, output, what a runner measured besides)."""
     with open(p.stdin) as stdin:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before = common.cpu_of_children()
         try:
             done = subprocess.run(p.command(column), stdin=stdin, capture_output=True, text=True, timeout=common.TIME_LIMIT)
         except subprocess.TimeoutExpired:
             raise Failed(f'no end after {common.TIME_LIMIT} s') from None
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = common.cpu_of_children() - before
     said = done.stderr.strip().splitlines()
     if done.returncode:
         raise Failed(said[-1] if said else f'status {done.returncode}')
     if column == 'native':
-        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return spent * 1e3, done.stdout, {}
     more = json.loads(said[-1])
     return more['ns'][0] / 1e6, done.stdout, more
