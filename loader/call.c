@@ -61,7 +61,7 @@ static const uint64_t *arg(const struct ldr_args *a, unsigned i) {
     LDR_ASSERT(i < l->params);
     unsigned place = l->place ? l->place[i] : i;
     if (place < SFI_INT_ARGS) return &a->reg[place];
-    return place >= 32 ? &a->stack[place - 32] : a->fp[place - 16];
+    return place >= 32 ? a->others[place - 32] : a->fp[place - 16];
 }
 uint64_t ldr_arg(const struct ldr_args *a, unsigned i) { return *arg(a, i); }
 void ldr_arg_v128(const struct ldr_args *a, unsigned i, uint64_t out[2]) {
@@ -96,11 +96,10 @@ static uint64_t code_of(const struct ldr_instance *inst, uint32_t index) {
 }
 
 static void load_args(struct ldr_entry *e, const struct wasm_functype *type, const uint64_t *args) {
-    uint64_t *stack = (uint64_t *)e->rsp;
     for (uint32_t i = 0; i < type->params; i++) {
         uint32_t place = jit_arg_place(type, i), words = type->type[i] == WASM_V128 ? 2 : 1;
         uint64_t *to = place < SFI_INT_ARGS ? &e->reg[place]
-                       : place >= 32        ? &stack[place - 32]
+                       : place >= 32        ? ldr_context(e->window, SFI_CTX_RESULT(place - 32))
                                             : e->fp[place - 16];
         for (uint32_t k = 0; k < words; k++) to[k] = *args++;
     }
@@ -132,14 +131,10 @@ enum ldr_status ldr_call(struct ldr_thread *t, struct ldr_instance *inst, uint32
     LDR_ASSERT(index < inst->m->funcs);
     resolve(&inst, &index);
     const struct wasm_functype *type = ldr_func_type(inst, index);
-    uint64_t words = jit_stack_words(type);
-    struct ldr_entry e = {.rsp = (t->msp - 8 * words) & ~15ull,
-                          .code = code_of(inst, index),
-                          .window = inst->window,
-                          .inst = inst};
+    struct ldr_entry e = {
+        .rsp = t->msp & ~15ull, .code = code_of(inst, index), .window = inst->window, .inst = inst};
     if (t->top == t->end || (uint64_t)&e < t->c_limit || e.rsp < t->stack_bottom + LDR_STACK_SLACK)
         return exhausted(t, inst, out_info);
-    load_args(&e, type, args);
     bool domain = inst->store->policy == LDR_DOMAIN, nested = false;
     if (domain) {
         uint64_t owner = __atomic_load_n(&inst->priv->owner, __ATOMIC_RELAXED);
@@ -148,6 +143,7 @@ enum ldr_status ldr_call(struct ldr_thread *t, struct ldr_instance *inst, uint32
     }
     enum ldr_status status = LDR_DEAD;
     if (!ldr_is_dead(inst)) {
+        load_args(&e, type, args); // those in the context: it is ours now
         if (!ldr_enter(t, &e)) {
             store_results(&e, type, results);
             status = LDR_OK;

@@ -13,8 +13,8 @@
 // sandboxed code sees them, since they held kernel pointers. The record is made before the switch and dropped after it,
 // so that whoever interrupts a stub sees a consistent stack of records; only rip in verified code is ever unwound by force.
 //
-// The return address of a crossing moves from the module stack into the record and the stub's own call takes its place: so the
-// callee finds stack arguments where its caller put them and nothing is copied, and calls and returns stay paired.
+// The return address of a crossing moves from the module stack into the record and the stub's own call takes its place: so calls and
+// returns stay paired. Arguments and results that are not in registers are copied between the two contexts' result areas.
 #include "loader/cross.h"
 
 #define CTX_PRIVATE 0x106000 // SFI_CTX_PRIVATE, asserted in offsets.c
@@ -31,7 +31,7 @@
 .endm
 
 // ---- Crossing stubs --------------------------------------------------------------------------------------------------------
-.macro link name, domain, results
+.macro link name, domain, args, results
         .pushsection .rodata.ldr_holes, "a"
         .balign 8
         .globl \name\()_holes
@@ -75,6 +75,16 @@
         add     $LDR_R_SIZE, %r10
         mov     %r10, LDR_T_TOP(%r11)
         mov     %r11, P(LDR_P_THREAD)
+.endif
+.if \args
+        mov     LDR_R_R15 - LDR_R_SIZE(%r10), %r14
+        .byte   0xb8                            // mov $bytes, %eax
+        hole    \name, LDR_HOLE_ARGS
+        .long   0
+11:     sub     $16, %eax
+        vmovups -CTX_RESULTS(%r14,%rax), %xmm8
+        vmovups %xmm8, -CTX_RESULTS(%r15,%rax)
+        jnz     11b
 .endif
         xor     %eax, %eax
         xor     %r10d, %r10d
@@ -157,10 +167,14 @@
 .endm
 
         .text
-        link    ldr_link_store, 0, 0
-        link    ldr_link_store_results, 0, 1
-        link    ldr_link_domain, 1, 0
-        link    ldr_link_domain_results, 1, 1
+        link    ldr_link_store, 0, 0, 0
+        link    ldr_link_store_results, 0, 0, 1
+        link    ldr_link_store_args, 0, 1, 0
+        link    ldr_link_store_args_results, 0, 1, 1
+        link    ldr_link_domain, 1, 0, 0
+        link    ldr_link_domain_results, 1, 0, 1
+        link    ldr_link_domain_args, 1, 1, 0
+        link    ldr_link_domain_args_results, 1, 1, 1
 
 // ---- Cold paths of the crossing stubs -------------------------------------------------------------------------------------------
 // The caller has no room for another record. Still its own r15 and stack.
@@ -288,8 +302,8 @@ ldr_host_save:
         mov     %r11, LDR_A_LINK(%rsp)
         mov     LDR_T_MSP(%rax), %rax
         mov     %rax, LDR_A_RSP(%rsp)
-        add     $8, %rax
-        mov     %rax, LDR_A_STACK(%rsp)
+        lea     -CTX_RESULTS(%r15), %rax
+        mov     %rax, LDR_A_OTHERS(%rsp)
         mov     P(LDR_P_INSTANCE), %rdi
         mov     %rsp, %rsi
         push    %r10
@@ -323,7 +337,7 @@ ldr_host_restore:
 
 // ---- C to module -----------------------------------------------------------------------------------------------------------------
 // int ldr_enter(struct ldr_thread *, struct ldr_entry *): 0 when the function returned, 1 when it was unwound.
-// The caller has put stack arguments at the entry's rsp, has seen to room below it and among the records, and holds the monitor.
+// The caller has put further arguments into the context, has seen to room below rsp and among the records, and holds the monitor.
         .globl  ldr_enter
 ldr_enter:
         push    %rbp

@@ -39,7 +39,7 @@
 // struct ldr_args, on the C stack
 #define LDR_A_INT 0
 #define LDR_A_FP 48
-#define LDR_A_STACK 176
+#define LDR_A_OTHERS 176
 #define LDR_A_LINK 184
 #define LDR_A_RSP 192
 #define LDR_A_SIZE 208
@@ -61,6 +61,7 @@
 #define LDR_HOLE_WINDOW 2 // imm64: the callee's window
 #define LDR_HOLE_INST 3   // imm64: the callee's struct ldr_instance
 #define LDR_HOLE_BYTES 4  // imm32: bytes of results in the result area
+#define LDR_HOLE_ARGS 10  // imm32: bytes of arguments there
 #define LDR_HOLE_FULL 5   // rel32 to ldr_cross_full
 #define LDR_HOLE_WAIT 6   // rel32 to ldr_cross_wait
 #define LDR_HOLE_DEAD 7   // rel32 to ldr_cross_dead

@@ -78,7 +78,8 @@ const char *ldr_code_custom(const struct ldr_code *code, const char *name, uint3
 
 // ---- Host functions ------------------------------------------------------------------------------------------------------
 // Called on the thread's C stack, with the caller's instance. The value is the first result (floating point as its bits);
-// an i32 result may have anything above. May end the caller: ldr_trap().
+// an i32 result may have anything above. May end the caller: ldr_trap(). Arguments that did not fit the registers (of the seventh integer on)
+// lie where results do: they are read before a result is set and before the module is called back.
 typedef int64_t ldr_host_fn(struct ldr_instance *inst, const struct ldr_args *args);
 struct ldr_hostfunc {
     const char *module, *name;

@@ -26,7 +26,7 @@ AT(ldr_record, csp, LDR_R_CSP);
 AT(ldr_record, msp, LDR_R_MSP);
 AT(ldr_args, reg, LDR_A_INT);
 AT(ldr_args, fp, LDR_A_FP);
-AT(ldr_args, stack, LDR_A_STACK);
+AT(ldr_args, others, LDR_A_OTHERS);
 AT(ldr_args, link, LDR_A_LINK);
 AT(ldr_args, rsp, LDR_A_RSP);
 AT(ldr_entry, reg, LDR_E_INT);

@@ -53,7 +53,7 @@ struct ldr_link { // a host function as bound to one import
 struct ldr_args {
     uint64_t reg[SFI_INT_ARGS];
     uint64_t fp[SFI_FP_ARGS][2];
-    const uint64_t *stack;
+    const uint64_t (*others)[2]; // in the caller's result area
     const struct ldr_link *link;
     uint64_t rsp, unused;
 };
@@ -61,7 +61,7 @@ struct ldr_args {
 struct ldr_entry {
     uint64_t reg[SFI_INT_ARGS];
     uint64_t fp[SFI_FP_ARGS][2];
-    uint64_t rsp; // of the module stack, stack arguments at it
+    uint64_t rsp; // of the module stack
     uint64_t code, window;
     struct ldr_instance *inst;
     uint64_t rax, xmm0[2];

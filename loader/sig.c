@@ -30,10 +30,8 @@ uint32_t ldr_sig_id(const struct wasm_functype *type) {
     if (!s) return 0;
     if (n) memcpy(s->bytes, type->type, n);
     s->type = (struct wasm_functype){type->params, type->results, s->bytes};
-    s->id = SFI_SIG_MAKE(++count, jit_stack_words(type));
+    s->id = SFI_SIG_MAKE(++count, 0);
     s->next = *head;
     *head = s;
     return s->id;
 }
-_Static_assert(SFI_SIG_STACK_WORDS(SFI_SIG_MAKE(1, 2 * WASM_MAX_PARAMS)) == 2 * WASM_MAX_PARAMS,
-               "stack words of the longest type fit");

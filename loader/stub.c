@@ -15,31 +15,40 @@ struct ldr_hole {
     extern const struct ldr_hole name##_holes[];
 TEMPLATE(ldr_link_store)
 TEMPLATE(ldr_link_store_results)
+TEMPLATE(ldr_link_store_args)
+TEMPLATE(ldr_link_store_args_results)
 TEMPLATE(ldr_link_domain)
 TEMPLATE(ldr_link_domain_results)
+TEMPLATE(ldr_link_domain_args)
+TEMPLATE(ldr_link_domain_args_results)
 
 static const struct stub {
     const uint8_t *code, *end;
     const struct ldr_hole *holes;
-} stubs[2][2] = {
+} stubs[2][2][2] = {
+// policy, arguments, results in the result area
 #define STUB(name) \
     { name, name##_end, name##_holes }
-    [LDR_DOMAIN] = {STUB(ldr_link_domain), STUB(ldr_link_domain_results)},
-    [LDR_STORE] = {STUB(ldr_link_store), STUB(ldr_link_store_results)},
+    [LDR_DOMAIN] = {{STUB(ldr_link_domain), STUB(ldr_link_domain_results)},
+                    {STUB(ldr_link_domain_args), STUB(ldr_link_domain_args_results)}},
+    [LDR_STORE] = {{STUB(ldr_link_store), STUB(ldr_link_store_results)},
+                   {STUB(ldr_link_store_args), STUB(ldr_link_store_args_results)}},
 };
 
-// Results that travel in the result area, in 16-byte places.
+// Arguments and results that travel in the result area, in 16-byte places.
+static uint32_t arg_places(const struct wasm_functype *type) {
+    uint32_t args, results;
+    jit_context_places(type, &args, &results);
+    return args;
+}
 static uint32_t result_places(const struct wasm_functype *type) {
-    int most = -1;
-    for (uint32_t i = 0; i < type->results; i++) {
-        int place = jit_result_place(type, i);
-        if (place > most) most = place;
-    }
-    return (uint32_t)(most + 1);
+    uint32_t args, results;
+    jit_context_places(type, &args, &results);
+    return results;
 }
 static const struct stub *stub_of(const struct ldr_instance *inst, uint32_t func) {
     const struct wasm_functype *type = &inst->m->type[inst->m->func[func].type];
-    return &stubs[inst->store->policy][result_places(type) != 0];
+    return &stubs[inst->store->policy][arg_places(type) != 0][result_places(type) != 0];
 }
 uint32_t ldr_stub_size(const struct ldr_instance *inst, uint32_t func) {
     const struct stub *s = stub_of(inst, func);
@@ -87,6 +96,7 @@ uint32_t ldr_stub_make(struct ldr_instance *inst, uint32_t func, uint32_t at) {
             break;
         case LDR_HOLE_WINDOW: put64(hole, inst->window); break;
         case LDR_HOLE_INST: put64(hole, (uint64_t)inst); break;
+        case LDR_HOLE_ARGS: put32(hole, 16 * arg_places(&m->type[m->func[func].type])); break;
         case LDR_HOLE_BYTES: put32(hole, 16 * result_places(&m->type[m->func[func].type])); break;
         default: put32(hole, rel32(b, at + h->offset, cold(h->kind)));
         }

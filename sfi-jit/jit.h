@@ -33,12 +33,12 @@ struct jit_code {
     struct jit_stats stats;
 };
 
-// Stack words of a function type's arguments under the calling convention in sfi.h: what SFI_SIG_MAKE() needs.
-uint32_t jit_stack_words(const struct wasm_functype *type);
 // Where result i of a type is returned: returns −1 for rax, −2 for xmm0, else the index of its SFI_CTX_RESULT.
 int jit_result_place(const struct wasm_functype *type, uint32_t i);
-// Where argument i of a type is passed: 0–5 integer register number (rdi rsi rdx rcx r8 r9), 16–23 xmm0–7, or 32 + stack word.
+// Where argument i of a type is passed: 0–5 integer register number (rdi rsi rdx rcx r8 r9), 16–23 xmm0–7, or 32 + n for SFI_CTX_RESULT(n).
 uint32_t jit_arg_place(const struct wasm_functype *type, uint32_t i);
+// How many arguments, and how many results, lie in the context's result area, from SFI_CTX_RESULT(0) on.
+void jit_context_places(const struct wasm_functype *type, uint32_t *out_args, uint32_t *out_results);
 
 // Compiles all defined functions of a parsed module. Does not return on failure (arena.h).
 void jit_compile(struct jit_arena *a, const struct wasm_module *m, const struct jit_options *o,

@@ -37,6 +37,10 @@
 //            41 81 BC 87 <disp32 = −SFI_TABLE_SIGS(t)> <s>  cmp  dword [r15 + rax*4 − sigs], s
 //            0F 85 <rel32 → L>                             jne  L              (Z there: as before, plus rax)
 //            41 FF 94 C7 <disp32 = −SFI_TABLE_ENTRIES(t)>   call [r15 + rax*8 − entries]        31 bytes, one bundle
+// Template SFI_T_TAIL_INDIRECT: the same and, cmp, jne (23 bytes, one bundle), directly followed by
+//            48 83 C4 <F>  or  48 81 C4 <imm32 = F>         add  rsp, F              (F > 0; the shorter form)
+//            41 FF A4 C7 <disp32 = −SFI_TABLE_ENTRIES(t)> CC jmp [r15 + rax*8 − entries]; int3   9 bytes, one bundle
+//          without a label in between; s has no more stack words than the function's own signature.
 // Template SFI_T_JUMP_TABLE, a declared table of n + 1 entries, the last one being the default:
 //            41 BB <imm32 = n>             mov    r11d, n
 //            44 39 D8                      cmp    eax, r11d
@@ -105,7 +109,7 @@
 #define SFI_SIG_STACK_WORDS(sig) ((sig)&0xfffu)
 #define SFI_SIG_MAKE(number, stack_words) (((uint32_t)(number) << 12) | (stack_words)) // number ≥ 1
 #define SFI_INT_ARGS 6u // rdi rsi rdx rcx r8 r9
-#define SFI_FP_ARGS 8u  // xmm0–7; a v128 that does not fit takes two stack words
+#define SFI_FP_ARGS 8u  // xmm0–7; all others are in the result area: the compiler here uses no stack words
 
 // ---- Built-ins: the first thunks of every module; imports follow at SFI_BUILTINS + i. Arguments as for any call --------------
 #define SFI_BUILTIN_LIST(X)                                                                     \

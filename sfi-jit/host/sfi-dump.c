@@ -40,7 +40,7 @@ static uint32_t sig_id(void *ctx, const struct wasm_functype *type) {
     const struct wasm_module *m = *(struct wasm_module **)ctx;
     uint32_t i = 0;
     while (!wasm_functype_equal(&m->type[i], type)) i++;
-    return SFI_SIG_MAKE(i + 1, jit_stack_words(type));
+    return SFI_SIG_MAKE(i + 1, 0);
 }
 
 static uint8_t *read_file(const char *path, size_t *out_size) {

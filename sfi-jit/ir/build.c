@@ -303,6 +303,28 @@ static void call_indirect(struct builder *b) {
     b->f->ins[r].aux = (uint16_t)table;
 }
 
+// An import's function lies behind a thunk, which is called only: its results are returned behind the call.
+static void tail_call(struct builder *b) {
+    uint32_t callee = wasm_u32(&b->r);
+    const struct wasm_functype *t = &b->m->type[b->m->func[callee].type];
+    if (callee < b->m->imported_funcs) {
+        call_function(b, IR_CALL, t, 0, callee);
+        jump_to_label(b, &b->frame[0]);
+        return;
+    }
+    ir_scan_spend(&b->scan, t->params);
+    call_with(b, IR_RETURN_CALL, IR_VOID, t->params, callee);
+    b->block = NONE;
+}
+
+static void tail_call_indirect(struct builder *b) {
+    uint32_t type = wasm_u32(&b->r), table = wasm_u32(&b->r), n = b->m->type[type].params;
+    ir_scan_spend(&b->scan, n);
+    ir_ref r = call_with(b, IR_RETURN_CALL_INDIRECT, IR_VOID, n + 1, type);
+    b->f->ins[r].aux = (uint16_t)table;
+    b->block = NONE;
+}
+
 // Imported mutable globals live elsewhere and travel as 64 bits, vectors as two halves.
 static bool is_elsewhere(const struct builder *b, uint32_t global) {
     return global < b->m->imported_globals && b->m->global[global].is_mutable;
@@ -472,6 +494,8 @@ static void instruction(struct builder *b, uint32_t op) {
         break;
     }
     case WASM_OP_CALL_INDIRECT: call_indirect(b); break;
+    case WASM_OP_RETURN_CALL: tail_call(b); break;
+    case WASM_OP_RETURN_CALL_INDIRECT: tail_call_indirect(b); break;
     case WASM_OP_DROP: pop(b); break;
     case WASM_OP_SELECT_T: wasm_skip_immediate(&b->r, WASM_IMM_TYPES); // fall through
     case WASM_OP_SELECT: select(b); break;

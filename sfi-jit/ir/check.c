@@ -225,6 +225,13 @@ static bool call_types(struct check *c, ir_ref r, uint32_t type, uint32_t extra)
     for (uint32_t k = 0; k < t->params; k++)
         NEED(f->ins[operand[k]].type == ir_type_of(t->type[k]), "type of an argument");
     if (extra) NEED(f->ins[operand[n - 1]].type == IR_I32, "type of the row index");
+    if (ir_op_info[f->ins[r].op].flags & IRF_TERM) { // a tail call: the function's own results
+        const struct wasm_functype *own = &f->module->type[f->module->func[f->index].type];
+        NEED(t->results == own->results, "number of results");
+        for (uint32_t k = 0; k < t->results; k++)
+            NEED(t->type[t->params + k] == own->type[own->params + k], "type of a result");
+        return true;
+    }
     uint32_t k = 0;
     for (ir_ref v = r; k < t->results; k++, v = f->ins[v].next) {
         NEED(v && (k == 0 || (f->ins[v].op == IR_RESULT && f->ins[v].imm == k)),
@@ -323,10 +330,14 @@ static bool types(struct check *c, ir_ref r) {
         break;
     case IR_TABLE_LEN: NEED(t == IR_I32 && i->imm < f->module->tables, wrong); break;
     case IR_FENCE: NEED(t == IR_VOID, wrong); break;
+    case IR_RETURN_CALL:
+        NEED(i->imm >= f->module->imported_funcs, "tail call of an import");
+        // fall through
     case IR_CALL:
         NEED(i->imm < f->module->funcs, "function index out of range");
         return call_types(c, r, f->module->func[i->imm].type, 0);
     case IR_CALL_BUILTIN: NEED(i->imm < SFI_BUILTINS_USED, "no such built-in"); break;
+    case IR_RETURN_CALL_INDIRECT:
     case IR_CALL_INDIRECT:
         NEED(i->aux < f->module->tables && i->imm <= UINT32_MAX, "table index out of range");
         return call_types(c, r, (uint32_t)i->imm, 1);

@@ -104,12 +104,14 @@ static void instruction(struct out *o, ir_ref r) {
         text(o, mem[i->aux <= IR_MEM_FULL ? i->aux : IR_MEM_FULL]);
     switch ((enum ir_op)i->op) {
     case IR_CONST: constant(o, i); break;
-    case IR_CALL: num(o, " f", i->imm); break;
+    case IR_CALL:
+    case IR_RETURN_CALL: num(o, " f", i->imm); break;
     case IR_CALL_BUILTIN:
         text(o, " ");
         text(o, builtin_name(i->imm));
         break;
     case IR_CALL_INDIRECT:
+    case IR_RETURN_CALL_INDIRECT:
         num(o, " type ", i->imm);
         num(o, " table ", i->aux);
         break;

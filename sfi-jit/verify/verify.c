@@ -274,7 +274,7 @@ static enum sfi_rule check_leave(struct state *s, const uint8_t *p) {
 
 // ---- Templates: sfi.h gives them, byte for byte ----
 
-enum { CALL_INDIRECT_BYTES = 31, JUMP_TABLE_BYTES = 30 };
+enum { CALL_INDIRECT_BYTES = 31, TAIL_HEAD_BYTES = 23, TAIL_JUMP_BYTES = 9, JUMP_TABLE_BYTES = 30 };
 
 static bool equal(const uint8_t *p, const uint8_t *q, uint32_t n) {
     while (n > 0 && *p == *q) p++, q++, n--;
@@ -283,19 +283,46 @@ static bool equal(const uint8_t *p, const uint8_t *q, uint32_t n) {
 
 static bool fits(const struct state *s, uint32_t length) { return s->end - s->at >= length; }
 
+// SFI_T_TAIL_INDIRECT, whose head at s->at has been checked: the way out follows it without a gap.
+static enum sfi_rule check_tail_indirect(struct state *s, uint32_t entries, uint32_t sig) {
+    static const uint8_t jump[] = {0x41, 0xff, 0xa4, 0xc7};
+    uint8_t copy[SFI_INSN_BYTES];
+    enum sfi_rule rule = advance(s, TAIL_HEAD_BYTES);
+    if (rule) return rule;
+    if (s->func->frame) {
+        if (s->label_at == s->at) return SFI_RULE_LABEL_PLACE;
+        rule = advance(s, frame_form(window(s->code, s->at, copy), 0, s->func->frame));
+        if (rule) return rule;
+    }
+    if (s->label_at == s->at) return SFI_RULE_LABEL_PLACE;
+    const uint8_t *p = window(s->code, s->at, copy);
+    if (!equal(p, jump, 4) || load32(p + 4) != entries || p[8] != 0xcc)
+        return SFI_RULE_CALL_TEMPLATE;
+    if (SFI_SIG_STACK_WORDS(sig) > SFI_SIG_STACK_WORDS(s->func->sig)) return SFI_RULE_TAIL_STACK;
+    s->live = false;
+    return advance(s, TAIL_JUMP_BYTES);
+}
+
 static enum sfi_rule check_call_indirect(struct state *s) {
     static const uint8_t compare[] = {0x41, 0x81, 0xbc, 0x87};
     static const uint8_t branch[] = {0x0f, 0x85}, call[] = {0x41, 0xff, 0x94, 0xc7};
+    static const uint8_t jump[] = {0x41, 0xff, 0xa4, 0xc7};
     const uint8_t *p = s->code->bytes + s->at;
     if (!fits(s, CALL_INDIRECT_BYTES) || load32(p + 1) != SFI_TABLE_ROWS - 1 ||
-        !equal(p + 5, compare, 4) || !equal(p + 17, branch, 2) || !equal(p + 23, call, 4))
+        !equal(p + 5, compare, 4) || !equal(p + 17, branch, 2))
         return SFI_RULE_CALL_TEMPLATE;
-    uint32_t sigs = 0u - load32(p + 9), sig = load32(p + 13), entries = 0u - load32(p + 27), t = 0;
-    while (t < SFI_TABLES_MAX && SFI_TABLE_ENTRIES(t) != entries) t++;
-    if (t == SFI_TABLES_MAX || sigs != SFI_TABLE_SIGS(t) || sig == 0) return SFI_RULE_CALL_TEMPLATE;
+    uint32_t sigs = 0u - load32(p + 9), sig = load32(p + 13), t = 0;
+    while (t < SFI_TABLES_MAX && SFI_TABLE_SIGS(t) != sigs) t++;
+    if (t == SFI_TABLES_MAX || sig == 0) return SFI_RULE_CALL_TEMPLATE;
+    uint32_t frame = s->func->frame, entries = 0u - SFI_TABLE_ENTRIES(t);
+    bool leaves = frame ? frame_form(p + TAIL_HEAD_BYTES, 0, frame) != 0
+                        : equal(p + TAIL_HEAD_BYTES, jump, 4);
+    if (!leaves && (!equal(p + TAIL_HEAD_BYTES, call, 4) || load32(p + 27) != entries))
+        return SFI_RULE_CALL_TEMPLATE;
     enum sfi_rule rule =
-        check_edge(s, (int64_t)s->at + 23 + load32s(p + 19), s->clean | 1u << SFI_RAX);
+        check_edge(s, (int64_t)s->at + TAIL_HEAD_BYTES + load32s(p + 19), s->clean | 1u << SFI_RAX);
     if (rule) return rule;
+    if (leaves) return check_tail_indirect(s, entries, sig);
     rule = check_stack_words(s, sig);
     if (rule) return rule;
     s->clean = 0;

@@ -318,14 +318,23 @@ static void call(struct validator *v, const struct wasm_functype *t) {
     push_list(v, t->type + t->params, t->results);
 }
 
-static void call_indirect(struct validator *v) {
+// A call whose results are the function's own.
+static void tail_call(struct validator *v, const struct wasm_functype *t) {
+    pop_list(v, t->type, t->params);
+    const struct frame *f = &v->frame[0];
+    if (t->results != f->outs || (f->outs && memcmp(t->type + t->params, f->out, f->outs)))
+        invalid(v, "type mismatch: results of a tail call");
+    set_unreachable(v);
+}
+
+static const struct wasm_functype *called_by_table(struct validator *v) {
     uint32_t type = wasm_u32(&v->r);
     uint32_t table = table_index(v);
     if (v->m->table[table].elem_type != WASM_FUNCREF)
         invalid(v, "type mismatch: not a table of functions");
     if (type >= v->m->types) invalid(v, "unknown type");
     pop(v, WASM_I32);
-    call(v, &v->m->type[type]);
+    return &v->m->type[type];
 }
 
 static uint8_t local_type(struct validator *v) {
@@ -362,7 +371,9 @@ static void instruction(struct validator *v, uint32_t op) {
         set_unreachable(v);
         break;
     case WASM_OP_CALL: call(v, &v->m->type[v->m->func[func_index(v)].type]); break;
-    case WASM_OP_CALL_INDIRECT: call_indirect(v); break;
+    case WASM_OP_CALL_INDIRECT: call(v, called_by_table(v)); break;
+    case WASM_OP_RETURN_CALL: tail_call(v, &v->m->type[v->m->func[func_index(v)].type]); break;
+    case WASM_OP_RETURN_CALL_INDIRECT: tail_call(v, called_by_table(v)); break;
     case WASM_OP_DROP: pop_any(v); break;
     case WASM_OP_SELECT: select(v); break;
     case WASM_OP_SELECT_T: select_typed(v); break;

@@ -5,10 +5,10 @@
 #include <stdint.h>
 
 struct x64_args { // zeroed at the start
-    uint32_t ints, floats, words;
+    uint32_t ints, floats, others;
 };
-// Place of the next argument, numbered as jit_arg_place() does. bytes: 16 for a v128, else anything smaller.
-uint32_t x64_next_arg(struct x64_args *a, bool is_float, unsigned bytes);
+// Place of the next argument, numbered as jit_arg_place() does.
+uint32_t x64_next_arg(struct x64_args *a, bool is_float);
 
 struct x64_results {
     uint32_t ints, floats, others;

@@ -1,7 +1,6 @@
 // emit.c — emission of a function: frame, prologue, the moves of register allocation, and the walk over the blocks.
 //
-// sfi.h's rules on frames: `sub rsp, F` is the first instruction, `add rsp, F` stands directly before ret (emit_control.c), and
-// F covers the stack arguments of every callee.
+// sfi.h's rules on frames: `sub rsp, F` is the first instruction, `add rsp, F` stands directly before ret or a tail jump (emit_control.c).
 #include "sfi-jit/x64/emit.h"
 #include "sfi-jit/lib.h"
 
@@ -24,8 +23,6 @@ struct x64_rm x64_rm_of(struct x64_emitter *e, uint32_t insn, uint32_t operand) 
     case XM_INDEX: return x64_rm_sib(R15, x64_reg(e, insn, operand), 0, i->disp);
     case XM_ABS:
     case XM_CTX: return x64_rm_base(R15, i->disp);
-    case XM_OUT: return x64_rm_base(RSP, i->disp);
-    case XM_IN: return x64_rm_base(RSP, (int32_t)e->frame + 8 + i->disp);
     case XM_POOL: return (struct x64_rm){.kind = RM_RIP, .disp = i->disp};
     default: break;
     }
@@ -129,12 +126,11 @@ static void emit_moves(struct x64_emitter *e, uint32_t insn) {
 
 static void make_frame(struct x64_emitter *e) {
     uint32_t saved = (uint32_t)__builtin_popcount(e->ra->used & e->in->callee_saved & 0xffff);
-    uint64_t size = 8ull * e->code->out_words + 8ull * saved + 8ull * e->ra->slots;
+    uint64_t size = 8ull * saved + 8ull * e->ra->slots;
     if (size > SFI_FRAME_MAX)
         jit_fail(e->arena, JIT_ERR_LIMIT, 0, UINT32_MAX, "a function needs too large a stack frame");
     e->frame = (uint32_t)size;
-    e->saves = 8 * e->code->out_words;
-    e->slots = e->saves + 8 * saved;
+    e->slots = 8 * saved;
 }
 
 static void prologue(struct x64_emitter *e) {
@@ -142,7 +138,7 @@ static void prologue(struct x64_emitter *e) {
         bool is_short = e->frame < 128;
         x64_op(&e->s, is_short ? 0x83 : 0x81, true, 5, x64_rm_reg(RSP), is_short ? 1 : 4, e->frame);
     }
-    uint32_t at = e->saves;
+    uint32_t at = 0;
     for (unsigned r = 0; r < 16; r++)
         if (e->ra->used & e->in->callee_saved & 1u << r) {
             x64_op(&e->s, 0x89, true, r, x64_rm_base(RSP, (int32_t)at), 0, 0);

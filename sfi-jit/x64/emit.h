@@ -1,6 +1,6 @@
 // emit.h — from allocated machine instructions to the function assembler. Private to emit*.c.
 //
-// Frame, from rsp upwards: outgoing stack arguments, saved registers, spill slots. r11 and xmm15 belong to the emitter: they hold nothing
+// Frame, from rsp upwards: saved registers, spill slots. r11 and xmm15 belong to the emitter: they hold nothing
 // between two machine instructions.
 #ifndef X64_EMIT_H
 #define X64_EMIT_H
@@ -22,7 +22,7 @@ struct x64_emitter {
     const struct x64_code *code;
     const struct ra_input *in;
     const struct ra_output *ra;
-    uint32_t frame, saves, slots; // bytes; offsets of the saved registers and of slot 0
+    uint32_t frame, slots; // bytes; offset of slot 0, behind the saved registers
     uint32_t move;                // next of ra->move
     uint32_t block;               // being emitted
     bool *empty;                  // [blocks]: only a jump; never laid out
@@ -113,6 +113,8 @@ enum x64_form {
     FORM_SWITCH,
     FORM_JTABLE,
     FORM_RET,
+    FORM_TAIL,
+    FORM_TAILI,
     FORM_CALL,
     FORM_CALLI,
     FORM_TRAPIF,

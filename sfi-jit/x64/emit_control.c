@@ -1,5 +1,5 @@
 // emit_control.c — branches, switches, calls, returns, traps.
-#include "sfi-jit/x64/callconv.h"
+#include "sfi-jit/lib.h"
 #include "sfi-jit/x64/emit.h"
 
 // ---- where control goes ------------------------------------------------------------------------
@@ -133,18 +133,32 @@ static void emit_call(struct x64_emitter *e, uint32_t insn, const struct x64_ins
     after_call(e, insn);
 }
 
-// The index is compared with the table's length first, for the trap that WebAssembly wants; then SFI_T_CALL_INDIRECT, which is safe by
-// itself.
+enum { TABLE_HEAD_BYTES = 23, TAIL_JUMP_BYTES = 9 };
+
+// The index is compared with the table's length, for the trap that WebAssembly wants; the templates are safe by themselves.
+static void check_row(struct x64_emitter *e, const struct x64_insn *i) {
+    uint32_t table = (uint32_t)i->disp;
+    x64_op(&e->s, 0x3b, false, RAX, x64_rm_base(R15, -(int32_t)SFI_CTX_TABLE_LEN(table)), 0, 0);
+    x64_jcc(&e->s, CC_AE, x64_trap_label(e, SFI_TRAP_TABLE, i->wasm, (uint16_t)table));
+}
+
+// What the templates of indirect calls begin with: and, cmp, jne, whose rel32 are the last bytes.
+static void put_table_head(uint8_t *t, const struct x64_insn *i) {
+    static const uint8_t head[TABLE_HEAD_BYTES] = {
+        0x25, 0, 0, 0, 0, 0x41, 0x81, 0xbc, 0x87, 0, 0, 0, 0, 0, 0, 0, 0, 0x0f, 0x85, 0, 0, 0, 0};
+    memcpy(t, head, sizeof head);
+    x64_put_imm(t + 1, SFI_TABLE_ROWS - 1, 4);
+    x64_put_imm(t + 9, 0 - SFI_TABLE_SIGS((uint32_t)i->disp), 4);
+    x64_put_imm(t + 13, i->imm, 4);
+}
+
+// SFI_T_CALL_INDIRECT of sfi.h.
 static void emit_call_indirect(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
     struct x64_asm *s = &e->s;
     uint32_t table = (uint32_t)i->disp;
-    x64_op(s, 0x3b, false, RAX, x64_rm_base(R15, -(int32_t)SFI_CTX_TABLE_LEN(table)), 0, 0);
-    x64_jcc(s, CC_AE, x64_trap_label(e, SFI_TRAP_TABLE, i->wasm, (uint16_t)table));
-    uint8_t t[31] = {0x25, 0,    0,    0, 0, 0x41, 0x81, 0xbc, 0x87, 0,    0,    0, 0, 0, 0, 0,
-                     0,    0x0f, 0x85, 0, 0, 0,    0,    0x41, 0xff, 0x94, 0xc7, 0, 0, 0, 0};
-    x64_put_imm(t + 1, SFI_TABLE_ROWS - 1, 4);
-    x64_put_imm(t + 9, 0 - SFI_TABLE_SIGS(table), 4);
-    x64_put_imm(t + 13, i->imm, 4);
+    uint8_t t[TABLE_HEAD_BYTES + 8] = {[TABLE_HEAD_BYTES] = 0x41, 0xff, 0x94, 0xc7};
+    check_row(e, i);
+    put_table_head(t, i);
     x64_put_imm(t + 27, 0 - SFI_TABLE_ENTRIES(table), 4);
     uint32_t label = x64_trap_label(e, SFI_TRAP_SIGNATURE, i->wasm, (uint16_t)table);
     x64_raw(s, t, sizeof t);
@@ -152,27 +166,58 @@ static void emit_call_indirect(struct x64_emitter *e, uint32_t insn, const struc
     after_call(e, insn);
 }
 
-// `add rsp, F` stands directly before ret: they are one unit, so that no padding comes between them.
-static void emit_return(struct x64_emitter *e) {
+static void restore_saved(struct x64_emitter *e) {
     struct x64_asm *s = &e->s;
-    uint32_t at = e->saves;
+    uint32_t at = 0;
     for (unsigned r = 0; r < 16; r++)
         if (e->ra->used & e->in->callee_saved & 1u << r) {
             x64_op(s, 0x8b, true, r, x64_rm_base(RSP, (int32_t)at), 0, 0);
             x64_def(s, r);
             at += 8;
         }
-    uint8_t leave[X64_INSN_MAX + 2], *p = leave;
+}
+
+// `add rsp, F`, if there is a frame, and what it stands directly before: one unit, so that no padding comes between them.
+static void leave(struct x64_emitter *e, const uint8_t *last, unsigned n) {
+    uint8_t bytes[X64_INSN_MAX + TAIL_JUMP_BYTES], *p = bytes;
     if (e->frame) {
         bool is_short = e->frame < 128;
         struct x64_rm rsp = x64_rm_reg(RSP);
         p = x64_put_legacy(p, is_short ? 0x83 : 0x81, true, 0, &rsp);
         p = x64_put_imm(p, e->frame, is_short ? 1 : 4);
     }
-    *p++ = 0xc3; // ret
-    *p++ = 0xcc;
-    x64_raw(s, leave, (unsigned)(p - leave));
-    x64_end(s);
+    memcpy(p, last, n);
+    x64_raw(&e->s, bytes, (unsigned)(p - bytes) + n);
+    x64_end(&e->s);
+}
+
+static void emit_return(struct x64_emitter *e) {
+    static const uint8_t ret[] = {0xc3, 0xcc};
+    restore_saved(e);
+    leave(e, ret, sizeof ret);
+}
+
+static void emit_tail_call(struct x64_emitter *e, const struct x64_insn *i) {
+    static const uint8_t jmp[5] = {0xe9};
+    restore_saved(e);
+    leave(e, jmp, sizeof jmp);
+    x64_reloc(&e->s, X64_REL_CALL, (uint32_t)i->imm, 4, 0);
+}
+
+// SFI_T_TAIL_INDIRECT. Its head ends with a bundle, behind a NOP, so that what must follow directly needs no padding before it.
+static void emit_tail_indirect(struct x64_emitter *e, const struct x64_insn *i) {
+    struct x64_asm *s = &e->s;
+    uint32_t table = (uint32_t)i->disp;
+    uint8_t head[SFI_BUNDLE], jmp[TAIL_JUMP_BYTES] = {0x41, 0xff, 0xa4, 0xc7, 0, 0, 0, 0, 0xcc};
+    check_row(e, i);
+    restore_saved(e);
+    x64_put_nops(head, SFI_BUNDLE - TABLE_HEAD_BYTES);
+    put_table_head(head + SFI_BUNDLE - TABLE_HEAD_BYTES, i);
+    s->align_next = true;
+    x64_raw(s, head, sizeof head);
+    x64_inner_branch(s, x64_trap_label(e, SFI_TRAP_SIGNATURE, i->wasm, (uint16_t)table), 4);
+    x64_put_imm(jmp + 4, 0 - SFI_TABLE_ENTRIES(table), 4);
+    leave(e, jmp, sizeof jmp);
 }
 
 // ---- traps -------------------------------------------------------------------------------------
@@ -242,6 +287,8 @@ void x64_emit_control(struct x64_emitter *e, uint32_t insn) {
     case FORM_SWITCH: emit_switch(e, insn); break;
     case FORM_JTABLE: emit_jump_table(e, i); break;
     case FORM_RET: emit_return(e); break;
+    case FORM_TAIL: emit_tail_call(e, i); break;
+    case FORM_TAILI: emit_tail_indirect(e, i); break;
     case FORM_CALL: emit_call(e, insn, i); break;
     case FORM_CALLI: emit_call_indirect(e, insn, i); break;
     case FORM_TRAPIF:

@@ -338,6 +338,8 @@ static void lower_ins(struct x64_lower *l, ir_ref r) {
     case IR_BRANCH: lower_branch(l, i); break;
     case IR_SWITCH: lower_switch(l, i); break;
     case IR_RETURN: x64_lower_return(l, r); break;
+    case IR_RETURN_CALL:
+    case IR_RETURN_CALL_INDIRECT: x64_lower_tail_call(l, r); break;
     case IR_TRAP: x64_new(l, MOP_TRAP, 0)->imm = i->aux; break;
     case IR_FENCE: x64_new(l, MOP_FENCE, 0); break;
     default: x64_lower_int(l, r); break;

@@ -116,4 +116,5 @@ uint8_t x64_simd_rm(const struct ir_ins *i);
 void x64_lower_params(struct x64_lower *l); // lower_call.c
 void x64_lower_call(struct x64_lower *l, ir_ref r);
 void x64_lower_return(struct x64_lower *l, ir_ref r);
+void x64_lower_tail_call(struct x64_lower *l, ir_ref r);
 #endif

@@ -48,8 +48,7 @@ void x64_lower_params(struct x64_lower *l) {
     struct x64_args args = {0};
     for (uint32_t k = 0; k < type->params; k++) {
         uint8_t t = type->type[k];
-        bool is_float = t == WASM_F32 || t == WASM_F64 || t == WASM_V128;
-        place[k] = x64_next_arg(&args, is_float, t == WASM_V128 ? 16 : 8);
+        place[k] = x64_next_arg(&args, t == WASM_F32 || t == WASM_F64 || t == WASM_V128);
     }
     x64_new(l, MOP_PARAMS, 0);
     for (ir_ref r = first; r && f->ins[r].op == IR_PARAM; r = f->ins[r].next) {
@@ -65,7 +64,7 @@ void x64_lower_params(struct x64_lower *l) {
         if (place[k] < 32)
             clean(l, r, vreg[k]);
         else
-            load(l, x64_vreg_of(l, r), f->ins[r].type, XM_IN, (int32_t)(8 * (place[k] - 32)));
+            load(l, x64_vreg_of(l, r), f->ins[r].type, XM_CTX, -(int32_t)SFI_CTX_RESULT(place[k] - 32));
     }
 }
 
@@ -109,19 +108,18 @@ static void lower_results(struct x64_lower *l, ir_ref r, bool in_context, struct
     }
 }
 
-// Stack arguments are stored, then register arguments named, so that constants are made last.
+// Arguments in memory are stored, then register arguments named, so that constants are made last.
 static void lower_args(struct x64_lower *l, const ir_ref *arg, uint32_t n, struct call *c) {
     struct x64_args args = {0};
     for (uint32_t k = 0; k < n; k++) {
         uint8_t type = x64_ins(l, arg[k])->type;
-        uint32_t place = x64_next_arg(&args, x64_is_float(type), x64_size(type));
-        if (place >= 32) store(l, arg[k], XM_OUT, (int32_t)(8 * (place - 32)));
+        uint32_t place = x64_next_arg(&args, x64_is_float(type));
+        if (place >= 32) store(l, arg[k], XM_CTX, -(int32_t)SFI_CTX_RESULT(place - 32));
     }
-    if (args.words > l->out.out_words) l->out.out_words = args.words;
     args = (struct x64_args){0};
     for (uint32_t k = 0; k < n; k++) {
         uint8_t type = x64_ins(l, arg[k])->type;
-        uint32_t place = x64_next_arg(&args, x64_is_float(type), x64_size(type));
+        uint32_t place = x64_next_arg(&args, x64_is_float(type));
         if (place < 32) {
             c->vreg[c->regs] = x64_use(l, arg[k]);
             c->reg[c->regs++] = x64_arg_reg(place);
@@ -154,6 +152,27 @@ void x64_lower_call(struct x64_lower *l, ir_ref r) {
     x64_clobber(l, CALL_CLOBBERS);
     if (c.in_rax) clean(l, c.in_rax, c.rax_vreg);
     lower_results(l, r, true, &c);
+}
+
+void x64_lower_tail_call(struct x64_lower *l, ir_ref r) {
+    struct ir_func *f = l->f;
+    const struct ir_ins *i = x64_ins(l, r);
+    uint32_t n;
+    const ir_ref *arg = ir_operands(f, r, &n);
+    struct call c = {0};
+    bool indirect = i->op == IR_RETURN_CALL_INDIRECT;
+    if (indirect) n--;
+    lower_args(l, arg, n, &c);
+    if (indirect) c.index = x64_use(l, arg[n]);
+    struct x64_insn *tail = x64_new(l, indirect ? MOP_TAILI : MOP_TAIL, 0);
+    tail->imm = i->imm;
+    if (indirect) {
+        const struct jit_options *o = l->module->options;
+        tail->imm = o->sig_id(o->ctx, &f->module->type[i->imm]);
+        tail->disp = i->aux;
+        x64_in_fixed(l, c.index, RAX);
+    }
+    for (uint32_t k = 0; k < c.regs; k++) x64_in_fixed(l, c.vreg[k], c.reg[k]);
 }
 
 void x64_lower_return(struct x64_lower *l, ir_ref r) {

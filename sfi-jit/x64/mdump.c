@@ -92,8 +92,7 @@ static void instruction(struct out *o, uint32_t n) {
 #include "sfi-jit/x64/mops.def"
 #undef X
     };
-    static const char *const mem[] = {"",   "index", "abs",  "ctx",   "out",
-                                      "in", "pool",  "base", "scaled"};
+    static const char *const mem[] = {"", "index", "abs", "ctx", "pool", "base", "scaled"};
     const struct x64_insn *i = &o->code->insn[n];
     const struct ra_insn *r = &o->code->ra[n];
     text(o, "    ");

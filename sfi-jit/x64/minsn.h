@@ -20,8 +20,6 @@ enum x64_mem { // the memory operand of an instruction
     XM_INDEX, // [r15 + operand + disp]: the operand is clean; LEA: [operand + operand << scale + disp]
     XM_ABS,    // [r15 + disp], disp ≥ 0
     XM_CTX,    // [r15 − disp]
-    XM_OUT,    // [rsp + disp]: outgoing stack arguments
-    XM_IN,     // [rsp + F + 8 + disp]: incoming stack arguments
     XM_POOL,   // constant `disp` of the pool
     XM_BASE,   // LEA: [operand + disp]
     XM_SCALED, // LEA: [operand << scale + disp]
@@ -56,7 +54,6 @@ struct x64_code { // a function, selected
     struct ra_block *block;
     uint32_t *target; // of switches: imm blocks from target[disp]
     uint32_t insns, operands, vregs, blocks, targets;
-    uint32_t out_words; // of outgoing stack arguments
 };
 
 // The constant of a 16-byte vreg, in vconst and in FCONST's imm: 0, X64_VECTOR_ONES, or 1 + its place in the pool.

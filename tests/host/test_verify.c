@@ -322,21 +322,27 @@ static void test_prefixes(void **state) {
 static const char call_indirect[] =
     "F:0:0 25 d32:0xfffff 41 81 bc 87 d32:-0x5f800000 d32:0x1000 0f 85 rel32:a "
     "41 ff 94 c7 d32:-0x60000000 90 0f 0b pad L:- @a 0f 0b";
+static const char tail_indirect[] =
+    "F:0:0 25 d32:0xfffff 41 81 bc 87 d32:-0x5f800000 d32:0x1000 0f 85 rel32:a "
+    "41 ff a4 c7 d32:-0x60000000 cc L:- @a 0f 0b";
+static const char tail_indirect_framed[] = // from byte 9 on
+    "F:16:0 48 83 ec 10 0f 1f 44 00 00 25 d32:0xfffff 41 81 bc 87 d32:-0x5f800000 d32:0x1000 "
+    "0f 85 rel32:a 48 83 c4 10 41 ff a4 c7 d32:-0x60000000 cc pad L:- @a 0f 0b";
 static const char jump_table[] =
     "F:0:0 41 bb d32:1 44 39 d8 41 0f 47 c3 4c 8d 1d rel32:t 49 63 04 83 4c 01 d8 ff e0 cc pad "
     "L:- @a 0f 0b pad L:- @b 0f 0b data pad @t J:2 ent:a ent:b";
 
 // Changes one byte at a time to all other values. `hole` says where an accepted change is a legal other value.
-static void mutate_bytes(const char *text, uint32_t length,
+static void mutate_bytes(const char *text, uint32_t from, uint32_t length,
                          bool (*hole)(uint32_t at, const uint8_t *p)) {
     struct vcase c;
     assert_null(vcase_build(&c, text));
     assert_int_equal(verdict(&c.code), SFI_RULE_NONE);
-    for (uint32_t at = 0; at < length; at++) {
+    for (uint32_t at = from; at < from + length; at++) {
         uint8_t old = c.bytes[at];
         for (unsigned change = 1; change < 256; change++) {
             c.bytes[at] = (uint8_t)(old ^ change);
-            if (verdict(&c.code) == SFI_RULE_NONE && !hole(at, c.bytes))
+            if (verdict(&c.code) == SFI_RULE_NONE && !hole(at - from, c.bytes + from))
                 fail_msg("accepted with byte %u = %02x", at, c.bytes[at]);
         }
         c.bytes[at] = old;
@@ -384,9 +390,12 @@ static void insert_bytes(const char *text, uint32_t length) {
 
 static void test_template_mutants(void **state) {
     (void)state;
-    mutate_bytes(call_indirect, 31, call_hole);
-    mutate_bytes(jump_table, 30, no_hole);
+    mutate_bytes(call_indirect, 0, 31, call_hole);
+    mutate_bytes(tail_indirect, 0, 32, call_hole);
+    mutate_bytes(tail_indirect_framed, 9, 36, call_hole);
+    mutate_bytes(jump_table, 0, 30, no_hole);
     insert_bytes(call_indirect, 31);
+    insert_bytes(tail_indirect, 32);
     insert_bytes(jump_table, 30);
 }
 
@@ -453,7 +462,7 @@ static uint32_t odd_number(uint32_t near) {
 // counts only shrink: that the arrays are as long as they say is what the caller promises.
 static void test_random_tables(void **state) {
     (void)state;
-    static const char *const modules[] = {jump_table, call_indirect,
+    static const char *const modules[] = {jump_table, call_indirect, tail_indirect_framed,
                                           "T:2:1 @t F:16:2 48 83 ec 10 89 c0 L:rax @m 41 8b 04 07 "
                                           "e8 rel32:t+-32 eb rel8:n L:- @n 89 c0 "
                                           "75 rel8:m 48 83 c4 10 c3 cc F:0:0 @g c3 cc F:0:0 48 8b "
@@ -461,7 +470,7 @@ static void test_random_tables(void **state) {
     unsigned accepted = 0;
     for (unsigned round = 0; round < 60000; round++) {
         struct vcase c;
-        if (vcase_build(&c, modules[round % 3])) fail();
+        if (vcase_build(&c, modules[round % 4])) fail();
         for (unsigned i = noise() % 3 + 1; i--;) {
             uint32_t *words[] = {&c.code.size, &c.code.thunks, &c.code.pool,   &c.code.pool_size,
                                  &c.code.data, &c.code.funcs,  &c.code.labels, &c.code.jump_tables};

@@ -249,8 +249,33 @@ static const char *walk_tail(struct walk *w) {
     return words > SFI_SIG_STACK_WORDS(w->func->sig) ? "a tail call with too many arguments" : NULL;
 }
 
-// cmp [r15 + rax*4 - …], imm; jne; call [r15 + rax*8 - …], after and eax, mask: the one indirect call.
-static const char *walk_call_indirect(struct walk *w, uint32_t *out_length) {
+static bool is_reg(const ZydisDecodedOperand *op, ZydisRegister reg) {
+    return op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->reg.value == reg;
+}
+
+// sub rsp, F and add rsp, F.
+static bool is_frame_form(const struct walk *w, ZydisMnemonic mnemonic) {
+    return w->insn.mnemonic == mnemonic && is_reg(&w->op[0], ZYDIS_REGISTER_RSP) &&
+           w->op[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && w->op[1].imm.value.u == w->func->frame;
+}
+
+// The way out of an indirect tail call: add rsp, F where there is a frame, then the jump, which is read.
+static const char *walk_leave_indirect(struct walk *w, uint32_t *at) {
+    if (w->func->frame) {
+        if (!in_one_bundle(*at, w->insn.length)) return "a bundle crossed";
+        *at += w->insn.length;
+        if (!read_insn(w, *at)) return "no jump";
+    }
+    if (w->insn.mnemonic != ZYDIS_MNEMONIC_JMP) return "no jump";
+    uint32_t end = *at + w->insn.length;
+    if (end >= w->code->size || !in_one_bundle(*at, w->insn.length + 1u) || w->code->bytes[end] != 0xcc)
+        return "no trap behind the jump";
+    w->live = false;
+    return NULL;
+}
+
+// cmp [r15 + rax*4 - …], imm; jne; call [r15 + rax*8 - …], after and eax, mask: the one indirect call. Or a jump, which ends the frame.
+static const char *walk_call_indirect(struct walk *w, uint32_t *out_length, uint32_t *out_bundle) {
     uint32_t at = w->at + w->insn.length;
     if (w->op[1].imm.value.u != SFI_TABLE_ROWS - 1 || !read_insn(w, at)) return "no mask";
     const ZydisDecodedOperandMem *m = &w->op[0].mem;
@@ -267,7 +292,12 @@ static const char *walk_call_indirect(struct walk *w, uint32_t *out_length) {
     const char *wrong = walk_edge(w, branch_target(w, at), w->clean | 1);
     if (wrong) return wrong;
     at += w->insn.length;
-    if (!read_insn(w, at) || w->insn.mnemonic != ZYDIS_MNEMONIC_CALL ||
+    if (!read_insn(w, at)) return "no indirect call";
+    *out_bundle = at - w->at;
+    bool leaves = w->insn.mnemonic != ZYDIS_MNEMONIC_CALL &&
+                  (w->func->frame == 0 || is_frame_form(w, ZYDIS_MNEMONIC_ADD));
+    if (leaves && (wrong = walk_leave_indirect(w, &at))) return wrong;
+    if ((!leaves && w->insn.mnemonic != ZYDIS_MNEMONIC_CALL) ||
         w->op[0].type != ZYDIS_OPERAND_TYPE_MEMORY || m->base != ZYDIS_REGISTER_R15 ||
         m->index != ZYDIS_REGISTER_RAX || m->scale != 8 || w->insn.address_width != 64 ||
         w->insn.operand_width != 64)
@@ -276,13 +306,14 @@ static const char *walk_call_indirect(struct walk *w, uint32_t *out_length) {
     if (t < 0 || t >= SFI_TABLES_MAX || entries != SFI_TABLE_ENTRIES((uint32_t)t) ||
         sigs != SFI_TABLE_SIGS((uint32_t)t))
         return "no table";
-    *out_length = at + w->insn.length - w->at;
+    *out_length = at + w->insn.length + leaves - w->at;
+    if (leaves)
+        return SFI_SIG_STACK_WORDS(sig) > SFI_SIG_STACK_WORDS(w->func->sig)
+                   ? "a tail call with too many arguments"
+                   : NULL;
+    *out_bundle = *out_length;
     w->clean = 0;
     return walk_stack_words(w, sig);
-}
-
-static bool is_reg(const ZydisDecodedOperand *op, ZydisRegister reg) {
-    return op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->reg.value == reg;
 }
 
 // The next instruction is `mnemonic first, second`; second NONE: something else than a register.
@@ -326,12 +357,6 @@ static bool walk_jump_table(struct walk *w, uint32_t *out_length, const char **o
     return true;
 }
 
-// sub rsp, F and add rsp, F.
-static bool is_frame_form(const struct walk *w, ZydisMnemonic mnemonic) {
-    return w->insn.mnemonic == mnemonic && is_reg(&w->op[0], ZYDIS_REGISTER_RSP) &&
-           w->op[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && w->op[1].imm.value.u == w->func->frame;
-}
-
 static const char *walk_branch(struct walk *w) {
     bool direct = w->op[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && w->insn.operand_width == 64;
     switch (w->insn.meta.category) {
@@ -367,7 +392,7 @@ static const char *walk_branch(struct walk *w) {
 static const char *walk_insn(struct walk *w) {
     const char *wrong = NULL;
     if (!read_insn(w, w->at)) return "no instruction, or one that reaches over the function's end";
-    uint32_t length = w->insn.length, mov = 0;
+    uint32_t length = w->insn.length, mov = 0, bundle = 0; // of a template's first part
     if (!w->framed) { // after add rsp: ret or a tail jump, and no label before it
         if (w->label_at[w->at]) return "a label without the frame";
         if (w->insn.meta.category != ZYDIS_CATEGORY_RET &&
@@ -377,7 +402,7 @@ static const char *walk_insn(struct walk *w) {
     if (w->insn.mnemonic == ZYDIS_MNEMONIC_UD2) {
         w->live = false;
     } else if (w->insn.mnemonic == ZYDIS_MNEMONIC_AND && w->code->bytes[w->at] == 0x25) {
-        wrong = walk_call_indirect(w, &length);
+        wrong = walk_call_indirect(w, &length, &bundle);
     } else if (w->func->frame && is_frame_form(w, ZYDIS_MNEMONIC_ADD)) {
         w->framed = false;
     } else if (w->insn.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE) {
@@ -396,7 +421,7 @@ static const char *walk_insn(struct walk *w) {
         }
     }
     if (wrong) return wrong;
-    if (!in_one_bundle(w->at, length)) return "a bundle crossed";
+    if (!in_one_bundle(w->at, bundle ? bundle : length)) return "a bundle crossed";
     if (has_label_inside(w, length)) return "a label inside an instruction";
     w->at += length;
     return NULL;

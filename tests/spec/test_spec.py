@@ -3,7 +3,7 @@
 
 The own ones, *.wast, are converted by wast2json.
 SASOS_SPECTEST names the archive (wast2json output, GROUP/NAME/NAME.json); by default it is the conformance archive beside the
-checkout. SASOS_SPECGROUPS names the groups, by default those of the language that is complete: "wasm1 wasm2 simd extended-const".
+checkout. SASOS_SPECGROUPS names the groups, by default those of the language that is complete: "wasm1 wasm2 simd extended-const tail-call".
 """
 import glob
 import os
@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(ROOT, 'tests', 'boot'))
 import tap  # noqa: E402
 
 archive = os.environ.get('SASOS_SPECTEST') or os.path.join(ROOT, '..', 'shared', 'spectest-dev.tar.xz')
-groups = os.environ.get('SASOS_SPECGROUPS', 'wasm1 wasm2 simd extended-const').split()
+groups = os.environ.get('SASOS_SPECGROUPS', 'wasm1 wasm2 simd extended-const tail-call').split()
 tool = os.path.join(ROOT, 'build', 'host', 'sfi-spec')
 
 total = [0, 0]
@@ -43,7 +43,7 @@ with tempfile.TemporaryDirectory() as folder:
     for path in sorted(glob.glob(os.path.join(ROOT, 'tests', 'spec', '*.wast'))):
         name = os.path.basename(path)
         script = os.path.join(folder, name + '.json')
-        made = subprocess.run(['wast2json', path, '-o', script], capture_output=True, text=True)
+        made = subprocess.run(['wast2json', '--enable-tail-call', '--enable-threads', path, '-o', script], capture_output=True, text=True)
         if tap.ok(made.returncode == 0, name + ' converts', made.stderr):
             run_script(script, name, folder)
 
