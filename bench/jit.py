@@ -13,7 +13,7 @@ Then geometric means over the kernels. Lua and SQLite follow (programs.py): larg
 
   bench/jit.py                     the table, and build/bench/jit.json with everything that was measured
   bench/jit.py --hot KERNEL        the hottest code of a kernel, native and sfi-jit (hot.py)
-  QUICK=1  fewer rounds     ONLY=a,b  some kernels, groups or programs     COLUMNS=a,b  some columns     SIMD=1  the wasm build may use 128-bit vectors
+  QUICK=1  fewer rounds, no ablation     ONLY=a,b  some kernels, groups or programs     COLUMNS=a,b  some columns     SIMD=1  the wasm build may use 128-bit vectors
 Exit status 1 if a column failed or a checksum differs; a missed bar is shown, and is no failure.
 """
 import argparse
@@ -91,6 +91,11 @@ def sfi(k):
     return [RUN, k.wasm(), k.size, str(CALLS)]
 
 
+def ablated(letters):
+    """The same without some mechanism, by bench/run-ablate."""
+    return lambda k: ['env', 'ABLATE=' + letters, RUN + '-ablate', k.wasm(), k.size, str(CALLS)]
+
+
 def v8(k):
     return ['node', *V8, 'bench/node.js', k.wasm(), k.size, str(CALLS)]
 
@@ -121,7 +126,12 @@ COLUMNS = {  # name: (what makes the command, why it is absent here, its descrip
     'v8': (v8, has('node'), 'node ' + ' '.join(V8) + ': the optimising tier alone'),
     'cranelift': (cranelift, WIZER_MISSING, 'wasmtime inside Wizer ' + WIZER_VERSION + '; `make bench-peers` fetches it'),
     'wasm2c': (wasm2c, has('wasm2c', WASM2C_RT), 'wasm2c, then clang -O2, memory guarded by pages'),
+    'unmasked': (ablated('m'), None, 'sfi-jit without masks'),
+    'unbundled': (ablated('b'), None, 'sfi-jit without bundles: no padding, no alignment'),
+    'bare': (ablated('mb'), None, 'sfi-jit without masks and bundles; guard regions remain, which cost no instruction'),
+    'checks': (ablated('g'), None, 'sfi-jit with a comparison before each access in place of guard regions'),
 }
+ABLATIONS = ('unmasked', 'unbundled', 'bare', 'checks')  # shown against sfi, in a table of their own
 
 
 def measure_once(command):
@@ -224,6 +234,27 @@ def summarise(table, columns, term):
     return means
 
 
+def ablation(table, columns, term):
+    """What each mechanism costs: sfi's time over that without it; for `checks`, theirs over sfi's."""
+    def cost(results, c):
+        r = ratio(results, *(('checks', 'sfi') if c == 'checks' else ('sfi', c)))
+        return r and r[0] - 1
+
+    def percent(value):
+        return '-' if value is None else f'{value:+.1%}'
+    if not columns or not table:
+        return {}
+    head = {'unmasked': 'masks', 'unbundled': 'bundles', 'bare': 'both', 'checks': 'if checks'}
+    term.line()
+    term.line(row('cost of', [head[c] for c in columns]))
+    for k, r in table:
+        term.line(row(k.name, [percent(cost(r, c)) for c in columns]))
+    means = {c: mean([1 + cost(r, c) for _, r in table if cost(r, c) is not None]) for c in columns}
+    term.line()
+    term.line(row('mean of all', [percent(m and m - 1) for m in means.values()]))
+    return means
+
+
 def speeds(results):
     """Of compiling (decoding and validation included) and verifying, in MB/s, over these results."""
     sfis = [r['sfi'] for r in results if 'code_bytes' in r.get('sfi', {})]
@@ -250,6 +281,8 @@ def bars(table, means, large, term):
         bar('the slowest, ' + max(each)[1], max(each)[0], 1.6)
         if means['all'].get('v8'):
             bar('kernels, mean run time against V8', means['all']['sfi'] / means['all']['v8'], 1)
+    if means.get('ablation', {}).get('bare'):
+        bar('masks and bundles together against the same compiler without', means['ablation']['bare'], 1.05)
     kernels = speeds([r for _, r in table])
     if kernels:
         bar('kernels, mean code size against native', kernels['code_ratio'], 1.4)
@@ -286,11 +319,12 @@ def main():
         large_programs = [p for p in large_programs if p.name in only.split(',')]
         kernels = [k for k in kernels if k.name in only.split(',') or k.group in only.split(',')]
     wanted = os.environ.get('COLUMNS')
-    wanted = wanted.split(',') if wanted else list(COLUMNS)
-    columns = [c for c in COLUMNS if c in wanted and not COLUMNS[c][1]]
-    if 'sfi' in columns and not os.path.exists(RUN):
+    wanted = wanted.split(',') if wanted else [c for c in COLUMNS if c not in ABLATIONS or not os.environ.get('QUICK')]
+    measured = [c for c in COLUMNS if c in wanted and not COLUMNS[c][1]]
+    columns = [c for c in measured if c not in ABLATIONS]
+    if 'sfi' in measured and not os.path.exists(RUN):
         sys.exit(f'bench-jit: no {RUN}: make bench-jit builds it')
-    if not (kernels or large_programs) or not columns:
+    if not (kernels or large_programs) or not measured:
         sys.exit('bench-jit: nothing to measure: ONLY or COLUMNS name nothing that exists')
     term = Terminal()
     about = machine()
@@ -302,7 +336,7 @@ def main():
     term.line(row('', [c if c == 'native' else c + ' ×' for c in columns] + (['code size ×', 'padding'] if 'sfi' in columns else [])))
     table, large, failures = [], [], []
     for k in kernels:
-        results = measure(k, columns, args.rounds, term.progress)
+        results = measure(k, measured, args.rounds, term.progress)
         table.append((k, results))
         term.line(row(k.name, cells_of(results, columns)))
     means = summarise(table, columns, term) if table else {}
@@ -314,12 +348,14 @@ def main():
         cells = dict(zip(columns + ['size', 'padding'], [''] * len(columns) + cells_of(results, shown)[len(shown):] + ['', '']))
         cells.update(zip(shown, cells_of(results, shown)))
         term.line(row(p.name, cells.values()))
+    if 'sfi' in measured:
+        means['ablation'] = ablation(table, [c for c in measured if c in ABLATIONS], term)
     bars(table, means, large, term)
     os.makedirs(OUT, exist_ok=True)
     entry = lambda r: {'columns': r, 'ratios': {c: ratio(r, c) for c in r}, 'speeds': speeds([r])}  # noqa: E731
     with open(os.path.join(OUT, 'jit.json'), 'w') as f:
         json.dump({'machine': about, 'flags': FLAGS, 'wasm_flags': WASM, 'simd': simd, 'rounds': args.rounds, 'calls': CALLS,
-                   'columns': {c: COLUMNS[c][2] for c in columns},
+                   'columns': {c: COLUMNS[c][2] for c in measured},
                    'kernels': {k.name: {'group': k.group, 'n': int(k.size), **entry(r)} for k, r in table},
                    'programs': {p.name: entry(r) for p, r in large},
                    'means': means, 'speeds': speeds([r for _, r in table])}, f, indent=1)
