@@ -12,7 +12,15 @@ void opt_fold(struct ir_func *f);
 void opt_gvn(struct ir_func *f);
 // Removes pure values that nobody uses, cycles of PHIs included. (dead.c)
 void opt_dead(struct ir_func *f);
+// Constant parts of addresses become offsets, where the sum surely does not wrap. (address.c)
+void opt_address(struct ir_func *f);
 
+// What an integer value can be, unsigned: lo ≤ value ≤ hi.
+struct opt_interval {
+    uint64_t lo, hi;
+};
+// [value of type I32 or I64], f->inss of them. (range.c)
+struct opt_interval *opt_range(struct ir_func *f);
 // The value of an integer operator with constant operands, zero-extended; `op` is pure and total. (eval.c)
 uint64_t opt_eval(enum ir_op op, uint8_t type, uint8_t operand_type, uint64_t a, uint64_t b);
 // True if opt_eval() knows the operator.
