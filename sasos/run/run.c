@@ -58,7 +58,7 @@ static void reap(void) {
     for (uint32_t i = config.modules; i-- > 0;) { // clients are described below their servers: they go first
         struct dom *d = dom_find(config.module[i].name);
         if (!d || d->state != DOM_ENDED) continue;
-        if (!d->announced) announce(d, LOG_ERROR, "");
+        if (!d->announced) announce(d, d->end == DOM_END_STOPPED ? LOG_INFO : LOG_ERROR, "");
         if (d->over) dom_free(d);
     }
 }

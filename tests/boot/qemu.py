@@ -377,6 +377,16 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
             return Result(text, status, why, seconds, m.command)
 
 
+def host_digest(disk):
+    """SHA-256 of a disk image as a guest sees it: whole sectors."""
+    digest = hashlib.sha256()
+    with open(disk, 'rb') as f:
+        while block := f.read(1 << 20):
+            digest.update(block)
+    digest.update(bytes(-os.path.getsize(disk) % 512))
+    return digest.hexdigest()
+
+
 def run(options):
     disk = options.disk or default_disk()
     if not os.path.isfile(disk):
@@ -384,10 +394,18 @@ def run(options):
     accel, reason = accelerator()
     print(f'accelerator: {accel} ({reason})')
     print(f'disk: {disk} ({os.path.getsize(disk)} bytes; what is written to it is dropped)')
+    if os.path.getsize(disk) % 512:
+        print('the file is no multiple of 512 bytes: the guest sees zeros up to the next one')
     print(f'started: {QEMU} with build/sasos.img', flush=True)
     timeout = options.timeout or 300 + (os.path.getsize(disk) >> 20)
     r = boot(disk=os.path.abspath(disk), cold=True, timeout=timeout, echo=True)
-    print(f'\n{"all went well" if r.ok else "FAILED: " + r.why} ({r.seconds:.1f} s)')
+    print()
+    digests = set(re.findall(r'sha256 ([0-9a-f]{64})$', r.text, re.M))
+    if digests and digests == {host_digest(disk)}:
+        print('the digest is the one that the host finds')
+    elif digests:
+        r.ok, r.why = False, f'the host finds another digest: {host_digest(disk)}'
+    print(f'{"all went well" if r.ok else "FAILED: " + r.why} ({r.seconds:.1f} s)')
     with open(os.path.join(BUILD, 'qemu.log')) as f:
         said = f.read()
     if said and not r.ok:
