@@ -72,6 +72,10 @@ static void item(uint64_t i) {
     for (unsigned n = fuzz_below(4); n--;) spoil(&b);
     if (fuzz_one_in(8)) shrink(&b.code);
     struct sfi_code c = b.code;
+    if (fuzz_one_in(4) && c.funcs) { // the block ends where its last function does
+        uint64_t end = (uint64_t)b.func[c.funcs - 1].start + b.func[c.funcs - 1].size;
+        if (end < c.size) c.size = c.data = (uint32_t)end, c.pool_size = c.jump_tables = 0;
+    }
     uint8_t *bytes = exactly(b.bytes, c.size);
     struct sfi_func *func = exactly(b.func, c.funcs * sizeof *func);
     struct sfi_label *label = exactly(b.label, c.labels * sizeof *label);

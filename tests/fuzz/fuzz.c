@@ -14,6 +14,7 @@ enum { MANY_VIOLATIONS = 8 };
 
 struct fuzz_counts fuzz_counts;
 const char *fuzz_corpus;
+bool fuzz_without_policy;
 
 static const struct fuzz_campaign *campaign;
 static const char *repro_folder;
@@ -111,6 +112,8 @@ static void read_options(int argc, char **argv) {
             repro_folder = v;
         else if (!strcmp(option, "--corpus"))
             fuzz_corpus = v;
+        else if (!strcmp(option, "--without"))
+            fuzz_without_policy = !strcmp(v, "O2");
         else if (!strcmp(option, "--shard") && sscanf(v, "%u/%u", &shard, &shards) == 2 && shard < shards)
             continue;
         else if (!strcmp(option, "--at")) {

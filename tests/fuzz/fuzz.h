@@ -5,6 +5,9 @@
 // campaigns are walked in a scattered order, so that a short run is a sample of the whole.
 //
 //   NAME [--seed N] [--shard K/N] [--from I] [--items N] [--seconds S] [--repro FOLDER] [--at FILE] [--corpus FOLDER]
+//        [--without O2]
+//
+// --without O2 leaves the policy out, so that a test can see what execution alone notices.
 //
 // Standard output, a line each: "progress next=I tried=… accepted=… executed=… faults=…" twice a second, "violation
 // ORACLE item=I file=F WHAT", and at the end "done complete=0|1 next=I …". FILE holds the item that is running (eight
@@ -26,6 +29,7 @@ struct fuzz_counts {
 };
 extern struct fuzz_counts fuzz_counts;
 extern const char *fuzz_corpus; // --corpus, or NULL
+extern bool fuzz_without_policy;
 
 int fuzz_main(int argc, char **argv, const struct fuzz_campaign *campaign);
 

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Every oracle still fires: campaigns against verifiers that are known to be bad, and a JIT that is.
+
+Each case takes a check out of a copy of the verifier (or the allow-list), links a campaign with it, and demands that the
+oracle it is meant for reports a violation. The same campaigns find nothing with the verifier as it is (test_fuzz.py).
+"""
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.abspath(os.path.join(HERE, '..', '..'))
+BUILD = os.path.join(ROOT, 'build', 'fuzz', 'bad')
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'boot'))
+import tap  # noqa: E402
+
+VERIFY, DECODE, ROWS = 'verify.c', 'decode.c', 'insns.def'
+SANITISE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
+
+# name, oracle, campaign, options, [(file, what is there, what comes there)]
+CASES = [
+    ('a length that is wrong', 'O1', 'rows', ['--items', '400'],
+     [(ROWS, 'INSN(test_ri, GRP, NP, D(GF7, 0), 1, 01, REG, NO, R, NO, 32, 0)',
+       'INSN(test_ri, GRP, NP, D(GF7, 0), 1, 01, REG, NO, R, NO, 16, 0)')]),
+    ('an opcode too many (rdtsc)', 'O2', 'enum', ['--items', '600'],
+     [(ROWS, 'INSN(cdq,', 'INSN(bad, 0F, NP, 0x31, 1, 0, PLAIN, NO, NO, NO, NO, AD)\nINSN(cdq,'),
+      (ROWS, '#ifdef SHAPE_PLAIN', '#ifdef SHAPE_PLAIN\nSHAPE_PLAIN(0F, 0x31, 1)')]),
+    ('rsp unguarded', 'O2', 'rows', ['--items', '100'],
+     [(VERIFY, 'if (insn.named & 1u << SFI_RSP) return SFI_RULE_RSP;', '')]),
+    ('a width that is half of it', 'O2', 'rows', ['--items', '700'],
+     [(ROWS, 'OP2(vmovddup, V1, F2, 0x12, LD8)', 'OP2(vmovddup, V1, F2, 0x12, LD4)')]),
+    ('dirty indices, seen by the policy', 'O2', 'blocks', ['--items', '600'],
+     [(VERIFY, 'return SFI_RULE_MEM_DIRTY;', 'return SFI_RULE_NONE;')]),
+    ('labels inside instructions', 'O2', 'blocks', ['--items', '600'],
+     [(VERIFY, 'if (s->label_at < s->at + length) return SFI_RULE_LABEL_PLACE;',
+       'while (s->label_at < s->at + length) next_label(s);')]),
+    ('a byte of the call template', 'O2', 'templates', ['--items', '900'],
+     [(VERIFY, 'load32(p + 1) != SFI_TABLE_ROWS - 1 ||', '')]),
+    ('edges unchecked, seen by execution', 'O3', 'templates', ['--items', '1500', '--without', 'O2'],
+     [(VERIFY, 'return label->clean & ~clean ? SFI_RULE_EDGE_CLEAN : SFI_RULE_NONE;', 'return SFI_RULE_NONE;')]),
+    ('dirty indices, seen by execution', 'O3', 'templates', ['--items', '1500', '--without', 'O2'],
+     [(VERIFY, 'return SFI_RULE_MEM_DIRTY;', 'return SFI_RULE_NONE;')]),
+    ('the frame unchecked, seen by execution', 'O3', 'templates', ['--items', '1500', '--without', 'O2'],
+     [(VERIFY, 'return SFI_RULE_MEM_FRAME;', 'return SFI_RULE_NONE;')]),
+    ('calls of anything, seen by execution', 'O3', 'templates', ['--items', '1500', '--without', 'O2'],
+     [(VERIFY, 'if (!callee) return SFI_RULE_CALL_TARGET;', 'if (!callee) return s->clean = 0, advance(s, 5);')]),
+    ('a written register called read', 'O4', 'rows', ['--items', '700'],
+     [(ROWS, 'INSN(popcnt_r, 0F, F3, 0xb8, 1, 01, REG, W, R, NO, NO, 0)',
+       'INSN(popcnt_r, 0F, F3, 0xb8, 1, 01, REG, R, R, NO, NO, 0)')]),
+    ('setcc called zero-extending', 'O4', 'rows', ['--items', '700'],
+     [(ROWS, 'INSN(setcc, 0F, NP, 0x90, 16, 0, REG, NO, C, NO, NO, 0)',
+       'INSN(setcc, 0F, NP, 0x90, 16, 0, REG, NO, W, NO, NO, 0)')]),
+    ('a step outside the code', 'ASan', 'tables', ['--items', '6000'],
+     [(VERIFY, 'if (code->size - at >= SFI_INSN_BYTES) return code->bytes + at;', 'return code->bytes + at;')]),
+    ('labels searched beyond their end', 'ASan', 'tables', ['--items', '6000'],
+     [(VERIFY, 's->label < s->code->labels ? s->code->label[s->label].offset : NEVER', 's->code->label[s->label].offset')]),
+]
+
+
+def build(number, campaign, edits, sanitised):
+    """The campaign with the changed verifier: its path, or None if a text is not there."""
+    folder = os.path.join(BUILD, str(number), 'sfi-jit', 'verify')
+    os.makedirs(folder, exist_ok=True)
+    for name in (VERIFY, DECODE, ROWS):
+        with open(os.path.join(ROOT, 'sfi-jit', 'verify', name)) as f:
+            text = f.read()
+        for file, old, new in edits:
+            if file == name:
+                if text.count(old) < 1:
+                    return None
+                text = text.replace(old, new)
+        with open(os.path.join(folder, name), 'w') as f:
+            f.write(text)
+    flags = ['-std=gnu17', '-D_GNU_SOURCE', '-w', '-O1', '-I', os.path.join(BUILD, str(number)), '-I.', *(SANITISE if sanitised else [])]
+    objects = []
+    for name in (VERIFY, DECODE):
+        objects.append(os.path.join(folder, name + '.o'))
+        subprocess.run(['clang', *flags, '-c', os.path.join(folder, name), '-o', objects[-1]], cwd=ROOT, check=True)
+    program = os.path.join(BUILD, f'{number}.{campaign}')
+    variant = 'test' if sanitised else 'host'
+    if sanitised:
+        parts = [f'build/o/test/tests/fuzz/{n}.o' for n in ('block.c', 'fuzz.c', 'judge.c', 'exec.c', 'exec_enter.S')]
+        parts.append('build/o/libtest.a')
+    else:
+        parts = ['build/o/libfuzz.a', 'build/o/libhost.a']
+    subprocess.run(['clang', '-fuse-ld=lld', *(SANITISE if sanitised else []), '-o', program,
+                    f'build/o/{variant}/tests/fuzz/camp_{campaign}.c.o', *objects, *parts, '-Wl,--as-needed', '-lm', '-lZydis',
+                    '-lcapstone'], cwd=ROOT, check=True)
+    return program
+
+
+def fires(program, options, oracle):
+    """Whether that oracle reported something, and what was said."""
+    process = subprocess.Popen(['timeout', '60', program, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, errors='replace')
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith(f'violation {oracle} ') or (oracle == 'ASan' and 'AddressSanitizer' in line):
+            process.kill()
+            process.communicate()
+            return True, ''
+    process.wait()
+    return False, ''.join(said[-10:])
+
+
+def main():
+    for number, (name, oracle, campaign, options, edits) in enumerate(CASES):
+        program = build(number, campaign, edits, oracle == 'ASan')
+        if not program:
+            tap.ok(False, f'{oracle} {name}', 'the verifier has no such text any more')
+            continue
+        good, said = fires(program, options, oracle)
+        tap.ok(good, f'{oracle} fires in {campaign}: {name}', said)
+        os.remove(program)
+    tap.done()
+
+
+main()
