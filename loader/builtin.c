@@ -22,14 +22,14 @@ static uint32_t ref_arg(struct ldr_instance *inst, const struct ldr_table *t, ui
 static int64_t memory_grow(struct ldr_instance *inst, const struct ldr_args *a) {
     return inst->memory ? (int64_t)ldr_memory_grow(inst->memory, ldr_arg32(a, 0)) : UINT32_MAX;
 }
-static int64_t memory_fill(struct ldr_instance *inst, const struct ldr_args *a) {
+int64_t ldr_builtin_fill(struct ldr_instance *inst, const struct ldr_args *a) {
     uint32_t n = ldr_arg32(a, 2);
     void *dst = ldr_memory_at(inst, ldr_arg32(a, 0), n);
     require(inst, dst, SFI_TRAP_MEMORY);
     memset(dst, (int)(ldr_arg32(a, 1) & 0xff), n);
     return 0;
 }
-static int64_t memory_copy(struct ldr_instance *inst, const struct ldr_args *a) {
+int64_t ldr_builtin_copy(struct ldr_instance *inst, const struct ldr_args *a) {
     uint32_t n = ldr_arg32(a, 2);
     void *dst = ldr_memory_at(inst, ldr_arg32(a, 0), n);
     void *src = ldr_memory_at(inst, ldr_arg32(a, 1), n);
@@ -134,8 +134,8 @@ const struct ldr_hostfunc ldr_builtins[SFI_BUILTINS_USED] = {
 #define X(f) \
     { .module = "built-in", .name = #f, .fn = f }
     [SFI_BI_MEMORY_GROW] = X(memory_grow),
-    [SFI_BI_MEMORY_FILL] = X(memory_fill),
-    [SFI_BI_MEMORY_COPY] = X(memory_copy),
+    [SFI_BI_MEMORY_FILL] = {.module = "built-in", .name = "memory_fill", .fn = ldr_builtin_fill},
+    [SFI_BI_MEMORY_COPY] = {.module = "built-in", .name = "memory_copy", .fn = ldr_builtin_copy},
     [SFI_BI_MEMORY_INIT] = X(memory_init),
     [SFI_BI_DATA_DROP] = X(data_drop),
     [SFI_BI_TABLE_GET] = X(table_get),

@@ -44,3 +44,4 @@ _Static_assert(LDR_A_INT == LDR_E_INT && LDR_A_FP == LDR_E_FP, "unspill serves b
 _Static_assert(sizeof(struct ldr_private) <= LDR_PAGE, "one page");
 _Static_assert(SFI_CTX_PRIVATE == 0x106000 && SFI_CTX_RESULTS == 0x104000 && LDR_E_DEAD == -111,
                "cross.S");
+_Static_assert(SFI_CTX_MEM_PAGES == 0x105000 && LDR_WASM_PAGE == 1 << 16, "bulk.S");

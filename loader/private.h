@@ -182,6 +182,8 @@ uint32_t ldr_stub_make(struct ldr_instance *inst, uint32_t func,
 void ldr_thunks_make(struct ldr_instance *inst);
 bool ldr_thunk_reaches(const struct ldr_block *block, uint64_t target);
 const struct ldr_link *ldr_builtin_link(unsigned builtin);
+int64_t ldr_builtin_copy(struct ldr_instance *inst, const struct ldr_args *a);
+int64_t ldr_builtin_fill(struct ldr_instance *inst, const struct ldr_args *a);
 extern const struct ldr_hostfunc ldr_builtins[SFI_BUILTINS_USED];
 // store.c
 uint32_t ldr_ref(struct ldr_instance *inst, uint32_t func); // handle, 0: no memory
@@ -220,6 +222,8 @@ void ldr_monitor_enter(struct ldr_instance *inst, struct ldr_thread *t);
 void ldr_monitor_leave(struct ldr_instance *inst, struct ldr_thread *t);
 void ldr_host_save(void);
 void ldr_host_restore(void);
+void ldr_bulk_copy(void); // bulk.S
+void ldr_bulk_fill(void);
 void ldr_cross_full(void);
 void ldr_cross_stop(void);
 void ldr_cross_dead(void);

@@ -2,6 +2,7 @@
 //
 // Both are written into the block after sfi_verify() accepted the code and before it is sealed. A thunk is 32 bytes:
 //   import bound to a host function, built-in   mov r11, link; call ldr_host_save; call fn; jmp ldr_host_restore
+//   memory.copy, memory.fill                    mov r11, link; jmp ldr_bulk_copy, ldr_bulk_fill
 //   import bound to another instance            jmp stub, in the exporter's block
 //   not used                                    ud2
 // A crossing stub is a template of cross.S with its holes filled: constants burned in, direct calls only.
@@ -105,16 +106,28 @@ uint32_t ldr_stub_make(struct ldr_instance *inst, uint32_t func, uint32_t at) {
     return size;
 }
 
-static void host_thunk(const struct ldr_block *b, uint32_t at, const struct ldr_link *link) {
-    uint8_t *p = b->rw + at;
+static void put_link(uint8_t *p, const struct ldr_link *link) {
     p[0] = 0x49, p[1] = 0xbb; // movabs $link, %r11
     put64(p + 2, (uint64_t)link);
+}
+static void host_thunk(const struct ldr_block *b, uint32_t at, const struct ldr_link *link) {
+    uint8_t *p = b->rw + at;
+    put_link(p, link);
     p[10] = 0xe8; // call
     put32(p + 11, rel32(b, at + 11, (uint64_t)&ldr_host_save));
     p[15] = 0xe8; // call
     put32(p + 16, rel32(b, at + 16, (uint64_t)link->func->fn));
     p[20] = 0xe9; // jmp
     put32(p + 21, rel32(b, at + 21, (uint64_t)&ldr_host_restore));
+}
+
+static void bulk_thunk(const struct ldr_block *b, unsigned builtin, uint64_t target) {
+    uint32_t at = builtin * SFI_THUNK_SIZE;
+    uint8_t *p = b->rw + at;
+    memset(p, 0xcc, SFI_THUNK_SIZE);
+    put_link(p, ldr_builtin_link(builtin));
+    p[10] = 0xe9; // jmp
+    put32(p + 11, rel32(b, at + 11, target));
 }
 
 void ldr_thunks_make(struct ldr_instance *inst) {
@@ -127,6 +140,8 @@ void ldr_thunks_make(struct ldr_instance *inst) {
         else
             p[0] = 0x0f, p[1] = 0x0b; // ud2
     }
+    bulk_thunk(b, SFI_BI_MEMORY_COPY, (uint64_t)&ldr_bulk_copy);
+    bulk_thunk(b, SFI_BI_MEMORY_FILL, (uint64_t)&ldr_bulk_fill);
     for (uint32_t i = 0; i < m->imported_funcs; i++) {
         uint32_t at = (SFI_BUILTINS + i) * SFI_THUNK_SIZE;
         if (inst->link[i]) {
