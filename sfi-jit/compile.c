@@ -85,6 +85,7 @@ static void compile_func(struct compiler *c, const struct wasm_module *m, uint32
     opt_address(f);             // constants in addresses
     opt_dead(f);                // what nobody uses
     ir_split_critical_edges(f); // room for the moves that PHIs become; blocks in their final order
+    opt_sink(f);                // loop variables step where it costs no move
     check_ir(c, f, 'o');
     x64_lower(&c->scratch, &c->module, f, &code); // instruction selection
     dump_machine(c, index, 'm', &code, NULL);

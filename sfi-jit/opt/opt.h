@@ -14,6 +14,8 @@ void opt_gvn(struct ir_func *f);
 void opt_dead(struct ir_func *f);
 // Constant parts of addresses become offsets, where the sum surely does not wrap. (address.c)
 void opt_address(struct ir_func *f);
+// Loop variables' next values move down, behind the last use of the present ones. Needs split edges. (sink.c)
+void opt_sink(struct ir_func *f);
 
 // What an integer value can be, unsigned: lo ≤ value ≤ hi.
 struct opt_interval {
