@@ -45,6 +45,12 @@ def skip(name, why):
     print(f'ok {_count} - {name} # SKIP {why}', flush=True)
 
 
+def todo(name, why):
+    global _count
+    _count += 1
+    print(f'not ok {_count} - {name} # TODO {why}', flush=True)
+
+
 def skip_all(why):
     print(f'1..0 # SKIP {why}')
     sys.exit(0)

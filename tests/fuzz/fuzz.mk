@@ -18,6 +18,12 @@ $(fuzz_asan): $B/fuzz/%: $(call objs,test,tests/fuzz/camp_%.c $(filter tests/fuz
 	@mkdir -p $(@D)
 	$Q$(CC) $(sanitise) -fuse-ld=lld -o $@ $^ -Wl,--as-needed $(host_libs) -lcapstone
 
+# The corpus of tests/verify, as tests/escape asks for it.
+$B/fuzz/cases: $B/o/host/tests/fuzz/mutants/corpus.c.o $B/o/libfuzz.a $B/o/libhost.a
+	@$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) -fuse-ld=lld -o $@ $^ -Wl,--as-needed $(host_libs)
+
 # libFuzzer's target, with all that it reaches.
 cflags_libfuzzer := $(cflags_test) -fsanitize=fuzzer-no-link
 $(eval $(call variant,libfuzzer))
@@ -28,7 +34,7 @@ $B/fuzz/decode.bin: $(decode_objs) $(call track,$B/o/decode.list,$(decode_objs))
 	$Q$(CC) $(sanitise) -fsanitize=fuzzer -fuse-ld=lld -o $@ $(filter %.o,$^) -lm
 
 # What the campaigns start from: modules as they come, and generated ones.
-corpus_wat := $(wildcard tests/wat/*.wat tests/ir/*.wat)
+corpus_wat := $(wildcard tests/wat/*.wat tests/ir/*.wat tests/escape/*.wat)
 $B/fuzz/corpus.list: $(corpus_wat) $(modules) $(testmods) $B/fuzz/wasmgen
 	@$(call say,CORPUS,$(@D)/corpus)
 	@rm -rf $(@D)/corpus; mkdir -p $(@D)/corpus
@@ -37,7 +43,7 @@ $B/fuzz/corpus.list: $(corpus_wat) $(modules) $(testmods) $B/fuzz/wasmgen
 	$Q$B/fuzz/wasmgen --seed 7 --items 48 --corpus $(@D)/corpus >/dev/null
 	@rm -f $(@D)/corpus/*.sfi; ls $(@D)/corpus >$@
 
-fuzz_all := $(fuzz_bins) $B/fuzz/decode.bin $B/fuzz/corpus.list
+fuzz_all := $(fuzz_bins) $B/fuzz/decode.bin $B/fuzz/corpus.list $B/fuzz/cases
 fuzz: deps
 	@$(MAKE) --no-print-directory do-fuzz
 do-fuzz: all $(fuzz_all)
