@@ -111,6 +111,33 @@ static int64_t ref_func(struct ldr_instance *inst, const struct ldr_args *a) {
     require(inst, ref != 0, SFI_TRAP_HOST);
     return ref;
 }
+// Where a wait or notify is: in bounds, aligned.
+static void *atomic_arg(struct ldr_instance *inst, const struct ldr_args *a, unsigned offset,
+                        unsigned bytes) {
+    uint64_t at = (uint64_t)ldr_arg32(a, 0) + ldr_arg32(a, offset);
+    require(inst, at % bytes == 0, SFI_TRAP_UNALIGNED);
+    void *p = at <= UINT32_MAX ? ldr_memory_at(inst, (uint32_t)at, bytes) : NULL;
+    require(inst, p, SFI_TRAP_MEMORY);
+    return p;
+}
+static int64_t memory_notify(struct ldr_instance *inst, const struct ldr_args *a) {
+    const uint8_t *p = atomic_arg(inst, a, 2, 4);
+    if (!inst->memory->shared) return 0; // nobody can wait there
+    return ldr_plat_notify(inst->memory, (uint64_t)p - inst->window, ldr_arg32(a, 1));
+}
+static int64_t wait_at(struct ldr_instance *inst, const struct ldr_args *a, unsigned bytes) {
+    const void *p = atomic_arg(inst, a, 3, bytes);
+    uint64_t expected = bytes == 4 ? ldr_arg32(a, 1) : ldr_arg(a, 1);
+    require(inst, inst->memory->shared, SFI_TRAP_NOT_SHARED);
+    return ldr_plat_wait_at(inst->memory, (uint64_t)p - inst->window, p, bytes, expected,
+                            (int64_t)ldr_arg(a, 2));
+}
+static int64_t memory_wait32(struct ldr_instance *inst, const struct ldr_args *a) {
+    return wait_at(inst, a, 4);
+}
+static int64_t memory_wait64(struct ldr_instance *inst, const struct ldr_args *a) {
+    return wait_at(inst, a, 8);
+}
 static uint64_t *cell_arg(struct ldr_instance *inst, uint32_t g) {
     require(inst, g < inst->m->imported_globals && inst->m->global[g].is_mutable, SFI_TRAP_HOST);
     return inst->cell[g];
@@ -150,10 +177,13 @@ const struct ldr_hostfunc ldr_builtins[SFI_BUILTINS_USED] = {
     [SFI_BI_GLOBAL_SET] = X(global_set),
     [SFI_BI_GLOBAL_GET_HIGH] = X(global_get_high),
     [SFI_BI_GLOBAL_SET_HIGH] = X(global_set_high),
+    [SFI_BI_MEMORY_NOTIFY] = X(memory_notify),
+    [SFI_BI_MEMORY_WAIT32] = X(memory_wait32),
+    [SFI_BI_MEMORY_WAIT64] = X(memory_wait64),
 #undef X
 };
 
-_Static_assert(SFI_BUILTINS_USED == SFI_BI_GLOBAL_SET_HIGH + 1,
+_Static_assert(SFI_BUILTINS_USED == SFI_BI_MEMORY_WAIT64 + 1,
                "every built-in has its function above");
 
 // One link a built-in: all take integer registers only, in order.

@@ -90,6 +90,7 @@ static bool type_matches(const struct ldr_instance *inst, const struct wasm_impo
     }
     case WASM_MEMORY:
         return x->kind == LDR_EXT_MEMORY && x->index == 0 &&
+               from->memory->shared == m->memory[i->index].shared &&
                limits_match(from->memory->pages, from->memory->has_max, from->memory->declared_max,
                             &m->memory[i->index]);
     case WASM_GLOBAL: {

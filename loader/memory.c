@@ -38,6 +38,7 @@ struct ldr_memory *ldr_memory_new(struct ldr_instance *owner, const struct wasm_
     struct ldr_memory *mem = ldr_plat_alloc(sizeof *mem);
     if (!mem) return NULL;
     mem->has_max = type->has_max;
+    mem->shared = type->shared;
     mem->declared_max = type->max;
     mem->max = type->has_max && type->max < limit ? type->max : limit;
     if (!ldr_mapping_add(&mem->mapping, &mem->mappings, &mem->room, (struct ldr_mapping){owner, 0}) ||

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct ldr_instance;
+struct ldr_memory;
 
 #define LDR_STATUS_LIST(X)                    \
     X(OK, "ok")                               \
@@ -79,6 +80,14 @@ void ldr_plat_free(void *p, size_t size);
 // One wake-up need wake one sleeper only. ldr_plat_wake() is called from trap handlers too.
 void ldr_plat_wait(struct ldr_instance *inst);
 void ldr_plat_wake(struct ldr_instance *inst);
+
+// memory.atomic.wait and notify, of a shared memory that several instances, on several threads, may have. A place is a memory and an offset.
+// Waits for at most `timeout` ns (negative: for ever) if the 4 or 8 bytes at `p` are `expected` still. 0: woken, 1: they are
+// not, 2: the time is over. A host whose domains share no memory has nobody who could notify: it answers 1 or 2 at once.
+uint32_t ldr_plat_wait_at(const struct ldr_memory *memory, uint64_t offset, const void *p,
+                          unsigned bytes, uint64_t expected, int64_t timeout);
+// Wakes at most `count` of those who wait there; returns how many.
+uint32_t ldr_plat_notify(const struct ldr_memory *memory, uint64_t offset, uint32_t count);
 
 // A trap has ended a domain, on whatever thread it was entered by. Any context, trap handlers too.
 void ldr_plat_died(struct ldr_instance *inst);

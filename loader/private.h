@@ -83,6 +83,7 @@ struct ldr_mapping { // who has a memory or table in its slot
 struct ldr_memory {
     uint32_t pages, max; // of 64 KiB; max: declared and granted
     bool has_max;        // declared
+    bool shared;         // likewise
     uint32_t declared_max;
     uint32_t mappings, room;
     struct ldr_mapping *mapping; // [0] is the owner

@@ -129,7 +129,10 @@
     X(GLOBAL_GET, "global.get")   /* (global) -> i64 bits: imported mutable globals only */     \
     X(GLOBAL_SET, "global.set")   /* (global, i64 bits) */                                      \
     X(GLOBAL_GET_HIGH, "global.get.high") /* the same for the upper half of a v128 */           \
-    X(GLOBAL_SET_HIGH, "global.set.high")
+    X(GLOBAL_SET_HIGH, "global.set.high")                                                       \
+    X(MEMORY_NOTIFY, "memory.atomic.notify") /* (address, count, offset) -> how many woken */   \
+    X(MEMORY_WAIT32, "memory.atomic.wait32") /* (address, expected, ns, offset) -> 0, 1, 2 */   \
+    X(MEMORY_WAIT64, "memory.atomic.wait64")
 enum sfi_builtin {
 #define X(name, text) SFI_BI_##name,
     SFI_BUILTIN_LIST(X)
@@ -152,7 +155,9 @@ enum sfi_builtin {
     X(STACK, "call stack exhausted")                                                                    \
     X(KILLED, "killed") /* by its quota or by the operator */                                           \
     X(DEAD_CALLEE, "callee has died")                                                                   \
-    X(HOST, "host error")
+    X(HOST, "host error")                                                                               \
+    X(UNALIGNED, "unaligned atomic")                                                                    \
+    X(NOT_SHARED, "expected shared memory")
 enum sfi_trap {
     SFI_TRAP_NONE,
 #define X(name, text) SFI_TRAP_##name,

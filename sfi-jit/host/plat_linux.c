@@ -187,6 +187,67 @@ void ldr_plat_wake(struct ldr_instance *inst) {
     syscall(SYS_futex, &wakes, FUTEX_WAKE_PRIVATE, 1 << 30, NULL, NULL, 0);
 }
 
+// Waiters on shared memories: a list, first come first woken, all under one lock.
+struct waiter {
+    struct waiter *next;
+    const struct ldr_memory *memory;
+    uint64_t offset;
+    pthread_cond_t woken;
+    bool done;
+};
+static pthread_mutex_t waiting = PTHREAD_MUTEX_INITIALIZER;
+static struct waiter *waiters;
+
+static struct timespec deadline(int64_t timeout) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_sec += timeout / 1000000000;
+    t.tv_nsec += timeout % 1000000000;
+    if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
+    return t;
+}
+uint32_t ldr_plat_wait_at(const struct ldr_memory *memory, uint64_t offset, const void *p,
+                          unsigned bytes, uint64_t expected, int64_t timeout) {
+    struct waiter me = {.memory = memory, .offset = offset, .woken = PTHREAD_COND_INITIALIZER}, **at;
+    struct timespec until = deadline(timeout < 0 ? 0 : timeout);
+    pthread_mutex_lock(&waiting);
+    uint64_t now = bytes == 4 ? __atomic_load_n((const uint32_t *)p, __ATOMIC_SEQ_CST)
+                              : __atomic_load_n((const uint64_t *)p, __ATOMIC_SEQ_CST);
+    if (now != expected) {
+        pthread_mutex_unlock(&waiting);
+        return 1;
+    }
+    for (at = &waiters; *at;) at = &(*at)->next;
+    *at = &me;
+    for (int error = 0; !me.done && error != ETIMEDOUT;)
+        error = timeout < 0 ? pthread_cond_wait(&me.woken, &waiting)
+                            : pthread_cond_timedwait(&me.woken, &waiting, &until);
+    if (!me.done) {
+        for (at = &waiters; *at != &me;) at = &(*at)->next;
+        *at = me.next;
+    }
+    pthread_mutex_unlock(&waiting);
+    pthread_cond_destroy(&me.woken);
+    return me.done ? 0 : 2;
+}
+uint32_t ldr_plat_notify(const struct ldr_memory *memory, uint64_t offset, uint32_t count) {
+    uint32_t woken = 0;
+    pthread_mutex_lock(&waiting);
+    for (struct waiter **at = &waiters; *at && woken < count;) {
+        struct waiter *w = *at;
+        if (w->memory != memory || w->offset != offset) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        w->done = true;
+        woken++;
+        pthread_cond_signal(&w->woken);
+    }
+    pthread_mutex_unlock(&waiting);
+    return woken;
+}
+
 void ldr_plat_panic(const char *file, int line, const char *what) {
     fprintf(stderr, "%s:%d: runtime failed: %s\n", file, line, what);
     abort();

@@ -386,6 +386,7 @@ static uint32_t push_immediates(struct builder *b, uint32_t imm, uint8_t *out_ta
     uint32_t n = imm == WASM_IMM_MEMORY || imm == WASM_IMM_MEMORY_MEMORY     ? 0
                  : imm == WASM_IMM_ELEM_TABLE || imm == WASM_IMM_TABLE_TABLE ? 2
                                                                              : 1;
+    if (imm == WASM_IMM_ATOMIC4 || imm == WASM_IMM_ATOMIC8) wasm_u32(&b->r); // the offset follows
     if (n == 0 || imm == WASM_IMM_DATA_MEMORY) { // memory indices are all 0 and not passed on
         if (n) push(b, constant(b, IR_I32, wasm_u32(&b->r)));
         if (n == 0) wasm_skip_immediate(&b->r, imm);
@@ -408,6 +409,38 @@ static void builtin(struct builder *b, const struct wasm_op_info *info) {
     if (result) push(b, r);
 }
 
+static ir_ref atomic(struct builder *b, enum ir_op op, enum ir_type type, const ir_ref operand[3],
+                     const struct wasm_op_info *info, uint64_t offset) {
+    ir_ref r = emit(b, op, type, operand[0], operand[1], operand[2], offset);
+    b->f->ins[r].aux = info->aux & 15;
+    return r;
+}
+
+// and, or, xor. The CPU gives no old value for these: if the next instruction does not drop it, a loop of load and compare-exchange does it.
+static ir_ref atomic_bitwise(struct builder *b, const struct wasm_op_info *info, ir_ref address,
+                             ir_ref value, uint64_t offset) {
+    static const uint8_t plain[] = {IR_AND, IR_OR, IR_XOR};
+    enum ir_type type = ir_type_of(info->result);
+    struct ir_func *f = b->f;
+    if (b->r.p < b->r.end && *b->r.p == WASM_OP_DROP) {
+        atomic(b, (enum ir_op)info->ir, IR_VOID, (ir_ref[]){address, value, 0}, info, offset);
+        return constant(b, type, 0);
+    }
+    uint32_t before = b->block, loop = ir_new_block(f), after = ir_new_block(f);
+    emit(b, IR_JUMP, IR_VOID, 0, 0, 0, 0);
+    ir_add_edge(f, before, loop);
+    b->block = loop;
+    ir_ref old = atomic(b, IR_ATOMIC_LOAD, type, (ir_ref[]){address, 0, 0}, info, offset);
+    ir_ref new = emit(b, plain[info->ir - IR_ATOMIC_AND], type, old, value, 0, 0);
+    ir_ref seen = atomic(b, IR_ATOMIC_CMPXCHG, type, (ir_ref[]){address, old, new}, info, offset);
+    ir_ref other = emit(b, IR_NE, IR_I32, seen, old, 0, 0);
+    emit(b, IR_BRANCH, IR_VOID, other, 0, 0, 0);
+    ir_add_edge(f, loop, loop);
+    ir_add_edge(f, loop, after);
+    b->block = after;
+    return old;
+}
+
 // The 16 bytes that follow, as a constant.
 static ir_ref v128_const(struct builder *b) {
     uint64_t low = wasm_fixed(&b->r, 8), high = wasm_fixed(&b->r, 8);
@@ -425,6 +458,7 @@ static void by_row(struct builder *b, uint32_t op) {
     switch (info->imm) {
     case WASM_IMM_NONE: break;
     case WASM_IMM_MEMARG:
+    case WASM_IMM_ATOMIC:
         wasm_u32(&b->r);
         imm = wasm_u32(&b->r);
         break;
@@ -445,8 +479,13 @@ static void by_row(struct builder *b, uint32_t op) {
     }
     for (uint32_t k = info->operands; k-- > 0;) operand[k] = pop(b);
     enum ir_type type = info->result ? ir_type_of(info->result) : IR_VOID;
+    if (info->ir >= IR_ATOMIC_AND && info->ir <= IR_ATOMIC_XOR) {
+        push(b, atomic_bitwise(b, info, operand[0], operand[1], imm));
+        return;
+    }
     ir_ref r = emit(b, info->ir, type, operand[0], operand[1], operand[2], imm);
-    if (info->imm == WASM_IMM_MEMARG) b->f->ins[r].aux = info->aux & 15;
+    if (info->imm == WASM_IMM_MEMARG || info->imm == WASM_IMM_ATOMIC)
+        b->f->ins[r].aux = info->aux & 15;
     if (info->ir >= IR_VUN && info->ir <= IR_VSTORE_LANE)
         b->f->ins[r].aux = (uint16_t)(op - WASM_OP_SIMD);
     if (info->result) push(b, r);

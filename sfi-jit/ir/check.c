@@ -266,6 +266,15 @@ static bool value_types(uint32_t op, uint32_t t, uint32_t a, uint32_t b) {
     case IR_BITCAST:
         if (INT(t)) return a == (t == IR_I32 ? IR_F32 : IR_F64);
         return FP(t) && a == (t == IR_F32 ? IR_I32 : IR_I64);
+    case IR_ATOMIC_LOAD: return INT(t) && a == IR_I32;
+    case IR_ATOMIC_STORE:
+    case IR_ATOMIC_AND:
+    case IR_ATOMIC_OR:
+    case IR_ATOMIC_XOR: return t == IR_VOID && a == IR_I32 && INT(b);
+    case IR_ATOMIC_ADD:
+    case IR_ATOMIC_SUB:
+    case IR_ATOMIC_XCHG:
+    case IR_ATOMIC_CMPXCHG: return INT(t) && a == IR_I32 && b == t;
     case IR_VUN: return t == IR_V128 && a == IR_V128;
     case IR_VBIN:
     case IR_VCOM:
@@ -347,6 +356,7 @@ static bool types(struct check *c, ir_ref r) {
         NEED(i->imm == (f->ins[i->prev].op == IR_RESULT ? f->ins[i->prev].imm + 1 : 1), wrong);
         break;
     }
+    case IR_ATOMIC_CMPXCHG: NEED(f->ins[i->c].type == t, wrong); break;
     case IR_VBITSELECT: NEED(f->ins[i->c].type == IR_V128, wrong); break;
     case IR_VSHUFFLE:
         NEED(f->ins[i->c].type == IR_V128 && f->ins[i->c].op == IR_CONST, "lanes of a shuffle");

@@ -100,7 +100,8 @@ static void instruction(struct out *o, ir_ref r) {
     }
     bool vector = i->op >= IR_VUN && i->op <= IR_VSTORE_LANE;
     text(o, vector ? wasm_op_info[WASM_OP_SIMD + (i->aux & 0xff)].text : ir_op_info[i->op].text);
-    if (i->op == IR_LOAD || i->op == IR_STORE)
+    bool atomic = i->op >= IR_ATOMIC_LOAD && i->op <= IR_ATOMIC_CMPXCHG;
+    if (i->op == IR_LOAD || i->op == IR_STORE || atomic)
         text(o, mem[i->aux <= IR_MEM_FULL ? i->aux : IR_MEM_FULL]);
     switch ((enum ir_op)i->op) {
     case IR_CONST: constant(o, i); break;
@@ -128,7 +129,7 @@ static void instruction(struct out *o, ir_ref r) {
     uint32_t n;
     const ir_ref *operand = ir_operands(f, r, &n);
     for (uint32_t k = 0; k < n; k++) num(o, " v", operand[k]);
-    if (i->op == IR_LOAD || i->op == IR_STORE) num(o, " +", i->imm);
+    if (i->op == IR_LOAD || i->op == IR_STORE || atomic) num(o, " +", i->imm);
     if (i->op >= IR_VLOAD && i->op <= IR_VSTORE_LANE) num(o, " +", (uint32_t)i->imm);
     if (i->op == IR_VLOAD_LANE || i->op == IR_VSTORE_LANE) num(o, " lane ", i->imm >> 32);
     if (i->op == IR_VEXTRACT || i->op == IR_VREPLACE) num(o, " lane ", i->imm);

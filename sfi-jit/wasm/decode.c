@@ -102,15 +102,17 @@ static uint32_t type_index(struct decoder *d) {
     return t;
 }
 
-static struct wasm_limits read_limits(struct decoder *d) {
+// Flags: 1 has a maximum, 2 is shared (memories).
+static struct wasm_limits read_limits(struct decoder *d, uint32_t most_flags) {
+    const uint8_t *at = d->r.p;
     uint32_t flags = wasm_byte(&d->r);
-    if (flags > 1) {
+    if (flags > most_flags) {
         d->r.p--;
-        if (flags & 0x80) malformed(d, "integer representation too long");
-        if (flags == 3) wasm_fail(&d->r, JIT_ERR_UNSUPPORTED, "shared memory is not supported");
-        malformed(d, "integer too large");
+        malformed(d, flags & 0x80 ? "integer representation too long" : "integer too large");
     }
-    struct wasm_limits l = {.min = wasm_u32(&d->r), .max = UINT32_MAX, .has_max = flags & 1};
+    if (flags == 2) wasm_fail_at(&d->r, JIT_ERR_INVALID, at, "shared memory must have maximum");
+    struct wasm_limits l = {
+        .min = wasm_u32(&d->r), .max = UINT32_MAX, .has_max = flags & 1, .shared = flags & 2};
     if (l.has_max) l.max = wasm_u32(&d->r);
     return l;
 }
@@ -128,7 +130,7 @@ static void add_table(struct decoder *d) {
     m->table = jit_grow(d->r.arena, m->table, &d->table_cap, m->tables + 1, sizeof *m->table);
     struct wasm_table *t = &m->table[m->tables++];
     t->elem_type = wasm_ref_type(&d->r);
-    t->limits = read_limits(d);
+    t->limits = read_limits(d, 1);
     if (t->limits.min > t->limits.max) invalid(d, "size minimum must not be greater than maximum");
 }
 
@@ -136,7 +138,7 @@ static void add_memory(struct decoder *d) {
     struct wasm_module *m = d->m;
     m->memory = jit_grow(d->r.arena, m->memory, &d->memory_cap, m->memories + 1, sizeof *m->memory);
     struct wasm_limits *l = &m->memory[m->memories++];
-    *l = read_limits(d);
+    *l = read_limits(d, 3);
     if (l->min > 65536 || (l->has_max && l->max > 65536))
         invalid(d, "memory size must be at most 65536 pages (4GiB)");
     if (l->min > l->max) invalid(d, "size minimum must not be greater than maximum");

@@ -3,7 +3,7 @@
 // Made by wasm_parse() in one eager pass: structure (spec 5), then validation (spec 3) of everything, function bodies included.
 // After it returned JIT_OK every index below is in range, every constant expression is well typed and every body is well
 // formed, so that later code needs only asserts. All pointers point into the caller's arena or into `bytes`, which must stay unchanged.
-// Language: WebAssembly 2.0, extended constant expressions, tail calls.
+// Language: WebAssembly 2.0, extended constant expressions, tail calls, threads' atomics and shared memories.
 #ifndef WASM_MODULE_H
 #define WASM_MODULE_H
 #include "sfi-jit/arena.h"

@@ -121,6 +121,9 @@ void wasm_skip_immediate(struct wasm_reader *r, uint32_t imm) {
         break;
     case WASM_IMM_TYPE_TABLE:
     case WASM_IMM_MEMARG:
+    case WASM_IMM_ATOMIC:
+    case WASM_IMM_ATOMIC4:
+    case WASM_IMM_ATOMIC8:
     case WASM_IMM_MEMORY_MEMORY:
     case WASM_IMM_DATA_MEMORY:
     case WASM_IMM_ELEM_TABLE:

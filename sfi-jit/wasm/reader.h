@@ -44,6 +44,9 @@ enum wasm_imm {
     WASM_IMM_SHUFFLE, // 16 lane numbers below 32
     WASM_IMM_LANE,    // a byte, below the row's aux
     WASM_IMM_MEMARG_LANE,
+    WASM_IMM_ATOMIC,  // MEMARG, of an atomic access: the alignment is the natural one
+    WASM_IMM_ATOMIC4, // of 4 and 8 bytes, for built-ins
+    WASM_IMM_ATOMIC8,
 };
 
 enum wasm_op {

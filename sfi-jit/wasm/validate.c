@@ -224,12 +224,17 @@ static void memory(struct validator *v) {
     if (!v->m->memories) invalid(v, "unknown memory");
 }
 
-static void memarg(struct validator *v, uint32_t natural) {
+static uint32_t memarg(struct validator *v, uint32_t natural) {
     uint32_t align = wasm_u32(&v->r);
     if (align >= 32) malformed(v, "malformed memop flags");
     wasm_u32(&v->r);
     if (!v->m->memories) invalid(v, "unknown memory");
     if (align > natural) invalid(v, "alignment must not be larger than natural");
+    return align;
+}
+
+static void atomic_memarg(struct validator *v, uint32_t natural) {
+    if (memarg(v, natural) != natural) invalid(v, "alignment of an atomic access must be natural");
 }
 
 static void lanes(struct validator *v, uint32_t count, uint32_t limit) {
@@ -242,6 +247,9 @@ static uint8_t check_immediate(struct validator *v, const struct wasm_op_info *i
     const struct wasm_module *m = v->m;
     switch ((enum wasm_imm)info->imm) {
     case WASM_IMM_MEMARG: memarg(v, info->aux >> 4); break;
+    case WASM_IMM_ATOMIC: atomic_memarg(v, info->aux >> 4); break;
+    case WASM_IMM_ATOMIC4: atomic_memarg(v, 2); break;
+    case WASM_IMM_ATOMIC8: atomic_memarg(v, 3); break;
     case WASM_IMM_MEMARG_LANE:
         memarg(v, info->aux >> 4);
         lanes(v, 1, 16u >> (info->aux >> 4));

@@ -83,6 +83,7 @@ enum x64_form {
     FORM_CMOV,
     FORM_DIVIDE,
     FORM_STORE,
+    FORM_ATOMIC,
     FORM_FCOPY,
     FORM_FCONST,
     FORM_FLOAD,

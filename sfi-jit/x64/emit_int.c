@@ -174,6 +174,22 @@ static void emit_store(struct x64_emitter *e, uint32_t insn, const struct x64_in
     }
 }
 
+// The register operand is the value: the last one before the memory operand.
+static void emit_atomic(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    uint32_t opc = x64_mop_info[i->op].opcode, value = i->op == MOP_CMPXCHG ? 2 : 0;
+    uint32_t mem = i->op == MOP_CMPXCHG ? 3 : i->op == MOP_XADD || i->op == MOP_XCHG ? 2 : 1;
+    if (i->size == 2) opc |= X64_OPC(PP_66, 0, 0);
+    if (i->size == 1) opc = (opc - 1) | X64_REG8;
+    unsigned reg = x64_reg(e, insn, value);
+    x64_op(&e->s, opc, i->size == 8, reg, x64_rm_of(e, insn, mem), 0, 0);
+    if (i->op == MOP_CMPXCHG)
+        x64_def(&e->s, RAX);
+    else if (i->op == MOP_XADD && i->size == 4)
+        x64_def32(&e->s, reg);
+    else if (i->op == MOP_XADD || i->op == MOP_XCHG)
+        x64_def(&e->s, reg);
+}
+
 void x64_emit_int(struct x64_emitter *e, uint32_t insn) {
     const struct x64_insn *i = &e->code->insn[insn];
     switch ((enum x64_form)x64_mop_info[i->op].form) {
@@ -187,6 +203,7 @@ void x64_emit_int(struct x64_emitter *e, uint32_t insn) {
         break;
     }
     case FORM_RM: emit_rm(e, insn, i); break;
+    case FORM_ATOMIC: emit_atomic(e, insn, i); break;
     case FORM_LEA: emit_lea(e, insn, i); break;
     case FORM_ALU: emit_alu(e, insn, i); break;
     case FORM_CMP: emit_cmp(e, insn, i); break;

@@ -36,6 +36,7 @@ static bool high_index(const struct x64_rm *rm) {
 uint8_t *x64_put_legacy(uint8_t *p, uint32_t opc, bool w, unsigned reg, const struct x64_rm *rm) {
     static const uint8_t prefix[] = {0, 0x66, 0xf3, 0xf2};
     unsigned pp = opc >> 8 & 15, map = opc >> 12 & 15;
+    if (opc & X64_LOCK) *p++ = 0xf0;
     if (pp) *p++ = prefix[pp];
     unsigned rex = (unsigned)w << 3 | (reg >> 3 & 1) << 2 | (unsigned)high_index(rm) << 1 |
                    (unsigned)high_base(rm);

@@ -66,6 +66,7 @@ enum { PP_NONE, PP_66, PP_F3, PP_F2 };
 enum {
     X64_REG8 = 1 << 16, // ModRM.reg is a byte register: sil, dil, bpl need a REX
     X64_RM8 = 1 << 17,  // the same for ModRM.rm, if it is a register
+    X64_LOCK = 1 << 18, // with the lock prefix
 };
 
 // Legacy (REX) encoding. `w`: 64-bit operand size. `reg`: register or /digit.

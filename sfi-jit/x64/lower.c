@@ -318,6 +318,15 @@ static void lower_ins(struct x64_lower *l, ir_ref r) {
     case IR_TABLE_LEN:
     case IR_GLOBAL_GET:
     case IR_GLOBAL_SET: x64_lower_memory(l, r); break;
+    case IR_ATOMIC_LOAD:
+    case IR_ATOMIC_STORE:
+    case IR_ATOMIC_ADD:
+    case IR_ATOMIC_SUB:
+    case IR_ATOMIC_AND:
+    case IR_ATOMIC_OR:
+    case IR_ATOMIC_XOR:
+    case IR_ATOMIC_XCHG:
+    case IR_ATOMIC_CMPXCHG: x64_lower_atomic(l, r); break;
     case IR_VUN:
     case IR_VBIN:
     case IR_VCOM:

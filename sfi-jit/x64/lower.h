@@ -109,6 +109,7 @@ bool x64_negation(const struct x64_lower *l, const struct ir_ins *i); // i is "a
 void x64_lower_int(struct x64_lower *l, ir_ref r);                    // lower_int.c
 void x64_lower_float(struct x64_lower *l, ir_ref r);                  // lower_float.c
 void x64_lower_memory(struct x64_lower *l, ir_ref r);                 // lower_mem.c
+void x64_lower_atomic(struct x64_lower *l, ir_ref r);                 // lower_atomic.c
 void x64_lower_simd(struct x64_lower *l, ir_ref r);                   // lower_simd.c
 void x64_lower_shuffle(struct x64_lower *l, ir_ref r);                // lower_shuffle.c
 // Which of a vector operator's operands may be a load of 16 bytes: FOLD_RM_A, FOLD_RM_B.

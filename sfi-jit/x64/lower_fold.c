@@ -176,7 +176,7 @@ static void demand(struct x64_lower *l, struct demand *d, ir_ref r) {
 
 // Takes a as an address.
 static bool is_access(uint8_t op) {
-    return op == IR_LOAD || op == IR_STORE || (op >= IR_VLOAD && op <= IR_VSTORE_LANE);
+    return op == IR_LOAD || op == IR_STORE || (op >= IR_VLOAD && op <= IR_ATOMIC_CMPXCHG);
 }
 
 static void find_demand(struct x64_lower *l) {
