@@ -12,6 +12,8 @@ void opt_fold(struct ir_func *f);
 void opt_gvn(struct ir_func *f);
 // Removes pure values that nobody uses, cycles of PHIs included. (dead.c)
 void opt_dead(struct ir_func *f);
+// Loop counters that start below zero start at zero. (rebase.c)
+void opt_rebase(struct ir_func *f);
 // Constant parts of addresses become offsets, where the sum surely does not wrap. (address.c)
 void opt_address(struct ir_func *f);
 // Loop variables' next values move down, behind the last use of the present ones. Needs split edges. (sink.c)

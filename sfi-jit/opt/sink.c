@@ -58,14 +58,14 @@ static bool is_step(const struct ir_func *f, ir_ref y, ir_ref x, uint32_t head) 
            ((i->a == x && outside(f, i->b, head)) || (i->b == x && outside(f, i->a, head)));
 }
 
-// A condition is computed where it is used, with what it is made of.
-static bool needs(const struct ir_func *f, ir_ref condition, ir_ref x, unsigned depth) {
+// A condition is computed where it is used, with what it is made of: x among it, not counting what y is made of?
+static bool needs(const struct ir_func *f, ir_ref condition, ir_ref x, ir_ref y, unsigned depth) {
     const struct ir_ins *i = &f->ins[condition];
     uint8_t n = ir_op_info[i->op].operands;
     ir_ref operand[3] = {i->a, i->b, i->c};
-    if (condition == x) return true;
+    if (condition == x || condition == y) return condition == x;
     for (uint32_t k = 0; depth && n != IR_POOL && k < n; k++)
-        if (needs(f, operand[k], x, depth - 1)) return true;
+        if (needs(f, operand[k], x, y, depth - 1)) return true;
     return false;
 }
 
@@ -80,9 +80,9 @@ static void sink_step(struct sink *s, ir_ref x, ir_ref y, uint32_t from, uint32_
     ir_ref test = branch && f->ins[branch].op == IR_BRANCH ? f->ins[branch].a : 0;
     if (f->ins[branch].block != f->ins[y].block && f->block[f->ins[branch].block].loop != head)
         test = 0;
-    bool done = test && s->last[x] <= s->place[branch] && !needs(f, test, x, 3);
+    bool done = test && s->last[x] <= s->place[branch] && !needs(f, test, x, y, 3);
     if (done && s->uses[y] == 1) {
-        move(f, y, branch);
+        move(f, y, f->ins[branch].prev == test ? test : branch); // between the two it would cost flags
     } else if (done && s->uses[y] == 2 && test != y && s->uses[test] == 1 &&
                (f->ins[test].a == y ||
                 (ir_op_info[f->ins[test].op].operands == 2 && f->ins[test].b == y)) &&

@@ -22,9 +22,9 @@
 ;;| b1: preds b0 b3 loop b1 depth 1
 ;;|     v4 = i32.phi v12 v6
 ;;|     v5 = i32.const 1
-;;|     v6 = i32.add v4 v5
 ;;|     v7 = i32.const 7
 ;;|     store v4 v7 +0
+;;|     v6 = i32.add v4 v5
 ;;|     v9 = i32.ne v1 v6
 ;;|     branch v9 b3 b2
 ;;| b3: preds b1 loop b1 depth 1
@@ -43,8 +43,8 @@
 ;;|     v8 = i32.const 7
 ;;|     store v4 v8 +0
 ;;|     v10 = i32.const -1
-;;|     v11 = i32.add v5 v10
 ;;|     v7 = i32.add v4 v6
+;;|     v11 = i32.add v5 v10
 ;;|     branch v11 b3 b2
 ;;| b3: preds b1 loop b1 depth 1
 ;;|     jump b1
