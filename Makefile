@@ -178,12 +178,14 @@ $B/kernel/kernel.sym: $B/kernel/kernel.elf
 $B/kernel/kernel.dis: $B/kernel/kernel.elf
 	$Qllvm-objdump -d --no-show-raw-insn $< >$@
 
-# Kernels for tests: one that looks at what the boot application hands over, and the kernel's core with a program of
-# tests in the place of modules.
+# Kernels for tests: one that looks at what the boot application hands over, the kernel's core with a program of
+# tests in the place of modules, and the same with the loader and the runner of the specification's tests.
 $B/boot/probe.elf: tests/boot/probe/probe.ld $(call objs,kernel,$(wildcard tests/boot/probe/*.c))
 core := $(filter-out sasos/run/%,$(kernel)) $(wildcard sasos/run/thread.c sasos/run/*.S)
 $B/boot/ktest.elf: sasos/kernel.ld $(call objs,kernel,$(core) $(wildcard tests/boot/ktest/*.c))
-$B/boot/probe.elf $B/boot/ktest.elf:
+$B/boot/spec.elf: sasos/kernel.ld $(call objs,kernel,$(core) $(jit) $(ldr) sasos/run/plat.c sasos/run/fault.c \
+    sfi-jit/host/spec.c $(wildcard tests/boot/spec/*.c))
+$B/boot/probe.elf $B/boot/ktest.elf $B/boot/spec.elf:
 	@$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$Q$(kernel_ld) -T $< -o $@ $(filter %.o,$^)
@@ -211,7 +213,7 @@ testmods := $(foreach d,$(testmod_dirs),$B/testmod/$(call module_name,$d).wasm)
 $(foreach d,$(module_dirs),$(eval $(call module,$d,$B/modules/$(call module_name,$d).wasm)))
 $(foreach d,$(testmod_dirs),$(eval $(call module,$d,$B/testmod/$(call module_name,$d).wasm)))
 all: $(modules)
-do-test: $(testmods) $B/boot/probe.elf $B/boot/ktest.elf
+do-test: $(testmods) $B/boot/probe.elf $B/boot/ktest.elf $B/boot/spec.elf
 
 # ---- boot image and disk ----
 efi_ld := lld-link -nologo -subsystem:efi_application -nodefaultlib -entry:efi_main -timestamp:0

@@ -53,14 +53,8 @@ enum ldr_status ldr_plat_slot_alloc(uint64_t *out_window) {
 void ldr_plat_slot_free(uint64_t window) { slot_free(slot_of(window)); }
 
 enum ldr_status ldr_plat_map(uint64_t window, int64_t offset, uint64_t size, unsigned flags) {
-    (void)flags; // all are writable, none is shared: LDR_MAP_SHARABLE is for hosts with stores of several instances
+    (void)flags; // all are writable, and any page could be shared (share.c)
     return from_status(slot_map_new(slot_of(window), offset, size, PT_W));
-}
-
-enum ldr_status ldr_plat_share(uint64_t window, int64_t offset, uint64_t from_window,
-                               int64_t from_offset, uint64_t size) {
-    (void)window, (void)offset, (void)from_window, (void)from_offset, (void)size;
-    return LDR_UNSUPPORTED; // domains share channels only
 }
 
 void ldr_plat_unmap(uint64_t window, int64_t offset, uint64_t size) {
