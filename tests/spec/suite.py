@@ -14,7 +14,7 @@ import tempfile
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 ARCHIVE = os.environ.get('SASOS_SPECTEST') or os.path.join(ROOT, '..', 'shared', 'spectest-dev.tar.xz')
-GROUPS = os.environ.get('SASOS_SPECGROUPS', 'wasm1 wasm2 simd extended-const tail-call').split()
+GROUPS = os.environ.get('SASOS_SPECGROUPS', 'wasm1 wasm2 simd extended-const tail-call threads').split()
 TOOL = os.path.join(ROOT, 'build', 'host', 'sfi-spec')
 MISSING = 'no conformance archive: set SASOS_SPECTEST to one'
 
