@@ -103,6 +103,7 @@ enum ldr_status __real_ldr_call(struct ldr_thread *t, struct ldr_instance *inst,
 enum ldr_status __wrap_ldr_call(struct ldr_thread *t, struct ldr_instance *inst, uint32_t index,
                                 const uint64_t *args, uint64_t *results,
                                 struct ldr_trap_info *out_info) {
-    *(uint64_t *)(ldr_window(inst) - BOUND) = (uint64_t)ldr_memory_pages(inst) << 16;
+    // 16 too many: width() takes some vector loads, which extend what they read, for wider than they are.
+    *(uint64_t *)(ldr_window(inst) - BOUND) = ((uint64_t)ldr_memory_pages(inst) << 16) + 16;
     return __real_ldr_call(t, inst, index, args, results, out_info);
 }

@@ -45,6 +45,8 @@ def make(target, command, *sources):
     if (os.path.exists(target) and os.path.exists(note) and open(note).read() == text
             and all(os.path.getmtime(s) <= os.path.getmtime(target) for s in sources)):
         return target
+    if os.path.exists(note):
+        os.remove(note)  # a command that fails may leave half a target
     run(command)
     with open(note, 'w') as f:
         f.write(text)
@@ -77,6 +79,12 @@ def ratio(results, column, base='native'):
         return None
     rounds = [x / y for x, y in zip(a['times'], b['times'])]
     return statistics.median(rounds), (max(rounds) - min(rounds)) / 2
+
+
+def best(results, column, base='native'):
+    """The ratio of the fastest rounds: less honest about a typical run, and far less disturbed by other load."""
+    a, b = results.get(column, {}), results.get(base, {})
+    return min(a['times']) / min(b['times']) if a.get('times') and b.get('times') else None
 
 
 def mean(values):

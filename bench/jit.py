@@ -13,7 +13,7 @@ Then geometric means over the kernels. Lua and SQLite follow (programs.py): larg
 
   bench/jit.py                     the table, and build/bench/jit.json with everything that was measured
   bench/jit.py --hot KERNEL        the hottest code of a kernel, native and sfi-jit (hot.py)
-  QUICK=1  fewer rounds, no ablation     ONLY=a,b  some kernels, groups or programs     COLUMNS=a,b  some columns     SIMD=1  the wasm build may use 128-bit vectors
+  QUICK=1  fewer rounds, no ablation     ONLY=a,b  some kernels, groups or programs     COLUMNS=a,b  some columns     SIMD=0  wasm without vectors
 Exit status 1 if a column failed or a checksum differs; a missed bar is shown, and is no failure.
 """
 import argparse
@@ -29,7 +29,7 @@ import time
 
 import hot
 import programs
-from common import OUT, RUN, TIME_LIMIT, V8, Failed, cpu_of_children, has, make, mean, merge, ratio, run, text_size
+from common import OUT, RUN, TIME_LIMIT, V8, Failed, best, cpu_of_children, has, make, mean, merge, ratio, run, text_size
 
 WIZER_VERSION = '11.0.3'
 WIZER = os.path.join(OUT, 'npm/node_modules/@bytecodealliance/wizer-linux-x64/wizer')
@@ -56,14 +56,15 @@ class Kernel:
         self.group = re.search(r'^// Group: (\w+)$', text, re.M)[1]
         self.sources = [path, 'bench/kernels/kernel.h']
         self.folder = os.path.join(OUT, 'kernels', self.name)
-        self.simd = ['-msimd128'] if simd else []
+        self.simd = programs.SIMD[:simd]
 
     def file(self, name):
         return os.path.join(self.folder, name)
 
-    def wasm(self):
-        name = 'kernel.simd.wasm' if self.simd else 'kernel.wasm'
-        return make(self.file(name), ['clang', *FLAGS, *WASM, *self.simd, '-o', self.file(name), self.path], *self.sources)
+    def wasm(self, vectors=True):
+        simd = self.simd if vectors else []
+        name = 'kernel.simd.wasm' if simd else 'kernel.wasm'
+        return make(self.file(name), ['clang', *FLAGS, *WASM, *simd, '-o', self.file(name), self.path], *self.sources)
 
     def native_object(self, extra=()):
         name = 'scalar.o' if extra else 'native.o'
@@ -102,7 +103,8 @@ def v8(k):
 
 def wasm2c(k):
     source, target = k.file('w2c.c'), k.file('w2c')
-    make(source, ['wasm2c', '-n', 'kernel', '-o', source, k.wasm()], k.wasm())
+    wasm = k.wasm(vectors=False)  # Debian 12's wasm2c knows none; clang may make its own
+    make(source, ['wasm2c', '-n', 'kernel', '-o', source, wasm], wasm)
     make(target, ['clang', *RUNNER, '-I' + WASM2C_RT, '-DWASM2C="' + os.path.abspath(source)[:-2] + '.h"', '-o', target, source,
                   'bench/native.c', 'bench/profile.c', WASM2C_RT + '/wasm-rt-impl.c', '-lm'], source, 'bench/native.c')
     return [target, k.size, str(CALLS)]
@@ -125,7 +127,7 @@ COLUMNS = {  # name: (what makes the command, why it is absent here, its descrip
     'sfi': (sfi, None, 'sfi-jit, verified'),
     'v8': (v8, has('node'), 'node ' + ' '.join(V8) + ': the optimising tier alone'),
     'cranelift': (cranelift, WIZER_MISSING, 'wasmtime inside Wizer ' + WIZER_VERSION + '; `make bench-peers` fetches it'),
-    'wasm2c': (wasm2c, has('wasm2c', WASM2C_RT), 'wasm2c, then clang -O2, memory guarded by pages'),
+    'wasm2c': (wasm2c, has('wasm2c', WASM2C_RT), 'wasm2c (module without vectors), then clang -O2, memory guarded by pages'),
     'unmasked': (ablated('m'), None, 'sfi-jit without masks'),
     'unbundled': (ablated('b'), None, 'sfi-jit without bundles: no padding, no alignment'),
     'bare': (ablated('mb'), None, 'sfi-jit without masks and bundles; guard regions remain, which cost no instruction'),
@@ -231,6 +233,8 @@ def summarise(table, columns, term):
         rows = [r for k, r in table if g in (k.group, 'all')]
         means[g] = {c: mean([(ratio(r, c) or [None])[0] for r in rows]) for c in others}
         term.line(row('mean of all' if g == 'all' else '  ' + g, [''] * ('native' in columns) + [show(means[g][c]) for c in others]))
+    means['fastest'] = {c: mean([best(r, c) for _, r in table]) for c in others}
+    term.line(row('  by fastest', [''] * ('native' in columns) + [show(means['fastest'][c]) for c in others]))
     return means
 
 
@@ -250,9 +254,11 @@ def ablation(table, columns, term):
     for k, r in table:
         term.line(row(k.name, [percent(cost(r, c)) for c in columns]))
     means = {c: mean([1 + cost(r, c) for _, r in table if cost(r, c) is not None]) for c in columns}
+    fastest = {c: mean([best(r, *(('checks', 'sfi') if c == 'checks' else ('sfi', c))) for _, r in table]) for c in columns}
     term.line()
     term.line(row('mean of all', [percent(m and m - 1) for m in means.values()]))
-    return means
+    term.line(row('  by fastest', [percent(m and m - 1) for m in fastest.values()]))
+    return {**means, 'fastest': fastest}
 
 
 def speeds(results):
@@ -309,12 +315,12 @@ def main():
     parser.add_argument('--hot', metavar='KERNEL', help='print the hottest code, native and sfi-jit')
     parser.add_argument('--rounds', type=int, default=3 if os.environ.get('QUICK') else 9)
     args = parser.parse_args()
-    simd = bool(os.environ.get('SIMD'))
+    simd = os.environ.get('SIMD', '1') != '0'
     kernels = [Kernel(p, simd) for p in sorted(glob.glob('bench/kernels/*.c'))]
     if args.hot:
         return hot.show(next((k for k in kernels if k.name == args.hot), None) or sys.exit(f'no kernel {args.hot}'), str(HOT_CALLS))
     only = os.environ.get('ONLY')
-    large_programs = programs.PROGRAMS
+    large_programs = [P(simd) for P in programs.PROGRAMS]
     if only:
         large_programs = [p for p in large_programs if p.name in only.split(',')]
         kernels = [k for k in kernels if k.name in only.split(',') or k.group in only.split(',')]
@@ -329,7 +335,7 @@ def main():
     term = Terminal()
     about = machine()
     term.line(f"{about['cpu']}, {about['cores']} CPUs, Linux {about['kernel']}, load {about['load']:.1f}, revision {about['revision']}")
-    term.line(f"{about['clang']}; wasm: {' '.join(WASM[:4] + (['-msimd128'] if simd else []))}; {args.rounds} rounds of {CALLS} calls")
+    term.line(f"{about['clang']}; wasm: {' '.join(WASM[:4] + programs.SIMD[:simd])}; {args.rounds} rounds of {CALLS} calls")
     for c in COLUMNS:
         term.line(f"  {c:<10} {COLUMNS[c][2]}" + (f' ({COLUMNS[c][1]})' if COLUMNS[c][1] else ''))
     term.line()
@@ -352,7 +358,7 @@ def main():
         means['ablation'] = ablation(table, [c for c in measured if c in ABLATIONS], term)
     bars(table, means, large, term)
     os.makedirs(OUT, exist_ok=True)
-    entry = lambda r: {'columns': r, 'ratios': {c: ratio(r, c) for c in r}, 'speeds': speeds([r])}  # noqa: E731
+    entry = lambda r: {'columns': r, 'ratios': {c: ratio(r, c) for c in r}, 'fastest': {c: best(r, c) for c in r}, 'speeds': speeds([r])}  # noqa: E731
     with open(os.path.join(OUT, 'jit.json'), 'w') as f:
         json.dump({'machine': about, 'flags': FLAGS, 'wasm_flags': WASM, 'simd': simd, 'rounds': args.rounds, 'calls': CALLS,
                    'columns': {c: COLUMNS[c][2] for c in measured},

@@ -21,6 +21,7 @@ FLAGS = ['-O2', '-std=gnu99', '-w']
 WASM = ['--target=wasm32-wasi', '-mbulk-memory', '-msign-ext', '-mnontrapping-fptoint', '-ftls-model=local-exec',
         '-isystem', PORT + '/wasi', '-D_WASI_EMULATED_SIGNAL', '-D_WASI_EMULATED_PROCESS_CLOCKS', '-Wl,-z,stack-size=1048576',
         '-Wl,--stack-first', '-Wl,--strip-all']
+SIMD = ['-msimd128']
 WASM_LIBS = ['-lm', '-lwasi-emulated-signal', '-lwasi-emulated-process-clocks']
 SQLITE = ['-DSQLITE_OS_OTHER=1', '-DSQLITE_THREADSAFE=0', '-DSQLITE_OMIT_LOAD_EXTENSION', '-DSQLITE_TEMP_STORE=3',
           '-DSQLITE_DEFAULT_MEMSTATUS=0', '-DSQLITE_OMIT_WAL']
@@ -61,6 +62,9 @@ class Program:
     arguments = []
     stdin = os.devnull
 
+    def __init__(self, simd):
+        self.simd = SIMD[:simd]
+
     def file(self, name):
         return os.path.join(FOLDER, self.name, name)
 
@@ -70,7 +74,7 @@ class Program:
         progress(f'compiling {self.name} for this machine (once)')
         make(self.file('native'), ['clang', *FLAGS, *flags, '-o', self.file('native'), *sources, '-lm'], *port)
         progress(f'compiling {self.name} for WASI (once)')
-        make(self.file('program.wasm'), ['clang', *FLAGS, *WASM, *flags, '-o', self.file('program.wasm'), *sources, *WASM_LIBS], *port)
+        make(self.file('program.wasm'), ['clang', *FLAGS, *WASM, *self.simd, *flags, '-o', self.file('program.wasm'), *sources, *WASM_LIBS], *port)
 
     def command(self, column):
         wasm = self.file('program.wasm')
@@ -114,7 +118,7 @@ class Sqlite(Program):
             [*SQLITE, '-I' + build]
 
 
-PROGRAMS = [Lua(), Sqlite()]
+PROGRAMS = [Lua, Sqlite]
 
 
 def run_once(p, column):
