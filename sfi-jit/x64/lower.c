@@ -340,8 +340,14 @@ static void lower_ins(struct x64_lower *l, ir_ref r) {
     case IR_VLOAD:
     case IR_VLOAD_LANE:
     case IR_VSTORE_LANE: x64_lower_simd(l, r); break;
-    case IR_CALL:
     case IR_CALL_BUILTIN:
+        if (x64_is_short_bulk(l, i)) {
+            x64_lower_bulk(l, r);
+            break;
+        }
+        x64_lower_call(l, r);
+        break;
+    case IR_CALL:
     case IR_CALL_INDIRECT: x64_lower_call(l, r); break;
     case IR_JUMP: x64_new(l, MOP_JMP, 0); break;
     case IR_BRANCH: lower_branch(l, i); break;

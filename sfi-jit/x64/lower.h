@@ -97,6 +97,7 @@ uint32_t x64_imm_vector(struct x64_lower *l, uint64_t low, uint64_t high);
 struct x64_src x64_source(struct x64_lower *l, ir_ref r, bool load, bool imm_ok);
 // The memory operand of a LOAD or STORE.
 struct x64_src x64_address(struct x64_lower *l, const struct ir_ins *i);
+struct x64_src x64_address_at(struct x64_lower *l, ir_ref a, uint64_t offset, uint32_t wasm);
 void x64_set_mem(struct x64_insn *i, const struct x64_src *s);
 // Emits what sets the flags for r ≠ 0 and returns the condition.
 uint8_t x64_condition(struct x64_lower *l, ir_ref r);
@@ -110,6 +111,9 @@ void x64_lower_int(struct x64_lower *l, ir_ref r);                    // lower_i
 void x64_lower_float(struct x64_lower *l, ir_ref r);                  // lower_float.c
 void x64_lower_memory(struct x64_lower *l, ir_ref r);                 // lower_mem.c
 void x64_lower_atomic(struct x64_lower *l, ir_ref r);                 // lower_atomic.c
+// A memory.copy or memory.fill that is done in place: lower_bulk.c.
+bool x64_is_short_bulk(const struct x64_lower *l, const struct ir_ins *i);
+void x64_lower_bulk(struct x64_lower *l, ir_ref r);
 void x64_lower_simd(struct x64_lower *l, ir_ref r);                   // lower_simd.c
 void x64_lower_shuffle(struct x64_lower *l, ir_ref r);                // lower_shuffle.c
 // Which of a vector operator's operands may be a load of 16 bytes: FOLD_RM_A, FOLD_RM_B.

@@ -183,8 +183,14 @@ static void find_demand(struct x64_lower *l) {
     struct ir_func *f = l->f;
     struct demand d = {0};
     for (uint32_t k = 0; k < f->orders; k++)
-        for (ir_ref r = f->block[f->order[k]].first; r; r = f->ins[r].next)
-            if (is_access(f->ins[r].op) || f->ins[r].op == IR_EXTU) demand(l, &d, f->ins[r].a);
+        for (ir_ref r = f->block[f->order[k]].first; r; r = f->ins[r].next) {
+            const struct ir_ins *i = &f->ins[r];
+            if (is_access(i->op) || i->op == IR_EXTU) demand(l, &d, i->a);
+            if (x64_is_short_bulk(l, i)) {
+                demand(l, &d, f->pool[i->a]);
+                if (i->imm == SFI_BI_MEMORY_COPY) demand(l, &d, f->pool[i->a + 1]);
+            }
+        }
     while (d.count) {
         uint32_t n;
         const ir_ref *operand = ir_operands(f, d.list[--d.count], &n);

@@ -15,17 +15,21 @@ static struct x64_src context(uint32_t distance) {
 }
 
 struct x64_src x64_address(struct x64_lower *l, const struct ir_ins *i) {
-    uint64_t bits, offset = (uint32_t)i->imm; // of lanes: their number above
-    if (x64_is_const(l, i->a, &bits)) {
+    return x64_address_at(l, i->a, (uint32_t)i->imm, i->wasm); // of lanes: their number above
+}
+
+struct x64_src x64_address_at(struct x64_lower *l, ir_ref a, uint64_t offset, uint32_t wasm) {
+    uint64_t bits;
+    if (x64_is_const(l, a, &bits)) {
         uint64_t address = (uint32_t)bits + offset;
-        if (address <= DISP_MAX) return memory(XM_ABS, 0, (int32_t)address, i->wasm);
+        if (address <= DISP_MAX) return memory(XM_ABS, 0, (int32_t)address, wasm);
         // Beyond the window there is only guard: how far beyond does not matter.
         uint64_t base = address <= UINT32_MAX ? address : UINT32_MAX;
         uint64_t rest = address - base <= DISP_MAX ? address - base : DISP_MAX;
-        return memory(XM_INDEX, x64_imm(l, IR_I32, base), (int32_t)rest, i->wasm);
+        return memory(XM_INDEX, x64_imm(l, IR_I32, base), (int32_t)rest, wasm);
     }
-    uint32_t index = x64_vreg_of(l, i->a);
-    if (offset <= DISP_MAX) return memory(XM_INDEX, index, (int32_t)offset, i->wasm);
+    uint32_t index = x64_vreg_of(l, a);
+    if (offset <= DISP_MAX) return memory(XM_INDEX, index, (int32_t)offset, wasm);
     uint32_t sum = x64_new_vreg(l, IR_I32);
     struct x64_insn *add = x64_new(l, MOP_ADD, 4);
     add->has_imm = true;
@@ -33,7 +37,7 @@ struct x64_src x64_address(struct x64_lower *l, const struct ir_ins *i) {
     x64_out_reuse(l, sum);
     x64_in(l, index);
     x64_trap_if(l, CC_B, SFI_TRAP_MEMORY);
-    return memory(XM_INDEX, sum, 0, i->wasm);
+    return memory(XM_INDEX, sum, 0, wasm);
 }
 
 static void lower_load(struct x64_lower *l, ir_ref r) {

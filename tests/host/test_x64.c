@@ -245,6 +245,43 @@ static void test_dirty_addresses(void **state) {
     drop(m);
 }
 
+// memory.copy and memory.fill of a constant number of bytes: as memmove and memset, or a trap with nothing written.
+static void test_short_bulk(void **state) {
+    (void)state;
+    enum { LAST = 130, END = 65536 };
+    struct text t = {0};
+    add(&t, "(module (memory (export \"memory\") 1 1)");
+    for (uint32_t n = 0; n <= LAST; n++)
+        add(&t,
+            "(func (param i32 i32) (memory.copy (local.get 0) (local.get 1) (i32.const %u)))"
+            "(func (param i32 i32) (memory.fill (local.get 0) (i32.const %u) (i32.const %u)))",
+            n, n * 77, n);
+    add(&t, ")");
+    struct module m = load(&t);
+    uint8_t *memory = ldr_memory_at(m.inst, 0, END), *want = malloc(END);
+    for (uint32_t i = 0; i < END; i++) memory[i] = want[i] = (uint8_t)(i * 7 + (i >> 8));
+    for (uint32_t n = 0; n <= LAST; n++) {
+        uint32_t pairs[][2] = {{300, 700},         {300, 301},     {300, 300 + n / 2 + 1},
+                               {300 + n / 2, 300}, {END - n, 100}, {100, END - n}};
+        for (unsigned k = 0; k < sizeof pairs / sizeof *pairs; k++) {
+            call(m, 2 * n, pairs[k][0], pairs[k][1]);
+            memmove(want + pairs[k][0], want + pairs[k][1], n);
+            call(m, 2 * n + 1, pairs[k][0] + 1000 - 1000 * (k == 4), 0);
+            memset(want + pairs[k][0] + 1000 - 1000 * (k == 4), (uint8_t)(n * 77), n);
+        }
+        uint64_t outside[][2] = {
+            {END - n + 1, 100}, {100, END - n + 1}, {UINT32_MAX, 100}, {100, UINT32_MAX}};
+        for (unsigned k = 0; k < 4 && n; k++) {
+            assert_false(try(m, 2 * n, outside[k], NULL));
+            assert_int_equal(info.kind, SFI_TRAP_MEMORY);
+            if (k % 2 == 0) assert_false(try(m, 2 * n + 1, outside[k], NULL));
+        }
+        assert_memory_equal(memory, want, END);
+    }
+    free(want);
+    drop(m);
+}
+
 // Offsets from 2³¹ on; sums from 2³² on trap and do not wrap.
 static void test_offsets(void **state) {
     (void)state;
@@ -510,6 +547,7 @@ int main(void) {
         cmocka_unit_test(test_shifts),
         cmocka_unit_test(test_dirty_addresses),
         cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_short_bulk),
         cmocka_unit_test(test_from_int),
         cmocka_unit_test(test_to_int),
         cmocka_unit_test(test_float_compare),
