@@ -80,6 +80,7 @@ static void compile_func(struct compiler *c, const struct wasm_module *m, uint32
 
     struct ir_func *f = ir_build(&c->scratch, m, index); // bytecode → SSA
     check_ir(c, f, 'i');
+    opt_inline(f);              // small leaves
     opt_fold(f);                // constants, identities, divisions by constants
     opt_gvn(f);                 // equal values
     opt_rebase(f);              // counters from zero on

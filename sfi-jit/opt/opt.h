@@ -6,6 +6,8 @@
 #define OPT_H
 #include "sfi-jit/ir/ir.h"
 
+// Calls of small leaf functions of the module become their bodies. (inline.c)
+void opt_inline(struct ir_func *f);
 // Constant folding, algebraic identities, branches on constants, PHIs of one value. Constants move to the right. (fold.c)
 void opt_fold(struct ir_func *f);
 // Equal pure values become one, where one dominates the other. (gvn.c)

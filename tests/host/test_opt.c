@@ -16,8 +16,13 @@ static const struct {
     const char *name;
     void (*run)(struct ir_func *f);
 } pass[] = {
-    {"fold", opt_fold}, {"gvn", opt_gvn},       {"address", opt_address},
-    {"dead", opt_dead}, {"rebase", opt_rebase}, {"split", ir_split_critical_edges},
+    {"inline", opt_inline},
+    {"fold", opt_fold},
+    {"gvn", opt_gvn},
+    {"address", opt_address},
+    {"dead", opt_dead},
+    {"rebase", opt_rebase},
+    {"split", ir_split_critical_edges},
     {"sink", opt_sink},
 };
 
