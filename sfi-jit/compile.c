@@ -82,6 +82,7 @@ static void compile_func(struct compiler *c, const struct wasm_module *m, uint32
     check_ir(c, f, 'i');
     opt_inline(f);              // small leaves
     opt_fold(f);                // constants, identities, divisions by constants
+    opt_merge(f);               // blocks in a row
     opt_gvn(f);                 // equal values
     opt_rebase(f);              // counters from zero on
     opt_address(f);             // constants in addresses

@@ -8,6 +8,8 @@
 
 // Calls of small leaf functions of the module become their bodies. (inline.c)
 void opt_inline(struct ir_func *f);
+// Blocks in a row become one. (merge.c)
+void opt_merge(struct ir_func *f);
 // Constant folding, algebraic identities, branches on constants, PHIs of one value. Constants move to the right. (fold.c)
 void opt_fold(struct ir_func *f);
 // Equal pure values become one, where one dominates the other. (gvn.c)

@@ -1,5 +1,5 @@
-;; Small leaves are taken in: with one return, several, none; two in one block; not what calls, nor itself.
-;;passes inline fold dead
+;; Small leaves are taken in: with one return, several, none; two in one block; not what calls, nor itself. Then blocks in a row become one.
+;;passes inline fold merge dead
 (module (memory 1)
   (func $sum (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
   (func $sign (param i32) (result i32)
@@ -46,53 +46,33 @@
 ;;| func 4 $calls (i32) -> (i32)
 ;;| b0:
 ;;|     v1 = i32.param 0
-;;|     jump b6
-;;| b6: preds b0
 ;;|     v13 = i32.const 0
 ;;|     v14 = i32.lts v1 v13
 ;;|     branch v14 b7 b8
-;;| b7: preds b6
+;;| b7: preds b0
 ;;|     v16 = i32.const -1
 ;;|     jump b9
-;;| b8: preds b6
+;;| b8: preds b0
 ;;|     v18 = i32.load v1 +8
 ;;|     jump b9
 ;;| b9: preds b7 b8
 ;;|     v20 = i32.phi v16 v18
-;;|     jump b5
-;;| b5: preds b9
 ;;|     v3 = i32.const 1
-;;|     jump b4
-;;| b4: preds b5
 ;;|     v10 = i32.add v1 v3
-;;|     jump b3
-;;| b3: preds b4
-;;|     jump b2
-;;| b2: preds b3
 ;;|     v7 = i32.add v20 v10
-;;|     jump b1
-;;| b1: preds b2
 ;;|     return v7
 ;;| func 5 $ends (i32) -> (i32)
 ;;| b0:
 ;;|     v1 = i32.param 0
 ;;|     branch v1 b1 b2
 ;;| b1: preds b0
-;;|     jump b5
-;;| b5: preds b1
 ;;|     trap unreachable
 ;;| b2: preds b0
-;;|     jump b3
-;;| b3: preds b2
 ;;|     return v1
 ;;| func 6 $two (i32) -> (i64)
 ;;| b0:
 ;;|     v1 = i32.param 0
 ;;|     v2 = i32.call f7 v1
-;;|     jump b2
-;;| b2: preds b0
-;;|     jump b1
-;;| b1: preds b2
 ;;|     v6 = i64.exts v2
 ;;|     return v6
 ;;| func 7 $two_not (i32) -> (i32)
