@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define LUAI_THROW(L, c) abort()
-#define LUAI_TRY(L, c, a)                                                                          \
+#define LUAI_TRY(L, c, a) \
     { a }
 #define luai_jmpbuf int
 
