@@ -159,16 +159,29 @@ static void put_call(struct gen *g, uint32_t funcs) {
     g->clean = 0;
 }
 
+static void put_frame_form(struct gen *g, uint8_t modrm) {
+    make_room(g, 8);
+    put(g, (uint8_t[]){0x48, g->frame < 128 ? 0x83 : 0x81, modrm}, 3);
+    put(g, &g->frame, g->frame < 128 ? 1 : 4);
+}
+
 static void put_call_indirect(struct gen *g, uint32_t funcs) {
     uint32_t label,
         sig = funcs && fuzz_one_in(2) ? g->b->func[fuzz_below(funcs)].sig : SFI_SIG_MAKE(77, 0);
     if (8 * SFI_SIG_STACK_WORDS(sig) > g->frame || g->edges == EDGES) return;
     if (!choose_label(g, g->clean | 1, &label)) return;
     uint32_t t = fuzz_one_in(2) ? 0 : fuzz_below(SFI_TABLES_MAX);
+    bool tail = fuzz_one_in(3) && SFI_SIG_STACK_WORDS(sig) <= g->words;
     make_room(g, 31);
     put(g, "\x25", 1), put32(g, SFI_TABLE_ROWS - 1);
     put(g, "\x41\x81\xbc\x87", 4), put32(g, 0u - SFI_TABLE_SIGS(t)), put32(g, sig);
     put(g, "\x0f\x85", 2), put_rel32(g, label);
+    if (tail) { // what crosses a bundle here is rejected
+        if (g->frame) put_frame_form(g, 0xc4);
+        put(g, "\x41\xff\xa4\xc7", 4), put32(g, 0u - SFI_TABLE_ENTRIES(t)), put(g, "\xcc", 1);
+        g->live = false;
+        return;
+    }
     put(g, "\x41\xff\x94\xc7", 4), put32(g, 0u - SFI_TABLE_ENTRIES(t));
     g->clean = 0;
 }
@@ -202,12 +215,6 @@ static void put_label(struct gen *g) {
 }
 
 // ---- Functions ----
-
-static void put_frame_form(struct gen *g, uint8_t modrm) {
-    make_room(g, 8);
-    put(g, (uint8_t[]){0x48, g->frame < 128 ? 0x83 : 0x81, modrm}, 3);
-    put(g, &g->frame, g->frame < 128 ? 1 : 4);
-}
 
 static void put_end(struct gen *g, uint32_t funcs) {
     if (fuzz_one_in(8)) {

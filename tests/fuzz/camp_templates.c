@@ -13,6 +13,9 @@
 #define CALL_INDIRECT(sig)                                \
     "25 d32:0xfffff 41 81 bc 87 d32:-0x5f800000 d32:" sig \
     " 0f 85 rel32:x 41 ff 94 c7 d32:-0x60000000 90 "
+#define TAIL_INDIRECT(sig, leave)                                                 \
+    "25 d32:0xfffff 41 81 bc 87 d32:-0x5f800000 d32:" sig " 0f 85 rel32:x " leave \
+    "41 ff a4 c7 d32:-0x60000000 cc "
 #define JUMP_TABLE \
     "41 bb d32:1 44 39 d8 41 0f 47 c3 4c 8d 1d rel32:t 49 63 04 83 4c 01 d8 ff e0 cc pad "
 
@@ -21,6 +24,8 @@ static const char *const templates[] = {
     ("F:0:0 " CALL_INDIRECT("0x1000") "0f 0b pad L:- @x 0f 0b"),
     ("F:16:0 48 83 ec 10 npad " CALL_INDIRECT("0x2002") "48 83 c4 10 c3 cc pad L:rax @x 0f 0b"),
     ("F:0:0 89 c9 npad " CALL_INDIRECT("0x1000") "c3 cc pad L:rax,rcx @x 41 8b 04 0f c3 cc"),
+    ("F:0:0 " TAIL_INDIRECT("0x1000", "") "L:- @x 0f 0b"),
+    ("F:16:1 48 83 ec 10 0f 1f 44 00 00 " TAIL_INDIRECT("0x1001", "48 83 c4 10 ") "pad L:rax @x 0f 0b"),
     ("F:0:0 " JUMP_TABLE "L:- @a 0f 0b pad L:- @b c3 cc data pad @t J:2 ent:a ent:b"),
     ("F:0:0 89 c9 npad " JUMP_TABLE "L:rcx @a 41 8b 04 0f c3 cc data pad @t J:2 ent:a ent:a"),
     "F:16:1 48 83 ec 10 48 89 04 24 48 8b 44 24 18 48 83 c4 10 c3 cc", // the frame and an argument

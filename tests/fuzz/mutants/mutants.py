@@ -6,7 +6,7 @@ one, each effect on the proof state left out, columns of the allow-list's rows l
 
 All mutants are compiled into one copy of the sources, as expressions that ask for the number of the mutant; so a mutant
 costs a process, not a build. It is killed by the first test of the chain that fails, dies, or takes too long: the corpus
-and properties of test_verify, the rows and the templates campaigns, random blocks, encodings. Survivors have to be in
+and properties of test_verify, the rows and the templates campaigns, random blocks, encodings, hostile tables. Survivors have to be in
 survivors.txt, each with the reason why it accepts and rejects what the original does.
 """
 import argparse
@@ -33,6 +33,7 @@ CHAIN = [
     ('templates', 'templates', ['--items', '1500'], 60),
     ('blocks', 'blocks', ['--items', '200'], 60),
     ('enum', 'enum', ['--items', '700'], 60),
+    ('tables', 'tables', ['--items', '6000'], 60),  # under ASan: steps outside that change no verdict
 ]
 
 
@@ -202,6 +203,7 @@ def run(command, **options):
 
 
 FLAGS = ['-std=gnu17', '-D_GNU_SOURCE', '-w', '-O1', '-I.']
+SANITISE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
 
 
 def build(mutants):
@@ -222,8 +224,9 @@ def build(mutants):
     helpers = ['verify_case', 'verify_rows', 'verify_policy', 'verify_stub']
     sources = [(f'tests/host/{n}.c', os.path.join(BUILD, n + '.o')) for n in tests + helpers] + objects
     sources += [(os.path.join(HERE, 'corpus.c'), os.path.join(BUILD, 'corpus.o'))]
+    sources = [(s, o, []) for s, o in sources] + [(s, o + '.asan', SANITISE) for s, o in objects]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda s: run(['clang', *FLAGS, '-c', s[0], '-o', s[1]], check=True), sources))
+        list(pool.map(lambda s: run(['clang', *FLAGS, *s[2], '-c', s[0], '-o', s[1]], check=True), sources))
     ours = [o for _, o in objects]
     parts = [os.path.join(BUILD, n + '.o') for n in helpers]
     for program in tests + ['corpus']:
@@ -232,6 +235,9 @@ def build(mutants):
     for campaign in ('rows', 'templates', 'blocks', 'enum'):
         run(['clang', '-fuse-ld=lld', '-o', os.path.join(BUILD, campaign), f'build/o/host/tests/fuzz/camp_{campaign}.c.o', *ours,
              'build/o/libfuzz.a', 'build/o/libhost.a', '-lm', '-lZydis', '-lcapstone'], check=True)
+    parts = [f'build/o/test/tests/fuzz/{n}.o' for n in ('camp_tables.c', 'block.c', 'fuzz.c', 'judge.c', 'exec.c', 'exec_enter.S')]
+    run(['clang', '-fuse-ld=lld', *SANITISE, '-o', os.path.join(BUILD, 'tables'), *parts, *(o + '.asan' for o in ours),
+         'build/o/libtest.a', '-Wl,--as-needed', '-lm', '-lZydis', '-lcapstone'], check=True)
 
 
 def listen(program, arguments, seconds, number):
