@@ -2,23 +2,83 @@
 //
 // Branches start short and only ever grow, so the iteration ends; a position is the one of the last round, in which nothing
 // grew, so every displacement fits. A few rounds are enough but for code made to need more, where all branches become long.
-// Padding before a unit that would cross a bundle is NOPs, or CC where control cannot come.
+// Padding before a unit that would cross a bundle is NOPs, or CC where control cannot come. NOPs inside of loops cost most: so an innermost
+// loop begins at that distance from where it could begin (at most a bundle's size) from which its own units need the fewest NOPs
+// and bundles. That search is anew in each round, since it depends on the lengths; it is linear in the code, with a bound for long loops.
 #include "sfi-jit/lib.h"
 #include "sfi-jit/x64/asm.h"
 
 #define ROUNDS 10u
+#define NOP_MAX 9u // bytes: the longest of SFI_NOPS
+
+// Costs, in parts of a NOP that runs once a round of the loop.
+#define NOP_COST 20u
+#define BUNDLE_COST 20u
+#define ENTRY_COST 3u   // of a NOP before the loop
+#define PAD_BYTES 2u    // of padding cost 1
+#define LOOP_UNITS 100u // longer loops begin anywhere
 
 static uint32_t align_up(uint32_t n) { return (n + SFI_BUNDLE - 1) & ~(SFI_BUNDLE - 1); }
 
-static uint32_t place(const struct x64_asm *s, uint32_t *pos) {
+static uint32_t fit(const struct x64_unit *u, uint32_t at) {
+    return u->align || (at & (SFI_BUNDLE - 1)) + u->len > SFI_BUNDLE ? align_up(at) : at;
+}
+
+static uint32_t nops_in(uint32_t bytes) { return (bytes + NOP_MAX - 1) / NOP_MAX; }
+
+// What the NOPs and bundles of the loop [head, last] cost when it begins at `at`; `most` or more is not told exactly.
+static uint32_t loop_cost(const struct x64_asm *s, uint32_t head, uint32_t last, uint32_t at,
+                          uint32_t most) {
+    uint32_t cost = 0, start = fit(&s->unit[head], at) / SFI_BUNDLE;
+    at = fit(&s->unit[head], at);
+    for (uint32_t i = head; i <= last && cost < most; i++) {
+        uint32_t to = fit(&s->unit[i], at);
+        cost += NOP_COST * nops_in(to - at);
+        at = to + s->unit[i].len;
+    }
+    return cost + BUNDLE_COST * ((at - 1) / SFI_BUNDLE - start);
+}
+
+// Where the loop [head, last] begins best, from `at` on; `dead`: control does not come from above.
+static uint32_t loop_start(const struct x64_asm *s, uint32_t head, uint32_t last, uint32_t at,
+                           bool dead) {
+    uint32_t best = at, least = loop_cost(s, head, last, at, UINT32_MAX);
+    for (uint32_t pad = 1; pad < SFI_BUNDLE; pad++) {
+        uint32_t before = pad / PAD_BYTES + (dead ? 0 : ENTRY_COST * nops_in(pad));
+        if (before >= least) break;
+        uint32_t cost = before + loop_cost(s, head, last, at + pad, least - before);
+        if (cost < least) best = at + pad, least = cost;
+    }
+    return best;
+}
+
+static uint32_t place(const struct x64_asm *s, const uint32_t *loop, uint32_t *pos) {
     uint32_t at = 0;
+    bool dead = false;
     for (uint32_t i = 0; i < s->units; i++) {
         const struct x64_unit *u = &s->unit[i];
-        if (u->align || (at & (SFI_BUNDLE - 1)) + u->len > SFI_BUNDLE) at = align_up(at);
-        pos[i] = at;
-        at += u->len;
+        if (loop[i]) at = loop_start(s, i, loop[i], at, dead);
+        pos[i] = fit(u, at);
+        at = pos[i] + u->len;
+        dead = u->end;
     }
     return at;
+}
+
+// The last unit of each innermost loop, by its first; 0 for all other units. A loop is what lies between a backward branch and its target.
+static uint32_t *find_loops(const struct x64_asm *s, const uint32_t *branch, uint32_t branches) {
+    uint32_t *last = JIT_ARRAY(s->arena, uint32_t, s->units + 1), inner = UINT32_MAX;
+    for (uint32_t k = 0; k < branches; k++) {
+        uint32_t to = s->label[s->unit[branch[k]].label].unit;
+        if (to <= branch[k]) last[to] = branch[k];
+    }
+    for (uint32_t i = s->units; i-- > 0;) {
+        if (!last[i]) continue;
+        bool innermost = inner > last[i]; // the next head behind this one
+        inner = i;
+        if (!innermost || last[i] - i >= LOOP_UNITS || s->unit[i].align) last[i] = 0;
+    }
+    return last;
 }
 
 static uint32_t target(const struct x64_asm *s, const uint32_t *pos, const struct x64_unit *u) {
@@ -31,8 +91,9 @@ static uint32_t layout(struct x64_asm *s, uint32_t *pos) {
     uint32_t *branch = JIT_ARRAY(s->arena, uint32_t, s->units + 1);
     for (uint32_t i = 0; i < s->units; i++)
         if (s->unit[i].kind != UNIT_PLAIN) branch[branches++] = i;
+    const uint32_t *loop = find_loops(s, branch, branches);
     for (unsigned round = 0;; round++) {
-        uint32_t size = place(s, pos);
+        uint32_t size = place(s, loop, pos);
         bool grown = false;
         uint32_t left = 0;
         for (uint32_t k = 0; k < branches; k++) {
@@ -61,13 +122,20 @@ static void put_branch(uint8_t *p, const struct x64_unit *u, uint32_t displaceme
     }
 }
 
+// No NOP crosses a bundle.
+static void put_padding(uint8_t *out, uint32_t at, uint32_t to) {
+    uint32_t middle = align_up(at) < to ? align_up(at) : at;
+    x64_put_nops(out + at, middle - at);
+    x64_put_nops(out + middle, to - middle);
+}
+
 static void put_units(struct x64_asm *s, const uint32_t *pos, uint8_t *out, uint32_t size) {
     uint32_t at = 0;
     bool end = false;
     for (uint32_t i = 0; i < s->units; i++) {
         const struct x64_unit *u = &s->unit[i];
         if (!end && pos[i] > at) {
-            x64_put_nops(out + at, pos[i] - at);
+            put_padding(out, at, pos[i]);
             s->module->stats.nop_bytes += pos[i] - at;
         } else {
             memset(out + at, 0xcc, pos[i] - at);
