@@ -51,7 +51,12 @@ def main():
         summary = file['summary']
         result[name] = {k: [summary[k]['covered'], summary[k]['count']] for k in ('lines', 'branches', 'functions')}
         # [line, column, end line, end column, times true, times false, …]
-        never += [f'{name}:{b[0]}:{b[1]}: never {"true" if not b[4] else "false"}' for b in file['branches']
+        with open(os.path.join(ROOT, name)) as f:
+            lines = f.read().split('\n')
+        # The default that a switch over an enumeration does not have counts as a branch: it is none.
+        branches = [b for b in file['branches'] if 'switch (' not in lines[b[0] - 1][:b[1]]]
+        result[name]['branches'] = [sum((b[4] > 0) + (b[5] > 0) for b in branches), 2 * len(branches)]
+        never += [f'{name}:{b[0]}:{b[1]}: never {"true" if not b[4] else "false"}: {lines[b[0] - 1].strip()}' for b in branches
                   if not b[4] or not b[5]]
     with open(RESULT, 'w') as f:
         json.dump({'files': result, 'never': never}, f, indent=1)

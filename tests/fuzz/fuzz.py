@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Runs the campaigns of the escape range, shows how they get on, and fails if anything got out.
 
-  tests/fuzz/fuzz.py [--time SECONDS] [--seed N] [--only NAME[,NAME]] [--short] [--fresh]
+  tests/fuzz/fuzz.py [--time SECONDS] [--seed N] [--only NAME[,NAME]] [--short] [--fresh] [--report]
 
 Without --time each campaign does its share of one CI run (GOALS). With it, the campaigns share the time, and each goes on
 where the last run with that seed stopped (build/fuzz/state.json; --fresh forgets it); a campaign that comes to its end
 begins again with the next seed. --short is the share of "make test". Every campaign runs as two processes.
-Reproducers are written to build/fuzz/repro/. Exit status 1 and a "failed" count if an oracle fired or a process died.
+--report adds what is no campaign, if all of them run: lemmas, oracles, the verifier's mutants and coverage, miscompiles of the
+JIT, and writes build/fuzz/report.html. Reproducers are written to build/fuzz/repro/. Exit status 1 and a "failed" count if an oracle fired or a process died.
 """
 import argparse
 import json
@@ -130,6 +131,26 @@ def run_campaign(name, seed, start, items, seconds, env):
     return result
 
 
+# What is no campaign: name, command.
+STUDIES = [
+    ('lemmas', ['lemmas/test_lemmas.py']),
+    ('oracles', ['test_oracles.py']),
+    ('mutants', ['mutants/mutants.py']),
+    ('coverage', ['coverage.py']),
+    ('miscompiles', ['miscompiles/miscompiles.py']),
+]
+
+
+def study(what, command):
+    began = time.monotonic()
+    run = subprocess.run([os.path.join(ROOT, 'tests', 'fuzz', command[0]), *command[1:]], capture_output=True, text=True,
+                         errors='replace')
+    last = next((line for line in reversed(run.stdout.splitlines()) if line.strip()), '')
+    print(f'{what:10s} {time.monotonic() - began:6.1f} s  {last if run.returncode == 0 else run.stdout[-2000:] + run.stderr[-1000:]}',
+          flush=True)
+    return run.returncode == 0
+
+
 def load(path):
     try:
         with open(path) as f:
@@ -151,6 +172,7 @@ def main():
     parser.add_argument('--only', default='')
     parser.add_argument('--short', action='store_true')
     parser.add_argument('--fresh', action='store_true')
+    parser.add_argument('--report', action='store_true')
     o = parser.parse_args()
     names = o.only.split(',') if o.only else list(GOALS)
     for name in names:
@@ -174,7 +196,13 @@ def main():
         total = results.setdefault(name, {})
         results[name] = {**result, 'ever': total.get('ever', 0) + result['tried']}
         save(RESULTS, results)
-    print(f'{len(names) - failed} passed, {failed} failed')
+    passed = len(names) - failed
+    if o.report:
+        for what, command in STUDIES if not o.only else ():
+            good = study(what, command)
+            passed, failed = passed + good, failed + (not good)
+        subprocess.run([os.path.join(ROOT, 'tests', 'fuzz', 'report.py')])
+    print(f'{passed} passed, {failed} failed')
     return 1 if failed else 0
 
 

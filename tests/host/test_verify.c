@@ -78,6 +78,7 @@ static void test_names(void **state) {
     assert_string_equal(sfi_rule_name(SFI_RULE_MEM_DIRTY), "MEM_DIRTY");
     assert_string_equal(sfi_rule_name(SFI_RULE_COUNT), "NONE");
     assert_string_equal(sfi_rule_text((enum sfi_rule) - 1), "accepted");
+    assert_string_equal(sfi_rule_text(SFI_RULE_NONE), "accepted");
 }
 
 // The offset is that of the instruction.

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Writes build/fuzz/report.txt and report.html from what the last runs left in build/fuzz: campaigns, coverage of the
+verifier, its mutants, seeded miscompiles, and for each row of the catalogue the check without which its cases fail.
+"""
+import html
+import json
+import os
+import re
+import sys
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+FUZZ = os.path.join(ROOT, 'build', 'fuzz')
+
+
+def load(name):
+    try:
+        with open(os.path.join(FUZZ, name + '.json')) as f:
+            return json.load(f)
+    except (OSError, ValueError):
+        return None
+
+
+def campaigns():
+    results = load('results') or {}
+    yield ('campaign', 'what', 'tried', 'a second', 'accepted', 'executed', 'tried ever', 'violations', 'seed')
+    for name, r in results.items():
+        yield (name, r['what'], r['tried'], int(r['tried'] / max(r['seconds'], 0.01)), r['accepted'], r['executed'], r['ever'],
+               len(r['violations']), r['seed'])
+
+
+def coverage():
+    found = load('coverage')
+    if found:
+        yield ('file', 'lines', 'branches', 'functions')
+        for name, kinds in found['files'].items():
+            yield (name, *('{}/{}'.format(*kinds[k]) for k in ('lines', 'branches', 'functions')))
+        for line in found['never']:
+            yield (line,)
+
+
+def mutants():
+    found = load('mutants')
+    if found:
+        total = len(found['mutants'])
+        yield ('mutants', 'killed', 'explained', 'survived', 'killed, %')
+        yield (total, found['killed'], found['explained'], found['survived'], f'{100 * found["killed"] / total:.1f}')
+
+
+def survivors():
+    found = load('mutants')
+    if found:
+        yield ('check', 'change', 'why it makes no difference')
+        for m in found['mutants']:
+            if not m['by']:
+                yield (f'{os.path.basename(m["file"])}:{m["line"]}: {m["source"]}', m['change'], m['why'] or 'NOT EXPLAINED')
+
+
+def catalogue():
+    """Each row with cases in the corpus: the mutant under which most of its cases fail."""
+    found = load('mutants')
+    if not found:
+        return
+    by_row = {}
+    for m in found['mutants']:
+        rows = {}
+        for case in m['cases']:
+            if re.match(r'ESC-\d{3}', case):
+                rows[case[:7]] = rows.get(case[:7], 0) + 1
+        for row, count in rows.items():
+            # Of mutants that reject or accept everything nothing is learnt.
+            if len(m['cases']) < 200 or 'unknown' in m['change']:
+                by_row[row] = max(by_row.get(row, (0, None)), (count, m['number']))
+    numbers = {m['number']: m for m in found['mutants']}
+    yield ('row', 'with the check', 'without it', 'the check', 'the change')
+    for row, (count, number) in sorted(by_row.items()):
+        m = numbers[number]
+        yield (row, 'passes', f'{count} cases fail', f'{os.path.basename(m["file"])}: {m["source"]}', m['change'])
+
+
+def miscompiles():
+    found = load('miscompiles')
+    if found:
+        yield ('miscompile', 'verdict', 'detail')
+        for m in found['miscompiles']:
+            what = m['source'] if m['change'] == 'named' else f'{os.path.basename(m["file"])}:{m["line"]}: {m["source"]}: {m["change"]}'
+            yield (what, m['verdict'], m['detail'])
+
+
+SECTIONS = [('Campaigns', campaigns), ('Coverage of the verifier', coverage), ('Mutants of the verifier', mutants),
+            ('Survivors', survivors), ('The catalogue, with and without its checks', catalogue),
+            ('Seeded miscompiles of the JIT', miscompiles)]
+STYLE = 'body{font:14px sans-serif;margin:2em} table{border-collapse:collapse} td,th{padding:2px 8px;border:1px solid #ccc;' \
+        'text-align:left;vertical-align:top}'
+
+
+def main():
+    text, page = [], [f'<!doctype html><meta charset="utf-8"><title>Escape range</title><style>{STYLE}</style>'
+                      '<h1>Escape range</h1>']
+    for title, rows in SECTIONS:
+        rows = [tuple(str(c) for c in r) for r in rows()]
+        text += [title, '=' * len(title)]
+        page.append(f'<h2>{html.escape(title)}</h2>')
+        if not rows:
+            text += ['not run', '']
+            page.append('<p>not run</p>')
+            continue
+        widths = [max(len(r[i]) for r in rows if i < len(r)) for i in range(len(rows[0]))]
+        text += ['  '.join(c.ljust(min(w, 60)) for c, w in zip(r, widths)).rstrip() for r in rows] + ['']
+        page.append('<table>' + ''.join('<tr>' + ''.join(f'<{"th" if k == 0 else "td"}>{html.escape(c)}</{"th" if k == 0 else "td"}>'
+                                                         for c in r) + '</tr>' for k, r in enumerate(rows)) + '</table>')
+    for name, content in (('report.txt', '\n'.join(text)), ('report.html', '\n'.join(page))):
+        with open(os.path.join(FUZZ, name), 'w') as f:
+            f.write(content + '\n')
+    print(f'report: {os.path.join("build", "fuzz", "report.html")} and .txt')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
