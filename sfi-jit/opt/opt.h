@@ -14,6 +14,8 @@ void opt_merge(struct ir_func *f);
 void opt_fold(struct ir_func *f);
 // Equal pure values become one, where one dominates the other. (gvn.c)
 void opt_gvn(struct ir_func *f);
+// Dear values that do not change in a loop are computed before it. (licm.c)
+void opt_licm(struct ir_func *f);
 // Removes pure values that nobody uses, cycles of PHIs included. (dead.c)
 void opt_dead(struct ir_func *f);
 // Loop counters that start below zero start at zero. (rebase.c)

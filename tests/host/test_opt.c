@@ -16,10 +16,9 @@ static const struct {
     const char *name;
     void (*run)(struct ir_func *f);
 } pass[] = {
-    {"inline", opt_inline},   {"merge", opt_merge},
-    {"fold", opt_fold},       {"gvn", opt_gvn},
-    {"address", opt_address}, {"dead", opt_dead},
-    {"rebase", opt_rebase},   {"split", ir_split_critical_edges},
+    {"inline", opt_inline}, {"merge", opt_merge},   {"licm", opt_licm},
+    {"fold", opt_fold},     {"gvn", opt_gvn},       {"address", opt_address},
+    {"dead", opt_dead},     {"rebase", opt_rebase}, {"split", ir_split_critical_edges},
     {"sink", opt_sink},
 };
 
