@@ -53,7 +53,7 @@ def runs(path):
 def check_wat(name):
     path = f'tests/escape/{name.lower()}.wat'
     wasm = os.path.join(folder.name, name + '.wasm')
-    made = subprocess.run(['wat2wasm', '--debug-names', os.path.join(ROOT, path), '-o', wasm], capture_output=True, text=True)
+    made = subprocess.run(['wat2wasm', '--enable-tail-call', '--debug-names', os.path.join(ROOT, path), '-o', wasm], capture_output=True, text=True)
     if made.returncode:
         tap.ok(False, f'{name} wat', made.stderr)
         return

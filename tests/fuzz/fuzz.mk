@@ -38,7 +38,7 @@ corpus_wat := $(wildcard tests/wat/*.wat tests/ir/*.wat tests/escape/*.wat)
 $B/fuzz/corpus.list: $(corpus_wat) $(modules) $(testmods) $B/fuzz/wasmgen
 	@$(call say,CORPUS,$(@D)/corpus)
 	@rm -rf $(@D)/corpus; mkdir -p $(@D)/corpus
-	$Qfor f in $(corpus_wat); do wat2wasm --no-check $$f -o $(@D)/corpus/$$(basename $$f .wat).wasm || exit 1; done
+	$Qfor f in $(corpus_wat); do wat2wasm --no-check --enable-tail-call $$f -o $(@D)/corpus/$$(basename $$f .wat).wasm || exit 1; done
 	$Qcp $(filter %.wasm,$^) $(@D)/corpus
 	$Q$B/fuzz/wasmgen --seed 7 --items 48 --corpus $(@D)/corpus >/dev/null
 	@rm -f $(@D)/corpus/*.sfi; ls $(@D)/corpus >$@
