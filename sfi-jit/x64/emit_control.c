@@ -82,18 +82,26 @@ static uint32_t target(const struct x64_emitter *e, const struct x64_insn *i, ui
     return resolve(e, e->code->target[(uint32_t)i->disp + k]);
 }
 
+// A few cases, compared one after another; those that go where the default goes are not asked for.
 static void emit_switch(struct x64_emitter *e, uint32_t insn) {
     const struct x64_insn *i = &e->code->insn[insn];
     unsigned index = x64_reg(e, insn, 0);
-    uint32_t last = (uint32_t)i->imm - 1;
-    for (uint32_t k = 0; k < last; k++) {
+    uint32_t last = (uint32_t)i->imm - 1, other = target(e, i, last), cases = last;
+    while (cases > 0 && target(e, i, cases - 1) == other) cases--;
+    for (uint32_t k = 0; k < cases; k++) {
+        uint32_t to = target(e, i, k);
+        if (to == other) continue;
         if (k == 0)
             x64_op(&e->s, 0x85, false, index, x64_rm_reg(index), 0, 0); // test
         else
             x64_op(&e->s, 0x83, false, 7, x64_rm_reg(index), 1, k); // cmp
-        x64_jcc(&e->s, CC_E, target(e, i, k));
+        if (k == cases - 1 && to == next_block(e)) {
+            x64_jcc(&e->s, CC_NE, other);
+            return;
+        }
+        x64_jcc(&e->s, CC_E, to);
     }
-    go_to(e, target(e, i, last));
+    go_to(e, other);
 }
 
 // SFI_T_JUMP_TABLE of sfi.h.

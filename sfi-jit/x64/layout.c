@@ -2,9 +2,9 @@
 //
 // Branches start short and only ever grow, so the iteration ends; a position is the one of the last round, in which nothing
 // grew, so every displacement fits. A few rounds are enough but for code made to need more, where all branches become long.
-// Padding before a unit that would cross a bundle is NOPs, or CC where control cannot come. NOPs inside of loops cost most: so an innermost
-// loop begins at that distance from where it could begin (at most a bundle's size) from which its own units need the fewest NOPs
-// and bundles. That search is anew in each round, since it depends on the lengths; it is linear in the code, with a bound for long loops.
+// Padding before a unit that would cross a bundle is NOPs, or CC where control cannot come. NOPs inside of loops cost most: so an
+// innermost loop without calls begins where its own units need the fewest NOPs and bundles, at most a bundle behind where it could
+// begin. The search is made anew in each round, since it depends on the lengths; it is linear in the code, as long loops are left out.
 #include "sfi-jit/lib.h"
 #include "sfi-jit/x64/asm.h"
 
@@ -14,9 +14,10 @@
 // Costs, in parts of a NOP that runs once a round of the loop.
 #define NOP_COST 20u
 #define BUNDLE_COST 20u
-#define ENTRY_COST 3u   // of a NOP before the loop
-#define PAD_BYTES 2u    // of padding cost 1
-#define LOOP_UNITS 100u // longer loops begin anywhere
+#define ENTRY_COST 5u    // of a NOP before the loop
+#define PAD_BYTES 2u     // of padding cost 1
+#define TEMPLATE_MIN 23u // bytes: longer than any instruction
+#define LOOP_UNITS 100u  // longer loops begin anywhere
 
 static uint32_t align_up(uint32_t n) { return (n + SFI_BUNDLE - 1) & ~(SFI_BUNDLE - 1); }
 
@@ -65,16 +66,25 @@ static uint32_t place(const struct x64_asm *s, const uint32_t *loop, uint32_t *p
     return at;
 }
 
-// The last unit of each innermost loop, by its first; 0 for all other units. A loop is what lies between a backward branch and its target.
+// A direct call or a template: a round of such a loop is long, and recursion may enter it as often as it goes round.
+static bool is_call(const struct x64_asm *s, const struct x64_unit *u) {
+    return u->kind == UNIT_PLAIN &&
+           ((u->len == 5 && s->bytes[u->at] == 0xe8) || u->len >= TEMPLATE_MIN);
+}
+
+// The last unit of each innermost loop without calls, by its first; 0 for all other units. A loop is what lies between a
+// backward branch and its target.
 static uint32_t *find_loops(const struct x64_asm *s, const uint32_t *branch, uint32_t branches) {
-    uint32_t *last = JIT_ARRAY(s->arena, uint32_t, s->units + 1), inner = UINT32_MAX;
+    uint32_t *last = JIT_ARRAY(s->arena, uint32_t, s->units + 1);
+    uint32_t inner = UINT32_MAX, call = UINT32_MAX; // the next head, and the next call, behind i
     for (uint32_t k = 0; k < branches; k++) {
         uint32_t to = s->label[s->unit[branch[k]].label].unit;
         if (to <= branch[k]) last[to] = branch[k];
     }
     for (uint32_t i = s->units; i-- > 0;) {
+        if (is_call(s, &s->unit[i])) call = i;
         if (!last[i]) continue;
-        bool innermost = inner > last[i]; // the next head behind this one
+        bool innermost = inner > last[i] && call > last[i];
         inner = i;
         if (!innermost || last[i] - i >= LOOP_UNITS || s->unit[i].align) last[i] = 0;
     }
