@@ -118,7 +118,7 @@ struct ldr_extern {
     const struct ldr_hostfunc *host; // HOST
     struct ldr_instance *instance; // FUNC, TABLE, MEMORY, GLOBAL: `index` in that instance's space
     uint32_t index;
-    uint8_t type; // CONST: an immutable global's value
+    uint8_t type;         // CONST: an immutable global's value
     uint64_t value, high; // high: of a v128
 };
 // What an instance exports under that name; kind LDR_EXT_NONE if nothing.

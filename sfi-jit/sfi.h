@@ -109,7 +109,8 @@
 #define SFI_SIG_STACK_WORDS(sig) ((sig)&0xfffu)
 #define SFI_SIG_MAKE(number, stack_words) (((uint32_t)(number) << 12) | (stack_words)) // number ≥ 1
 #define SFI_INT_ARGS 6u // rdi rsi rdx rcx r8 r9
-#define SFI_FP_ARGS 8u  // xmm0–7; all others are in the result area: the compiler here uses no stack words
+#define SFI_FP_ARGS \
+    8u // xmm0–7; all others are in the result area: the compiler here uses no stack words
 
 // ---- Built-ins: the first thunks of every module; imports follow at SFI_BUILTINS + i. Arguments as for any call --------------
 #define SFI_BUILTIN_LIST(X)                                                                     \

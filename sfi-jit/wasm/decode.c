@@ -108,6 +108,8 @@ static struct wasm_limits read_limits(struct decoder *d, uint32_t most_flags) {
     uint32_t flags = wasm_byte(&d->r);
     if (flags > most_flags) {
         d->r.p--;
+        if (flags >= 4 && flags <= 7)
+            wasm_fail(&d->r, JIT_ERR_UNSUPPORTED, "64-bit memories and tables are not supported");
         malformed(d, flags & 0x80 ? "integer representation too long" : "integer too large");
     }
     if (flags == 2) wasm_fail_at(&d->r, JIT_ERR_INVALID, at, "shared memory must have maximum");

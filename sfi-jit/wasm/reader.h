@@ -39,7 +39,7 @@ enum wasm_imm {
     WASM_IMM_F32,
     WASM_IMM_F64,
     WASM_IMM_REFTYPE,
-    WASM_IMM_ZERO, // a reserved zero byte
+    WASM_IMM_ZERO,    // a reserved zero byte
     WASM_IMM_V128,    // 16 bytes
     WASM_IMM_SHUFFLE, // 16 lane numbers below 32
     WASM_IMM_LANE,    // a byte, below the row's aux

@@ -22,14 +22,14 @@ struct x64_emitter {
     const struct x64_code *code;
     const struct ra_input *in;
     const struct ra_output *ra;
-    uint32_t frame, slots; // bytes; offset of slot 0, behind the saved registers
-    uint32_t move;                // next of ra->move
-    uint32_t block;               // being emitted
-    bool *empty;                  // [blocks]: only a jump; never laid out
-    uint32_t *goes_to;            // [blocks]: itself, or where the chain of empty blocks ends
-    bool *align;                  // [blocks]: a jump table's target
-    const uint16_t *reclean;      // x64_reclean()
-    uint32_t zero_unit;           // if this is s.units: ZF says whether zero_reg is 0
+    uint32_t frame, slots;   // bytes; offset of slot 0, behind the saved registers
+    uint32_t move;           // next of ra->move
+    uint32_t block;          // being emitted
+    bool *empty;             // [blocks]: only a jump; never laid out
+    uint32_t *goes_to;       // [blocks]: itself, or where the chain of empty blocks ends
+    bool *align;             // [blocks]: a jump table's target
+    const uint16_t *reclean; // x64_reclean()
+    uint32_t zero_unit;      // if this is s.units: ZF says whether zero_reg is 0
     uint8_t zero_reg, zero_size;
     struct x64_stub *stub;
     uint32_t stubs, stub_cap;

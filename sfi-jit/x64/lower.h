@@ -114,8 +114,7 @@ void x64_lower_atomic(struct x64_lower *l, ir_ref r);                 // lower_a
 // A memory.copy or memory.fill that is done in place: lower_bulk.c.
 bool x64_is_short_bulk(const struct x64_lower *l, const struct ir_ins *i);
 void x64_lower_bulk(struct x64_lower *l, ir_ref r);
-void x64_lower_simd(struct x64_lower *l, ir_ref r);    // lower_simd.c
-void x64_lower_shuffle(struct x64_lower *l, ir_ref r); // lower_shuffle.c
+void x64_lower_simd(struct x64_lower *l, ir_ref r); // lower_simd.c
 // Which of a vector operator's operands may be a load of 16 bytes: FOLD_RM_A, FOLD_RM_B.
 uint8_t x64_simd_rm(const struct ir_ins *i);
 void x64_lower_params(struct x64_lower *l); // lower_call.c

@@ -3,8 +3,7 @@
 // A shuffle takes 16 bytes out of the 32 of its operands. First it is made canonical: a shuffle of a value with itself, or out of one
 // operand only, has numbers below 16 only. Then the patterns are tried from cheap to dear; what fits none is vpshufb with the
 // numbers as a constant, twice and combined if there are two operands.
-#include "sfi-jit/lib.h"
-#include "sfi-jit/x64/lower.h"
+#include "sfi-jit/x64/lower_simd.h"
 
 struct shuffle {
     uint8_t lane[16];

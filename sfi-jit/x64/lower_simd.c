@@ -2,16 +2,9 @@
 // one instruction.
 //
 // `simple` has the operators that are one instruction, perhaps with exchanged operands or a complement behind it; the others have a
-// function each. Sequences are made of ordinary machine operators with new vregs between, so register allocation sees everything;
-// `d` is the vreg that a step's result goes to, 0 for a new one. Memory is touched at the operator's exact width, once.
+// function each. Sequences are made of ordinary machine operators with new vregs between, so register allocation sees everything.
+#include "sfi-jit/x64/lower_simd.h"
 #include "sfi-jit/lib.h"
-#include "sfi-jit/wasm/reader.h"
-#include "sfi-jit/x64/lower.h"
-
-#define OP(name) (WASM_OP_##name - WASM_OP_SIMD)
-#define REPEAT8(byte) (0x0101010101010101u * (uint64_t)(byte))
-#define REPEAT16(word) (0x0001000100010001u * (uint64_t)(word))
-#define REPEAT32(dword) ((uint64_t)(dword) << 32 | (dword))
 
 // Predicates of vcmpps, vcmppd (SDM volume 2, table 3-1).
 enum { CMP_EQ, CMP_LT, CMP_LE, CMP_UNORD, CMP_NEQ, CMP_NLT };
@@ -21,7 +14,7 @@ enum { ROUND_NEAREST = 8, ROUND_FLOOR, ROUND_CEIL, ROUND_TRUNC }; // inexact res
 
 static uint32_t dest(struct x64_lower *l, uint32_t d) { return d ? d : x64_new_vreg(l, IR_V128); }
 
-static uint32_t v3(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a, uint32_t b) {
+uint32_t x64_v3(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a, uint32_t b) {
     d = dest(l, d);
     x64_new(l, op, 16);
     x64_out(l, d);
@@ -29,15 +22,15 @@ static uint32_t v3(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a,
     x64_in(l, b);
     return d;
 }
-static uint32_t v3i(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a, uint32_t b,
-                    unsigned imm) {
-    d = v3(l, d, op, a, b);
+uint32_t x64_v3i(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a, uint32_t b,
+                 unsigned imm) {
+    d = x64_v3(l, d, op, a, b);
     l->out.insn[l->out.insns - 1].imm = imm;
     return d;
 }
 // With a constant of the pool on the right.
-static uint32_t v3p(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a, uint64_t low,
-                    uint64_t high) {
+uint32_t x64_v3p(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a, uint64_t low,
+                 uint64_t high) {
     d = dest(l, d);
     struct x64_insn *n = x64_new(l, op, 16);
     n->mem = XM_POOL;
@@ -46,23 +39,23 @@ static uint32_t v3p(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a
     x64_in(l, a);
     return d;
 }
-static uint32_t v2i(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a, unsigned imm) {
+uint32_t x64_v2i(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a, unsigned imm) {
     d = dest(l, d);
     x64_new(l, op, 16)->imm = imm;
     x64_out(l, d);
     x64_in(l, a);
     return d;
 }
-static uint32_t v2(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a) {
-    return v2i(l, d, op, a, 0);
+uint32_t x64_v2(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a) {
+    return x64_v2i(l, d, op, a, 0);
 }
 static uint32_t complement(struct x64_lower *l, uint32_t d, uint32_t a) {
-    return v3p(l, d, MOP_VPXOR, a, UINT64_MAX, UINT64_MAX);
+    return x64_v3p(l, d, MOP_VPXOR, a, UINT64_MAX, UINT64_MAX);
 }
-static uint32_t zero(struct x64_lower *l) { return x64_imm_vector(l, 0, 0); }
+uint32_t x64_vzero(struct x64_lower *l) { return x64_imm_vector(l, 0, 0); }
 static uint32_t ones(struct x64_lower *l) { return x64_imm_vector(l, UINT64_MAX, UINT64_MAX); }
 static uint32_t upper_half(struct x64_lower *l, uint32_t a) {
-    return v2i(l, 0, MOP_VPSHUFD, a, 0xee);
+    return x64_v2i(l, 0, MOP_VPSHUFD, a, 0xee);
 }
 
 // ---- one instruction -----------------------------------------------------------------------------
@@ -173,38 +166,39 @@ static void compare_unsigned(struct x64_lower *l, ir_ref r, enum x64_mop limit, 
                              bool negate) {
     const struct ir_ins *i = x64_ins(l, r);
     uint32_t result = x64_vreg_of(l, r), a = x64_use(l, i->a), b = x64_use(l, i->b);
-    uint32_t t = v3(l, 0, limit, a, b);
-    t = v3(l, negate ? 0 : result, equal, a, t);
+    uint32_t t = x64_v3(l, 0, limit, a, b);
+    t = x64_v3(l, negate ? 0 : result, equal, a, t);
     if (negate) complement(l, result, t);
 }
 
 // By 32-bit halves: low · low + (low · high + high · low) · 2³².
 static void mul64(struct x64_lower *l, uint32_t d, uint32_t a, uint32_t b) {
-    uint32_t t = v3(l, 0, MOP_VPMULUDQ, v2i(l, 0, MOP_VPSRLQI, a, 32), b);
-    uint32_t u = v3(l, 0, MOP_VPMULUDQ, v2i(l, 0, MOP_VPSRLQI, b, 32), a);
-    t = v2i(l, 0, MOP_VPSLLQI, v3(l, 0, MOP_VPADDQ, t, u), 32);
-    v3(l, d, MOP_VPADDQ, t, v3(l, 0, MOP_VPMULUDQ, a, b));
+    uint32_t t = x64_v3(l, 0, MOP_VPMULUDQ, x64_v2i(l, 0, MOP_VPSRLQI, a, 32), b);
+    uint32_t u = x64_v3(l, 0, MOP_VPMULUDQ, x64_v2i(l, 0, MOP_VPSRLQI, b, 32), a);
+    t = x64_v2i(l, 0, MOP_VPSLLQI, x64_v3(l, 0, MOP_VPADDQ, t, u), 32);
+    x64_v3(l, d, MOP_VPADDQ, t, x64_v3(l, 0, MOP_VPMULUDQ, a, b));
 }
 
 // (x ^ s) − s with s = −1 where x is negative.
 static void abs64(struct x64_lower *l, uint32_t d, uint32_t a) {
-    uint32_t s = v3(l, 0, MOP_VPCMPGTQ, zero(l), a);
-    v3(l, d, MOP_VPSUBQ, v3(l, 0, MOP_VPXOR, a, s), s);
+    uint32_t s = x64_v3(l, 0, MOP_VPCMPGTQ, x64_vzero(l), a);
+    x64_v3(l, d, MOP_VPSUBQ, x64_v3(l, 0, MOP_VPXOR, a, s), s);
 }
 
 // By nibbles, from a table.
 static void popcnt8(struct x64_lower *l, uint32_t d, uint32_t a) {
     uint32_t table = x64_imm_vector(l, 0x0302020102010100u, 0x0403030203020201u);
-    uint32_t low = v3p(l, 0, MOP_VPAND, a, REPEAT8(15), REPEAT8(15));
-    uint32_t high = v3p(l, 0, MOP_VPAND, v2i(l, 0, MOP_VPSRLWI, a, 4), REPEAT8(15), REPEAT8(15));
-    low = v3(l, 0, MOP_VPSHUFB, table, low);
-    v3(l, d, MOP_VPADDB, low, v3(l, 0, MOP_VPSHUFB, table, high));
+    uint32_t low = x64_v3p(l, 0, MOP_VPAND, a, REPEAT8(15), REPEAT8(15));
+    uint32_t high =
+        x64_v3p(l, 0, MOP_VPAND, x64_v2i(l, 0, MOP_VPSRLWI, a, 4), REPEAT8(15), REPEAT8(15));
+    low = x64_v3(l, 0, MOP_VPSHUFB, table, low);
+    x64_v3(l, d, MOP_VPADDB, low, x64_v3(l, 0, MOP_VPSHUFB, table, high));
 }
 
 // The product of −32768 with itself alone comes out wrong, and as the only one with that sign.
 static void q15mulr(struct x64_lower *l, uint32_t d, uint32_t a, uint32_t b) {
-    uint32_t t = v3(l, 0, MOP_VPMULHRSW, a, b);
-    v3(l, d, MOP_VPXOR, t, v3p(l, 0, MOP_VPCMPEQW, t, REPEAT16(0x8000), REPEAT16(0x8000)));
+    uint32_t t = x64_v3(l, 0, MOP_VPMULHRSW, a, b);
+    x64_v3(l, d, MOP_VPXOR, t, x64_v3p(l, 0, MOP_VPCMPEQW, t, REPEAT16(0x8000), REPEAT16(0x8000)));
 }
 
 static void extend_multiply(struct x64_lower *l, uint32_t d, uint32_t op, uint32_t a, uint32_t b) {
@@ -213,19 +207,19 @@ static void extend_multiply(struct x64_lower *l, uint32_t d, uint32_t op, uint32
     if (op <= OP(I16X8_EXTMUL_HIGH_I8X16_U)) {
         is_unsigned = op >= OP(I16X8_EXTMUL_LOW_I8X16_U);
         enum x64_mop extend = is_unsigned ? MOP_VPMOVZXBW : MOP_VPMOVSXBW;
-        t = v2(l, 0, extend, high ? upper_half(l, a) : a);
-        u = v2(l, 0, extend, high ? upper_half(l, b) : b);
-        v3(l, d, MOP_VPMULLW, t, u);
+        t = x64_v2(l, 0, extend, high ? upper_half(l, a) : a);
+        u = x64_v2(l, 0, extend, high ? upper_half(l, b) : b);
+        x64_v3(l, d, MOP_VPMULLW, t, u);
     } else if (op <= OP(I32X4_EXTMUL_HIGH_I16X8_U)) {
         is_unsigned = op >= OP(I32X4_EXTMUL_LOW_I16X8_U);
-        t = v3(l, 0, MOP_VPMULLW, a, b);
-        u = v3(l, 0, is_unsigned ? MOP_VPMULHUW : MOP_VPMULHW, a, b);
-        v3(l, d, high ? MOP_VPUNPCKHWD : MOP_VPUNPCKLWD, t, u);
+        t = x64_v3(l, 0, MOP_VPMULLW, a, b);
+        u = x64_v3(l, 0, is_unsigned ? MOP_VPMULHUW : MOP_VPMULHW, a, b);
+        x64_v3(l, d, high ? MOP_VPUNPCKHWD : MOP_VPUNPCKLWD, t, u);
     } else {
         is_unsigned = op >= OP(I64X2_EXTMUL_LOW_I32X4_U);
-        t = v2i(l, 0, MOP_VPSHUFD, a, high ? 0xfa : 0x50);
-        u = v2i(l, 0, MOP_VPSHUFD, b, high ? 0xfa : 0x50);
-        v3(l, d, is_unsigned ? MOP_VPMULUDQ : MOP_VPMULDQ, t, u);
+        t = x64_v2i(l, 0, MOP_VPSHUFD, a, high ? 0xfa : 0x50);
+        u = x64_v2i(l, 0, MOP_VPSHUFD, b, high ? 0xfa : 0x50);
+        x64_v3(l, d, is_unsigned ? MOP_VPMULUDQ : MOP_VPMULDQ, t, u);
     }
 }
 _Static_assert(OP(I16X8_EXTMUL_LOW_I8X16_S) % 2 == 0 && OP(I32X4_EXTMUL_LOW_I16X8_S) % 2 == 0 &&
@@ -233,25 +227,25 @@ _Static_assert(OP(I16X8_EXTMUL_LOW_I8X16_S) % 2 == 0 && OP(I32X4_EXTMUL_LOW_I16X
                "odd numbers are the high halves");
 
 static void extend_high(struct x64_lower *l, uint32_t d, enum x64_mop op, uint32_t a) {
-    v2(l, d, op, upper_half(l, a));
+    x64_v2(l, d, op, upper_half(l, a));
 }
 
 static void add_pairs(struct x64_lower *l, uint32_t d, uint32_t op, uint32_t a) {
     uint32_t t;
     switch (op) {
     case OP(I16X8_EXTADD_PAIRWISE_I8X16_S): // vpmaddubsw takes its first operand as unsigned
-        v3(l, d, MOP_VPMADDUBSW, x64_imm_vector(l, REPEAT8(1), REPEAT8(1)), a);
+        x64_v3(l, d, MOP_VPMADDUBSW, x64_imm_vector(l, REPEAT8(1), REPEAT8(1)), a);
         break;
     case OP(I16X8_EXTADD_PAIRWISE_I8X16_U):
-        v3p(l, d, MOP_VPMADDUBSW, a, REPEAT8(1), REPEAT8(1));
+        x64_v3p(l, d, MOP_VPMADDUBSW, a, REPEAT8(1), REPEAT8(1));
         break;
     case OP(I32X4_EXTADD_PAIRWISE_I16X8_S):
-        v3p(l, d, MOP_VPMADDWD, a, REPEAT16(1), REPEAT16(1));
+        x64_v3p(l, d, MOP_VPMADDWD, a, REPEAT16(1), REPEAT16(1));
         break;
     default: // signed, 32768 less each
-        t = v3p(l, 0, MOP_VPXOR, a, REPEAT16(0x8000), REPEAT16(0x8000));
-        t = v3p(l, 0, MOP_VPMADDWD, t, REPEAT16(1), REPEAT16(1));
-        v3p(l, d, MOP_VPADDD, t, REPEAT32(0x10000), REPEAT32(0x10000));
+        t = x64_v3p(l, 0, MOP_VPXOR, a, REPEAT16(0x8000), REPEAT16(0x8000));
+        t = x64_v3p(l, 0, MOP_VPMADDWD, t, REPEAT16(1), REPEAT16(1));
+        x64_v3p(l, d, MOP_VPADDD, t, REPEAT32(0x10000), REPEAT32(0x10000));
     }
 }
 
@@ -285,30 +279,34 @@ static void shift8_const(struct x64_lower *l, uint32_t d, uint32_t op, uint32_t 
     uint64_t left = REPEAT8(0xff << n & 0xff), right = REPEAT8(0xff >> n), sign = REPEAT8(0x80 >> n);
     uint32_t t;
     switch (op) {
-    case OP(I8X16_SHL): v3p(l, d, MOP_VPAND, v2i(l, 0, MOP_VPSLLWI, a, n), left, left); break;
-    case OP(I8X16_SHR_U): v3p(l, d, MOP_VPAND, v2i(l, 0, MOP_VPSRLWI, a, n), right, right); break;
+    case OP(I8X16_SHL):
+        x64_v3p(l, d, MOP_VPAND, x64_v2i(l, 0, MOP_VPSLLWI, a, n), left, left);
+        break;
+    case OP(I8X16_SHR_U):
+        x64_v3p(l, d, MOP_VPAND, x64_v2i(l, 0, MOP_VPSRLWI, a, n), right, right);
+        break;
     default:
-        t = v3p(l, 0, MOP_VPAND, v2i(l, 0, MOP_VPSRLWI, a, n), right, right);
-        t = v3p(l, 0, MOP_VPXOR, t, sign, sign); // the sign's copies come by the borrow
-        v3p(l, d, MOP_VPSUBB, t, sign, sign);
+        t = x64_v3p(l, 0, MOP_VPAND, x64_v2i(l, 0, MOP_VPSRLWI, a, n), right, right);
+        t = x64_v3p(l, 0, MOP_VPXOR, t, sign, sign); // the sign's copies come by the borrow
+        x64_v3p(l, d, MOP_VPSUBB, t, sign, sign);
     }
 }
 
 static void shift8(struct x64_lower *l, uint32_t d, uint32_t op, uint32_t a, uint32_t count) {
     uint32_t n8 = count_in_xmm(l, count, 8, 8), n, mask, low, high;
     if (op == OP(I8X16_SHR_S)) { // in the upper bytes of words
-        low = v3(l, 0, MOP_VPSRAW, v3(l, 0, MOP_VPUNPCKLBW, a, a), n8);
-        high = v3(l, 0, MOP_VPSRAW, v3(l, 0, MOP_VPUNPCKHBW, a, a), n8);
-        v3(l, d, MOP_VPACKSSWB, low, high);
+        low = x64_v3(l, 0, MOP_VPSRAW, x64_v3(l, 0, MOP_VPUNPCKLBW, a, a), n8);
+        high = x64_v3(l, 0, MOP_VPSRAW, x64_v3(l, 0, MOP_VPUNPCKHBW, a, a), n8);
+        x64_v3(l, d, MOP_VPACKSSWB, low, high);
         return;
     }
     n = count_in_xmm(l, count, 8, 0);
-    mask = v3(l, 0, MOP_VPSRLW, ones(l), n8); // 0xff >> n in every word, then in every byte
-    mask = v3(l, 0, MOP_VPACKUSWB, mask, mask);
+    mask = x64_v3(l, 0, MOP_VPSRLW, ones(l), n8); // 0xff >> n in every word, then in every byte
+    mask = x64_v3(l, 0, MOP_VPACKUSWB, mask, mask);
     if (op == OP(I8X16_SHL))
-        v3(l, d, MOP_VPSLLW, v3(l, 0, MOP_VPAND, a, mask), n);
+        x64_v3(l, d, MOP_VPSLLW, x64_v3(l, 0, MOP_VPAND, a, mask), n);
     else
-        v3(l, d, MOP_VPAND, v3(l, 0, MOP_VPSRLW, a, n), mask);
+        x64_v3(l, d, MOP_VPAND, x64_v3(l, 0, MOP_VPSRLW, a, n), mask);
 }
 
 static void lower_shift(struct x64_lower *l, ir_ref r) {
@@ -338,11 +336,11 @@ static void lower_shift(struct x64_lower *l, ir_ref r) {
         if (lane == 8) {
             shift8_const(l, d, i->aux, a, n);
         } else if (sign64) {
-            uint32_t t = v2i(l, 0, MOP_VPSRLQI, a, n);
-            t = v3p(l, 0, MOP_VPXOR, t, top >> n, top >> n);
-            v3p(l, d, MOP_VPSUBQ, t, top >> n, top >> n);
+            uint32_t t = x64_v2i(l, 0, MOP_VPSRLQI, a, n);
+            t = x64_v3p(l, 0, MOP_VPXOR, t, top >> n, top >> n);
+            x64_v3p(l, d, MOP_VPSUBQ, t, top >> n, top >> n);
         } else {
-            v2i(l, d, of[i->aux].imm_op, a, n);
+            x64_v2i(l, d, of[i->aux].imm_op, a, n);
         }
         return;
     }
@@ -353,12 +351,12 @@ static void lower_shift(struct x64_lower *l, ir_ref r) {
     }
     uint32_t n = count_in_xmm(l, count, lane, 0);
     if (!sign64) {
-        v3(l, d, of[i->aux].op, a, n);
+        x64_v3(l, d, of[i->aux].op, a, n);
         return;
     }
-    uint32_t sign = v3(l, 0, MOP_VPSRLQ, x64_imm_vector(l, top, top), n);
-    uint32_t t = v3(l, 0, MOP_VPXOR, v3(l, 0, MOP_VPSRLQ, a, n), sign);
-    v3(l, d, MOP_VPSUBQ, t, sign);
+    uint32_t sign = x64_v3(l, 0, MOP_VPSRLQ, x64_imm_vector(l, top, top), n);
+    uint32_t t = x64_v3(l, 0, MOP_VPXOR, x64_v3(l, 0, MOP_VPSRLQ, a, n), sign);
+    x64_v3(l, d, MOP_VPSUBQ, t, sign);
 }
 
 // ---- floating point ------------------------------------------------------------------------------
@@ -367,23 +365,23 @@ static void lower_shift(struct x64_lower *l, ir_ref r) {
 // a NaN of any NaN. Canonical: the payload is cleared but for its first bit.
 static void lower_min(struct x64_lower *l, uint32_t d, uint32_t a, uint32_t b, bool is_double) {
     enum x64_mop min = is_double ? MOP_VMINPD : MOP_VMINPS;
-    uint32_t t = v3(l, 0, MOP_VORPS, v3(l, 0, min, a, b), v3(l, 0, min, b, a));
-    uint32_t nan = v3i(l, 0, is_double ? MOP_VCMPPD : MOP_VCMPPS, t, t, CMP_UNORD);
-    t = v3(l, 0, MOP_VORPS, t, nan);
-    nan = v2i(l, 0, is_double ? MOP_VPSRLQI : MOP_VPSRLDI, nan, is_double ? 13 : 10);
-    v3(l, d, MOP_VANDNPS, nan, t);
+    uint32_t t = x64_v3(l, 0, MOP_VORPS, x64_v3(l, 0, min, a, b), x64_v3(l, 0, min, b, a));
+    uint32_t nan = x64_v3i(l, 0, is_double ? MOP_VCMPPD : MOP_VCMPPS, t, t, CMP_UNORD);
+    t = x64_v3(l, 0, MOP_VORPS, t, nan);
+    nan = x64_v2i(l, 0, is_double ? MOP_VPSRLQI : MOP_VPSRLDI, nan, is_double ? 13 : 10);
+    x64_v3(l, d, MOP_VANDNPS, nan, t);
 }
 
 // The same; of two zeros the difference has the sign bit alone, and −0 − −0 is +0.
 static void lower_max(struct x64_lower *l, uint32_t d, uint32_t a, uint32_t b, bool is_double) {
     enum x64_mop max = is_double ? MOP_VMAXPD : MOP_VMAXPS;
-    uint32_t t = v3(l, 0, max, a, b);
-    uint32_t differ = v3(l, 0, MOP_VXORPS, t, v3(l, 0, max, b, a));
-    t = v3(l, 0, MOP_VORPS, t, differ);
-    t = v3(l, 0, is_double ? MOP_VSUBPD : MOP_VSUBPS, t, differ);
-    uint32_t nan = v3i(l, 0, is_double ? MOP_VCMPPD : MOP_VCMPPS, t, t, CMP_UNORD);
-    nan = v2i(l, 0, is_double ? MOP_VPSRLQI : MOP_VPSRLDI, nan, is_double ? 13 : 10);
-    v3(l, d, MOP_VANDNPS, nan, t);
+    uint32_t t = x64_v3(l, 0, max, a, b);
+    uint32_t differ = x64_v3(l, 0, MOP_VXORPS, t, x64_v3(l, 0, max, b, a));
+    t = x64_v3(l, 0, MOP_VORPS, t, differ);
+    t = x64_v3(l, 0, is_double ? MOP_VSUBPD : MOP_VSUBPS, t, differ);
+    uint32_t nan = x64_v3i(l, 0, is_double ? MOP_VCMPPD : MOP_VCMPPS, t, t, CMP_UNORD);
+    nan = x64_v2i(l, 0, is_double ? MOP_VPSRLQI : MOP_VPSRLDI, nan, is_double ? 13 : 10);
+    x64_v3(l, d, MOP_VANDNPS, nan, t);
 }
 
 #define F32_2_31 REPEAT32(0x4f000000u) // 2³¹ as floats
@@ -394,147 +392,51 @@ static void lower_max(struct x64_lower *l, uint32_t d, uint32_t a, uint32_t b, b
 
 // vcvttps2dq gives 0x80000000 for all that does not fit: right for negative numbers, wrong in every bit for positive ones.
 static void trunc_f32_s(struct x64_lower *l, uint32_t d, uint32_t a) {
-    uint32_t t = v3(l, 0, MOP_VANDPS, a, v3i(l, 0, MOP_VCMPPS, a, a, CMP_EQ)); // NaN → 0
-    uint32_t big = v3p(l, 0, MOP_VCMPPS, t, F32_2_31, F32_2_31);
+    uint32_t t = x64_v3(l, 0, MOP_VANDPS, a, x64_v3i(l, 0, MOP_VCMPPS, a, a, CMP_EQ)); // NaN → 0
+    uint32_t big = x64_v3p(l, 0, MOP_VCMPPS, t, F32_2_31, F32_2_31);
     l->out.insn[l->out.insns - 1].imm = CMP_NLT;
-    v3(l, d, MOP_VPXOR, v2(l, 0, MOP_VCVTTPS2DQ, t), big);
+    x64_v3(l, d, MOP_VPXOR, x64_v2(l, 0, MOP_VCVTTPS2DQ, t), big);
 }
 
 // In two parts: what vcvttps2dq can do, which leaves 2³¹ for all that is larger, and the rest of these.
 static void trunc_f32_u(struct x64_lower *l, uint32_t d, uint32_t a) {
-    uint32_t none = zero(l), t = v3(l, 0, MOP_VMAXPS, a, none); // NaN and negative → 0
-    uint32_t rest = v3p(l, 0, MOP_VSUBPS, t, F32_2_31, F32_2_31);
-    uint32_t huge = v3p(l, 0, MOP_VCMPPS, rest, F32_2_31, F32_2_31);
+    uint32_t none = x64_vzero(l), t = x64_v3(l, 0, MOP_VMAXPS, a, none); // NaN and negative → 0
+    uint32_t rest = x64_v3p(l, 0, MOP_VSUBPS, t, F32_2_31, F32_2_31);
+    uint32_t huge = x64_v3p(l, 0, MOP_VCMPPS, rest, F32_2_31, F32_2_31);
     l->out.insn[l->out.insns - 1].imm = CMP_NLT;
-    rest = v3(l, 0, MOP_VPXOR, v2(l, 0, MOP_VCVTTPS2DQ, rest), huge);
-    rest = v3(l, 0, MOP_VPMAXSD, rest, none);
-    v3(l, d, MOP_VPADDD, v2(l, 0, MOP_VCVTTPS2DQ, t), rest);
+    rest = x64_v3(l, 0, MOP_VPXOR, x64_v2(l, 0, MOP_VCVTTPS2DQ, rest), huge);
+    rest = x64_v3(l, 0, MOP_VPMAXSD, rest, none);
+    x64_v3(l, d, MOP_VPADDD, x64_v2(l, 0, MOP_VCVTTPS2DQ, t), rest);
 }
 
 // The limit, or 0 in place of a NaN, is the second operand, which vminpd gives for NaNs.
 static void trunc_f64_s(struct x64_lower *l, uint32_t d, uint32_t a) {
-    uint32_t limit = v3i(l, 0, MOP_VCMPPD, a, a, CMP_EQ);
-    limit = v3p(l, 0, MOP_VANDPS, limit, F64_INT_MAX, F64_INT_MAX);
-    v2(l, d, MOP_VCVTTPD2DQ, v3(l, 0, MOP_VMINPD, a, limit));
+    uint32_t limit = x64_v3i(l, 0, MOP_VCMPPD, a, a, CMP_EQ);
+    limit = x64_v3p(l, 0, MOP_VANDPS, limit, F64_INT_MAX, F64_INT_MAX);
+    x64_v2(l, d, MOP_VCVTTPD2DQ, x64_v3(l, 0, MOP_VMINPD, a, limit));
 }
 
 // A whole number below 2³² added to 2⁵² stands in the lower half of the sum.
 static void trunc_f64_u(struct x64_lower *l, uint32_t d, uint32_t a) {
-    uint32_t none = zero(l), t = v3(l, 0, MOP_VMAXPD, a, none);
-    t = v3p(l, 0, MOP_VMINPD, t, F64_UINT_MAX, F64_UINT_MAX);
-    t = v2i(l, 0, MOP_VROUNDPD, t, ROUND_TRUNC);
-    t = v3p(l, 0, MOP_VADDPD, t, F64_2_52, F64_2_52);
-    v3i(l, d, MOP_VSHUFPS, t, none, 0x88);
+    uint32_t none = x64_vzero(l), t = x64_v3(l, 0, MOP_VMAXPD, a, none);
+    t = x64_v3p(l, 0, MOP_VMINPD, t, F64_UINT_MAX, F64_UINT_MAX);
+    t = x64_v2i(l, 0, MOP_VROUNDPD, t, ROUND_TRUNC);
+    t = x64_v3p(l, 0, MOP_VADDPD, t, F64_2_52, F64_2_52);
+    x64_v3i(l, d, MOP_VSHUFPS, t, none, 0x88);
 }
 
 // Upper and lower 16 bits are exact; only the sum is rounded.
 static void convert_f32_u(struct x64_lower *l, uint32_t d, uint32_t a) {
-    uint32_t low = v3p(l, 0, MOP_VPAND, a, REPEAT32(0xffffu), REPEAT32(0xffffu));
-    uint32_t high = v2(l, 0, MOP_VCVTDQ2PS, v2i(l, 0, MOP_VPSRLDI, a, 16));
-    high = v3p(l, 0, MOP_VMULPS, high, F32_2_16, F32_2_16);
-    v3(l, d, MOP_VADDPS, high, v2(l, 0, MOP_VCVTDQ2PS, low));
+    uint32_t low = x64_v3p(l, 0, MOP_VPAND, a, REPEAT32(0xffffu), REPEAT32(0xffffu));
+    uint32_t high = x64_v2(l, 0, MOP_VCVTDQ2PS, x64_v2i(l, 0, MOP_VPSRLDI, a, 16));
+    high = x64_v3p(l, 0, MOP_VMULPS, high, F32_2_16, F32_2_16);
+    x64_v3(l, d, MOP_VADDPS, high, x64_v2(l, 0, MOP_VCVTDQ2PS, low));
 }
 
 static void convert_f64_u(struct x64_lower *l, uint32_t d, uint32_t a) {
     uint64_t exponent = REPEAT32(0x43300000u);
-    uint32_t t = v3p(l, 0, MOP_VPUNPCKLDQ, a, exponent, exponent);
-    v3p(l, d, MOP_VSUBPD, t, F64_2_52, F64_2_52);
-}
-
-// ---- lanes ---------------------------------------------------------------------------------------
-
-static void splat_const(struct x64_lower *l, ir_ref r, uint64_t bits) {
-    const struct ir_ins *i = x64_ins(l, r);
-    switch (i->aux) {
-    case OP(I8X16_SPLAT): bits = REPEAT8(bits & 0xff); break;
-    case OP(I16X8_SPLAT): bits = REPEAT16(bits & 0xffff); break;
-    case OP(I32X4_SPLAT):
-    case OP(F32X4_SPLAT): bits = REPEAT32((uint32_t)bits); break;
-    }
-    uint32_t d = x64_vreg_of(l, r), v = x64_imm_vector(l, bits, bits);
-    x64_new(l, MOP_FCOPY, 16);
-    x64_out(l, d);
-    x64_in(l, v);
-}
-
-static void lower_splat(struct x64_lower *l, ir_ref r) {
-    const struct ir_ins *i = x64_ins(l, r);
-    uint64_t bits;
-    if (x64_is_const(l, i->a, &bits)) {
-        splat_const(l, r, bits);
-        return;
-    }
-    uint32_t d = x64_vreg_of(l, r), a = x64_use(l, i->a);
-    if (!x64_is_float(x64_ins(l, i->a)->type)) {
-        uint32_t x = x64_new_vreg(l, IR_V128);
-        x64_new(l, MOP_MOVIF, i->aux == OP(I64X2_SPLAT) ? 8 : 4);
-        x64_out(l, x);
-        x64_in(l, a);
-        a = x;
-    }
-    switch (i->aux) {
-    case OP(I8X16_SPLAT): v3(l, d, MOP_VPSHUFB, a, zero(l)); break;
-    case OP(I16X8_SPLAT): v2i(l, d, MOP_VPSHUFD, v2i(l, 0, MOP_VPSHUFLW, a, 0), 0); break;
-    case OP(I32X4_SPLAT): v2i(l, d, MOP_VPSHUFD, a, 0); break;
-    case OP(I64X2_SPLAT): v3(l, d, MOP_VPUNPCKLQDQ, a, a); break;
-    case OP(F32X4_SPLAT): v3i(l, d, MOP_VSHUFPS, a, a, 0); break;
-    default: v2(l, d, MOP_VMOVDDUP, a);
-    }
-}
-
-static void extract_int(struct x64_lower *l, uint32_t d, uint32_t op, uint32_t a, unsigned lane) {
-    bool byte = op == OP(I8X16_EXTRACT_LANE_S) || op == OP(I8X16_EXTRACT_LANE_U);
-    bool word = op == OP(I16X8_EXTRACT_LANE_S) || op == OP(I16X8_EXTRACT_LANE_U);
-    bool is_signed = op == OP(I8X16_EXTRACT_LANE_S) || op == OP(I16X8_EXTRACT_LANE_S);
-    uint8_t size = op == OP(I64X2_EXTRACT_LANE) ? 8 : 4;
-    uint32_t t = is_signed ? x64_new_vreg(l, IR_I32) : d;
-    if (!byte && !word && lane == 0)
-        x64_new(l, MOP_MOVFI, size);
-    else
-        x64_new(l, byte ? MOP_VPEXTRB : word ? MOP_VPEXTRW : MOP_VPEXTRD, size)->imm = lane;
-    x64_out(l, t);
-    x64_in(l, a);
-    if (!is_signed) return;
-    x64_new(l, byte ? MOP_MOVSX8 : MOP_MOVSX16, 4);
-    x64_out(l, d);
-    x64_in(l, t);
-}
-
-static void lower_extract(struct x64_lower *l, ir_ref r) {
-    const struct ir_ins *i = x64_ins(l, r);
-    unsigned lane = (unsigned)i->imm;
-    uint32_t d = x64_vreg_of(l, r), a = x64_use(l, i->a);
-    if (i->type != IR_F32 && i->type != IR_F64) {
-        extract_int(l, d, i->aux, a, lane);
-    } else if (lane == 0) {
-        x64_new(l, MOP_FCOPY, x64_size(i->type));
-        x64_out(l, d);
-        x64_in(l, a);
-    } else {
-        v2i(l, d, MOP_VPSHUFD, a, i->type == IR_F32 ? lane : 0xee);
-    }
-}
-
-static void lower_replace(struct x64_lower *l, ir_ref r) {
-    const struct ir_ins *i = x64_ins(l, r);
-    unsigned lane = (unsigned)i->imm;
-    uint32_t d = x64_vreg_of(l, r), a = x64_use(l, i->a), b = x64_use(l, i->b);
-    enum x64_mop op = MOP_VPINSRD;
-    switch (i->aux) {
-    case OP(F32X4_REPLACE_LANE): v3i(l, d, MOP_VINSERTPS, a, b, lane << 4); return;
-    case OP(F64X2_REPLACE_LANE):
-        if (lane == 0)
-            v3i(l, d, MOP_VBLENDPD, a, b, 1);
-        else
-            v3(l, d, MOP_VPUNPCKLQDQ, a, b);
-        return;
-    case OP(I8X16_REPLACE_LANE): op = MOP_VPINSRB; break;
-    case OP(I16X8_REPLACE_LANE): op = MOP_VPINSRW; break;
-    }
-    x64_new(l, op, i->aux == OP(I64X2_REPLACE_LANE) ? 8 : 4)->imm = lane;
-    x64_out(l, d);
-    x64_in(l, a);
-    x64_in(l, b);
+    uint32_t t = x64_v3p(l, 0, MOP_VPUNPCKLDQ, a, exponent, exponent);
+    x64_v3p(l, d, MOP_VSUBPD, t, F64_2_52, F64_2_52);
 }
 
 // ---- tests ---------------------------------------------------------------------------------------
@@ -544,7 +446,7 @@ static void lower_test(struct x64_lower *l, ir_ref r) {
     uint32_t a = x64_use(l, i->a), d = x64_vreg_of(l, r);
     enum x64_mop op = MOP_NONE, equal = MOP_NONE;
     switch (i->aux) {
-    case OP(I16X8_BITMASK): a = v3(l, 0, MOP_VPACKSSWB, a, zero(l)); // fall through
+    case OP(I16X8_BITMASK): a = x64_v3(l, 0, MOP_VPACKSSWB, a, x64_vzero(l)); // fall through
     case OP(I8X16_BITMASK): op = MOP_VPMOVMSKB; break;
     case OP(I32X4_BITMASK): op = MOP_VMOVMSKPS; break;
     case OP(I64X2_BITMASK): op = MOP_VMOVMSKPD; break;
@@ -559,70 +461,13 @@ static void lower_test(struct x64_lower *l, ir_ref r) {
         x64_in(l, a);
         return;
     }
-    if (equal) a = v3(l, 0, equal, a, zero(l)); // no lane is zero: the comparison's result is
+    if (equal)
+        a = x64_v3(l, 0, equal, a, x64_vzero(l)); // no lane is zero: the comparison's result is
     x64_new(l, MOP_VPTEST, 16);
     x64_in(l, a);
     x64_in(l, a);
     x64_new(l, MOP_SETCC, 4)->cc = equal ? CC_E : CC_NE;
     x64_out(l, d);
-}
-
-// ---- memory --------------------------------------------------------------------------------------
-
-// One instruction with the memory operand, `a` and `b` before it if not 0.
-static struct x64_insn *access(struct x64_lower *l, enum x64_mop op, uint8_t size, uint32_t d,
-                               uint32_t a, const struct x64_src *mem) {
-    x64_new(l, op, size)->fsize = size;
-    if (d) x64_out(l, d);
-    if (a) x64_in(l, a);
-    x64_in_src(l, mem);
-    return &l->out.insn[l->out.insns - 1];
-}
-
-static void lower_load(struct x64_lower *l, ir_ref r) {
-    static const uint8_t extend[] = {MOP_VPMOVSXBW, MOP_VPMOVZXBW, MOP_VPMOVSXWD,
-                                     MOP_VPMOVZXWD, MOP_VPMOVSXDQ, MOP_VPMOVZXDQ};
-    const struct ir_ins *i = x64_ins(l, r);
-    struct x64_src mem = x64_address(l, i);
-    uint32_t d = x64_vreg_of(l, r), t, none;
-    switch (i->aux) {
-    case OP(V128_LOAD8_SPLAT):
-        none = zero(l);
-        access(l, MOP_VPINSRB, 4, t = x64_new_vreg(l, IR_V128), none, &mem);
-        v3(l, d, MOP_VPSHUFB, t, none);
-        break;
-    case OP(V128_LOAD16_SPLAT):
-        none = zero(l);
-        access(l, MOP_VPINSRW, 4, t = x64_new_vreg(l, IR_V128), none, &mem);
-        v2i(l, d, MOP_VPSHUFD, v2i(l, 0, MOP_VPSHUFLW, t, 0), 0);
-        break;
-    case OP(V128_LOAD32_SPLAT): access(l, MOP_VBROADCASTSS, 16, d, 0, &mem); break;
-    case OP(V128_LOAD64_SPLAT): access(l, MOP_VMOVDDUP, 16, d, 0, &mem); break;
-    case OP(V128_LOAD32_ZERO): access(l, MOP_FLOAD, 4, d, 0, &mem); break;
-    case OP(V128_LOAD64_ZERO): access(l, MOP_FLOAD, 8, d, 0, &mem); break;
-    default: access(l, extend[i->aux - OP(V128_LOAD8X8_S)], 16, d, 0, &mem);
-    }
-}
-
-static void lower_load_lane(struct x64_lower *l, ir_ref r) {
-    static const uint8_t op[] = {MOP_VPINSRB, MOP_VPINSRW, MOP_VPINSRD, MOP_VPINSRD};
-    const struct ir_ins *i = x64_ins(l, r);
-    unsigned k = i->aux - OP(V128_LOAD8_LANE);
-    uint32_t a = x64_use(l, i->b);
-    struct x64_src mem = x64_address(l, i);
-    access(l, op[k], k == 3 ? 8 : 4, x64_vreg_of(l, r), a, &mem)->imm = i->imm >> 32;
-}
-
-static void lower_store_lane(struct x64_lower *l, ir_ref r) {
-    static const uint8_t op[] = {MOP_VSTOREB, MOP_VSTOREW, MOP_VSTORED, MOP_VSTORED};
-    const struct ir_ins *i = x64_ins(l, r);
-    unsigned k = i->aux - OP(V128_STORE8_LANE), lane = (unsigned)(i->imm >> 32);
-    uint32_t a = x64_use(l, i->b);
-    struct x64_src mem = x64_address(l, i);
-    if (lane == 0 && k >= 2)
-        access(l, MOP_FSTORE, k == 3 ? 8 : 4, 0, a, &mem);
-    else
-        access(l, op[k], k == 3 ? 8 : 4, 0, a, &mem)->imm = lane;
 }
 
 // ---- the rest ------------------------------------------------------------------------------------
@@ -633,22 +478,22 @@ static void lower_unary(struct x64_lower *l, ir_ref r) {
     uint32_t d = x64_vreg_of(l, r), a = x64_use(l, i->a);
     switch (i->aux) {
     case OP(V128_NOT): complement(l, d, a); break;
-    case OP(I8X16_NEG): v3(l, d, MOP_VPSUBB, zero(l), a); break;
-    case OP(I16X8_NEG): v3(l, d, MOP_VPSUBW, zero(l), a); break;
-    case OP(I32X4_NEG): v3(l, d, MOP_VPSUBD, zero(l), a); break;
-    case OP(I64X2_NEG): v3(l, d, MOP_VPSUBQ, zero(l), a); break;
+    case OP(I8X16_NEG): x64_v3(l, d, MOP_VPSUBB, x64_vzero(l), a); break;
+    case OP(I16X8_NEG): x64_v3(l, d, MOP_VPSUBW, x64_vzero(l), a); break;
+    case OP(I32X4_NEG): x64_v3(l, d, MOP_VPSUBD, x64_vzero(l), a); break;
+    case OP(I64X2_NEG): x64_v3(l, d, MOP_VPSUBQ, x64_vzero(l), a); break;
     case OP(I64X2_ABS): abs64(l, d, a); break;
     case OP(I8X16_POPCNT): popcnt8(l, d, a); break;
-    case OP(F32X4_ABS): v3p(l, d, MOP_VANDPS, a, ~sign32, ~sign32); break;
-    case OP(F32X4_NEG): v3p(l, d, MOP_VXORPS, a, sign32, sign32); break;
-    case OP(F64X2_ABS): v3p(l, d, MOP_VANDPS, a, ~sign64, ~sign64); break;
-    case OP(F64X2_NEG): v3p(l, d, MOP_VXORPS, a, sign64, sign64); break;
+    case OP(F32X4_ABS): x64_v3p(l, d, MOP_VANDPS, a, ~sign32, ~sign32); break;
+    case OP(F32X4_NEG): x64_v3p(l, d, MOP_VXORPS, a, sign32, sign32); break;
+    case OP(F64X2_ABS): x64_v3p(l, d, MOP_VANDPS, a, ~sign64, ~sign64); break;
+    case OP(F64X2_NEG): x64_v3p(l, d, MOP_VXORPS, a, sign64, sign64); break;
     case OP(I16X8_EXTEND_HIGH_I8X16_S): extend_high(l, d, MOP_VPMOVSXBW, a); break;
-    case OP(I16X8_EXTEND_HIGH_I8X16_U): v3(l, d, MOP_VPUNPCKHBW, a, zero(l)); break;
+    case OP(I16X8_EXTEND_HIGH_I8X16_U): x64_v3(l, d, MOP_VPUNPCKHBW, a, x64_vzero(l)); break;
     case OP(I32X4_EXTEND_HIGH_I16X8_S): extend_high(l, d, MOP_VPMOVSXWD, a); break;
-    case OP(I32X4_EXTEND_HIGH_I16X8_U): v3(l, d, MOP_VPUNPCKHWD, a, zero(l)); break;
+    case OP(I32X4_EXTEND_HIGH_I16X8_U): x64_v3(l, d, MOP_VPUNPCKHWD, a, x64_vzero(l)); break;
     case OP(I64X2_EXTEND_HIGH_I32X4_S): extend_high(l, d, MOP_VPMOVSXDQ, a); break;
-    case OP(I64X2_EXTEND_HIGH_I32X4_U): v3(l, d, MOP_VPUNPCKHDQ, a, zero(l)); break;
+    case OP(I64X2_EXTEND_HIGH_I32X4_U): x64_v3(l, d, MOP_VPUNPCKHDQ, a, x64_vzero(l)); break;
     case OP(I32X4_TRUNC_SAT_F32X4_S): trunc_f32_s(l, d, a); break;
     case OP(I32X4_TRUNC_SAT_F32X4_U): trunc_f32_u(l, d, a); break;
     case OP(I32X4_TRUNC_SAT_F64X2_S_ZERO): trunc_f64_s(l, d, a); break;
@@ -678,7 +523,7 @@ static void lower_binary(struct x64_lower *l, ir_ref r) {
     uint32_t d = x64_vreg_of(l, r), a = x64_use(l, i->a), b = x64_use(l, i->b);
     switch (i->aux) {
     case OP(I8X16_SWIZZLE): // numbers from 16 on get their sign bit, which makes a zero
-        v3(l, d, MOP_VPSHUFB, a, v3p(l, 0, MOP_VPADDUSB, b, REPEAT8(0x70), REPEAT8(0x70)));
+        x64_v3(l, d, MOP_VPSHUFB, a, x64_v3p(l, 0, MOP_VPADDUSB, b, REPEAT8(0x70), REPEAT8(0x70)));
         break;
     case OP(I64X2_MUL): mul64(l, d, a, b); break;
     case OP(I16X8_Q15MULR_SAT_S): q15mulr(l, d, a, b); break;
@@ -693,8 +538,8 @@ static void lower_binary(struct x64_lower *l, ir_ref r) {
 static void lower_bitselect(struct x64_lower *l, ir_ref r) {
     const struct ir_ins *i = x64_ins(l, r);
     uint32_t yes = x64_use(l, i->a), no = x64_use(l, i->b), mask = x64_use(l, i->c);
-    uint32_t t = v3(l, 0, MOP_VPAND, yes, mask);
-    v3(l, x64_vreg_of(l, r), MOP_VPOR, t, v3(l, 0, MOP_VPANDN, mask, no));
+    uint32_t t = x64_v3(l, 0, MOP_VPAND, yes, mask);
+    x64_v3(l, x64_vreg_of(l, r), MOP_VPOR, t, x64_v3(l, 0, MOP_VPANDN, mask, no));
 }
 
 void x64_lower_simd(struct x64_lower *l, ir_ref r) {
@@ -707,12 +552,12 @@ void x64_lower_simd(struct x64_lower *l, ir_ref r) {
     case IR_VBITSELECT: lower_bitselect(l, r); break;
     case IR_VSHIFT: lower_shift(l, r); break;
     case IR_VTEST: lower_test(l, r); break;
-    case IR_VSPLAT: lower_splat(l, r); break;
-    case IR_VEXTRACT: lower_extract(l, r); break;
-    case IR_VREPLACE: lower_replace(l, r); break;
+    case IR_VSPLAT:
+    case IR_VEXTRACT:
+    case IR_VREPLACE:
+    case IR_VLOAD:
+    case IR_VLOAD_LANE:
+    case IR_VSTORE_LANE: x64_lower_lanes(l, r); break;
     case IR_VSHUFFLE: x64_lower_shuffle(l, r); break;
-    case IR_VLOAD: lower_load(l, r); break;
-    case IR_VLOAD_LANE: lower_load_lane(l, r); break;
-    case IR_VSTORE_LANE: lower_store_lane(l, r); break;
     }
 }
