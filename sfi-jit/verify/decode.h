@@ -20,15 +20,15 @@ enum {
 };
 
 struct sfi_insn {
-    uint32_t length;
-    uint32_t width;           // bytes accessed in memory, 0: none
-    uint32_t base, index;     // of the memory operand, SFI_RIP and SFI_NO_REG included
-    uint32_t scale;           // log2
-    int32_t disp;             // likewise
-    uint32_t named;           // GPRs that appear as register operands, or as base and index of lea
-    uint32_t zeroed, dirtied; // GPRs written: with an upper half of zero, or not known to be
+    uint8_t length;
+    uint8_t width;            // bytes accessed in memory, 0: none
+    uint8_t base, index;      // of the memory operand, SFI_RIP and SFI_NO_REG included
+    uint8_t scale;            // log2
     bool reads, writes;       // memory
     bool atomic;              // allowed on the window only
+    int32_t disp;             // of the memory operand
+    uint16_t named;           // GPRs that appear as register operands, or as base and index of lea
+    uint16_t zeroed, dirtied; // GPRs written: with an upper half of zero, or not known to be
 };
 
 // Decodes the instruction at p[0..15]. Returns SFI_RULE_NONE or the rule that it breaks.
