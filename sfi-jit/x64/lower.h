@@ -20,7 +20,8 @@ enum {
     FOLD_RM_B = 4,
     FOLD_LEA_A = 8, // operand a, or b, is a shift that becomes the scale of a lea
     FOLD_LEA_B = 16,
-    FOLD_CLEAN = 32, // must have a clean upper half
+    FOLD_CLEAN = 32,  // must have a clean upper half
+    FOLD_ROTATE = 64, // both operands are shifts that make a rotation
 };
 
 struct x64_lower {
@@ -117,6 +118,9 @@ void x64_lower_bulk(struct x64_lower *l, ir_ref r);
 void x64_lower_simd(struct x64_lower *l, ir_ref r); // lower_simd.c
 // Which of a vector operator's operands may be a load of 16 bytes: FOLD_RM_A, FOLD_RM_B.
 uint8_t x64_simd_rm(const struct ir_ins *i);
+// The operator is two shifts by constants that make a rotation by whole bytes: its value, and the order of its bytes as vpshufb wants it.
+bool x64_simd_rotation(const struct x64_lower *l, const struct ir_ins *i, ir_ref *out_value,
+                       uint64_t out_order[2]);
 void x64_lower_params(struct x64_lower *l); // lower_call.c
 void x64_lower_call(struct x64_lower *l, ir_ref r);
 void x64_lower_return(struct x64_lower *l, ir_ref r);

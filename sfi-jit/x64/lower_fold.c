@@ -90,6 +90,13 @@ static void fold_operands(struct x64_lower *l, struct counts *c, ir_ref r, uint3
     case IR_VBIN:
     case IR_VCOM: {
         uint8_t rm = x64_simd_rm(i);
+        ir_ref value;
+        uint64_t order[2];
+        if (x64_simd_rotation(l, i, &value, order)) {
+            take(l, r, i->a, FOLD_ROTATE);
+            take(l, r, i->b, FOLD_ROTATE);
+            return;
+        }
         if (rm & FOLD_RM_B && full_load(l, c, i->b, block))
             take(l, r, i->b, FOLD_RM_B);
         else if (rm & FOLD_RM_A && full_load(l, c, i->a, block))

@@ -81,6 +81,35 @@ static bool by_dwords(struct x64_lower *l, const struct shuffle *s) {
     return true;
 }
 
+// Elements of 32 bits: one operand with one of the other's in it; else each operand's in their places, and then both together.
+static bool mix_dwords(struct x64_lower *l, const struct shuffle *s) {
+    uint8_t e[16];
+    unsigned order[2] = {0xe4, 0xe4}, from_b = 0, moved[2] = {0, 0};
+    if (!elements(s, 4, e)) return false;
+    for (unsigned k = 0; k < 4; k++) {
+        unsigned b = e[k] / 4;
+        order[b] = (order[b] & ~(3u << 2 * k)) | (e[k] & 3u) << 2 * k;
+        moved[b] += e[k] % 4 != k;
+        from_b |= b << k;
+    }
+    for (unsigned b = 0; b < 2; b++) { // the single one comes from b; three are the other's, unmoved
+        unsigned only = b ? from_b : ~from_b & 15;
+        if (moved[!b] || only == 0 || only & (only - 1)) continue;
+        unsigned k = (unsigned)__builtin_ctz(only);
+        step(l, MOP_VINSERTPS, s->d, b ? s->a : s->b, b ? s->b : s->a, (e[k] & 3u) << 6 | k << 4);
+        return true;
+    }
+    uint32_t part[2] = {s->a, s->b};
+    for (unsigned b = 0; b < 2; b++) {
+        if (!moved[b]) continue;
+        step(l, MOP_VPSHUFD, part[b] = x64_new_vreg(l, IR_V128), b ? s->b : s->a, 0, order[b]);
+    }
+    unsigned imm = 0;
+    for (unsigned k = 0; k < 4; k++) imm |= (from_b >> k & 1) * 3u << 2 * k;
+    step(l, MOP_VPBLENDW, s->d, part[0], part[1], imm);
+    return true;
+}
+
 // Elements of 16 bits that stay where they are.
 static bool blend(struct x64_lower *l, const struct shuffle *s) {
     uint8_t e[16];
@@ -139,7 +168,7 @@ void x64_lower_shuffle(struct x64_lower *l, ir_ref r) {
         by_bytes(l, &s, s.d, s.a, 0);
         return;
     }
-    if (blend(l, &s)) return;
+    if (blend(l, &s) || mix_dwords(l, &s)) return;
     uint32_t from_a = x64_new_vreg(l, IR_V128), from_b = x64_new_vreg(l, IR_V128);
     by_bytes(l, &s, from_a, s.a, 0);
     by_bytes(l, &s, from_b, s.b, 1);

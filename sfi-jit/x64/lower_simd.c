@@ -137,8 +137,48 @@ static bool is_vector_const(const struct x64_lower *l, ir_ref r) {
     return x64_ins(l, x64_name(l, r))->op == IR_CONST;
 }
 
+bool x64_simd_rotation(const struct x64_lower *l, const struct ir_ins *i, ir_ref *out_value,
+                       uint64_t out_order[2]) {
+    static const uint8_t lane_of[256] = {
+        [OP(I16X8_SHL)] = 16, [OP(I32X4_SHL)] = 32, [OP(I64X2_SHL)] = 64};
+    if (i->aux != OP(V128_OR) || x64_ins(l, i->a)->op != IR_VSHIFT ||
+        x64_ins(l, i->b)->op != IR_VSHIFT || l->uses[i->a] != 1 || l->uses[i->b] != 1)
+        return false;
+    const struct ir_ins *left = x64_ins(l, i->a), *right = x64_ins(l, i->b), *t = left;
+    if (!lane_of[left->aux]) {
+        left = right;
+        right = t;
+    }
+    unsigned lane = lane_of[left->aux];
+    uint64_t n, m;
+    if (!lane || right->aux != left->aux + (OP(I16X8_SHR_U) - OP(I16X8_SHL)) ||
+        left->a != right->a || !x64_is_const(l, left->b, &n) || !x64_is_const(l, right->b, &m))
+        return false;
+    n &= lane - 1;
+    if (n == 0 || n % 8 || n + (m & (lane - 1)) != lane) return false;
+    unsigned bytes = lane / 8, by = (unsigned)n / 8;
+    out_order[0] = out_order[1] = 0;
+    for (unsigned k = 0; k < 16; k++) {
+        uint64_t from = (k & ~(bytes - 1)) + ((k + bytes - by) & (bytes - 1));
+        out_order[k / 8] |= from << 8 * (k % 8);
+    }
+    *out_value = left->a;
+    return true;
+}
+_Static_assert(OP(I32X4_SHR_U) - OP(I32X4_SHL) == OP(I16X8_SHR_U) - OP(I16X8_SHL) &&
+                   OP(I64X2_SHR_U) - OP(I64X2_SHL) == OP(I16X8_SHR_U) - OP(I16X8_SHL),
+               "the shapes number their shifts alike");
+
 static void lower_simple(struct x64_lower *l, ir_ref r) {
     const struct ir_ins *i = x64_ins(l, r);
+    if (l->fold[r] & FOLD_ROTATE) {
+        ir_ref value;
+        uint64_t order[2];
+        x64_simd_rotation(l, i, &value, order);
+        uint32_t a = x64_use(l, value);
+        x64_v3p(l, x64_vreg_of(l, r), MOP_VPSHUFB, a, order[0], order[1]);
+        return;
+    }
     const struct simple *s = &simple[i->aux];
     uint8_t fold = l->fold[r] & (FOLD_RM_A | FOLD_RM_B);
     uint32_t result = x64_vreg_of(l, r), d = s->flags & NOT ? x64_new_vreg(l, IR_V128) : result;
