@@ -7,9 +7,6 @@
 //
 // What differs from one instruction to the next is computed rather than branched on, as nobody can predict it: REX, 0F,
 // groups, SIB, displacement. Memory or register, a violation, and whatever is rare are branches.
-//
-// What differs from one instruction to the next is computed rather than branched on, since no predictor learns it:
-// REX, 0F, group, ModRM, SIB and displacement. What accepted code hardly ever has, a violation above all, is a branch.
 #include "sfi-jit/verify/decode.h"
 
 enum { MAP_1, MAP_0F, MAP_V1, MAP_V2, MAP_V3, MAP_GRP, MAPS };
@@ -282,16 +279,19 @@ static inline enum sfi_rule decode_memory(const uint8_t **p, const struct prefix
     return SFI_RULE_NONE;
 }
 
+// IMM_64N: does it fit no 32-bit form?
+static bool needs_64(int32_t low, int32_t high) { return high != 0 && !(high == -1 && low < 0); }
+
 // Is the immediate of this checked kind canonical?
 static bool is_canonical(const uint8_t *p, unsigned kind) {
     int16_t word = (int16_t)(p[0] | p[1] << 8);
-    int32_t low = load32(p), high = load32(p + 4);
+    int32_t low = load32(p);
     switch (kind) {
     case IMM_IS4: return (*p & 15) == 0;
     case IMM_16N: return word != (int8_t)word;
     case IMM_32N: return low != (int8_t)low;
-    case IMM_32S: return low < 0;                          // else B8 does it
-    default: return high != 0 && !(high == -1 && low < 0); // IMM_64N
+    case IMM_32S: return low < 0; // else B8 does it
+    default: return needs_64(low, load32(p + 4));
     }
 }
 
@@ -305,12 +305,11 @@ static uint64_t flag_effects(unsigned flags, bool wide) {
 }
 
 // Without a row: a NOP, or nothing.
-static enum sfi_rule decode_fixed(const uint8_t *p, uint32_t key, struct sfi_insn *out) {
+static enum sfi_rule decode_fixed(const uint8_t *start, uint32_t key, struct sfi_insn *out) {
     *out = (struct sfi_insn){.base = SFI_NO_REG, .index = SFI_NO_REG};
-    out->length = fixed_length(p);
-    if (out->length) return SFI_RULE_NONE;
-    if (key < KEY(MAP_0F, 0) && is_prefix((uint8_t)key)) return SFI_RULE_PREFIX;
-    return SFI_RULE_OPCODE;
+    out->length = fixed_length(start);
+    if (!out->length && key < KEY(MAP_0F, 0) && is_prefix((uint8_t)key)) return SFI_RULE_PREFIX;
+    return out->length ? SFI_RULE_NONE : SFI_RULE_OPCODE;
 }
 
 // The rest of the instruction from `start`, whose prefix and opcode end at p. Its callers know parts of the prefix, for which
