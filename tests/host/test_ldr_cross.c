@@ -161,11 +161,13 @@ static void death_of_the_callee(void **state) {
 
 static void trap_at_the_outermost_border(void **state) {
     (void)state;
-    struct domain b = domain("b",
-                             "(module (memory 1) (func $poke (param i32)"
-                             " (i32.store offset=8 (local.get 0) (i32.const 1)))"
-                             " (func (export \"f\") (call $poke (i32.const 0x7ffffff0))))",
-                             (struct world){0});
+    struct domain b =
+        domain("b",
+               "(module (memory 1) (func $poke (param i32)" // no leaf: it would be a part of f
+               " (if (i32.eqz (local.get 0)) (then (call $poke (i32.const 16))))"
+               " (i32.store offset=8 (local.get 0) (i32.const 1)))"
+               " (func (export \"f\") (call $poke (i32.const 0x7ffffff0))))",
+               (struct world){0});
     char line[200];
     assert_int_equal(call(b, "f", NULL, NULL), LDR_TRAPPED);
     assert_int_equal(info.kind, SFI_TRAP_MEMORY);
