@@ -39,6 +39,21 @@ static uint32_t site_at(const struct jit_code *j, uint32_t offset) { // likewise
     }
     return low ? low - 1 : UINT32_MAX;
 }
+// The defined function in whose body that offset of the module lies; bodies follow one another. It is not always the one whose code
+// trapped: the compiler moves small callees into their callers.
+static uint32_t func_of_offset(const struct wasm_module *m, uint32_t offset, uint32_t fallback) {
+    uint32_t low = m->imported_funcs, high = m->funcs;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        if (offset < m->func[mid].body)
+            high = mid;
+        else if (offset >= m->func[mid].body + m->func[mid].body_size)
+            low = mid + 1;
+        else
+            return mid;
+    }
+    return fallback;
+}
 static void name_func(const struct ldr_instance *inst, uint32_t func, char *out) {
     const struct wasm_module *m = inst->m;
     struct ldr_text t;
@@ -65,11 +80,12 @@ static void describe(struct ldr_instance *inst, uint64_t offset64, enum sfi_trap
     uint32_t f = offset64 < j->sfi.size ? func_at(&j->sfi, offset) : UINT32_MAX;
     if (f == UINT32_MAX)
         return; // in a thunk, or C called a host function of the instance's directly
-    info->func_index = inst->m->imported_funcs + f;
-    name_func(inst, info->func_index, info->function);
     uint32_t s = site_at(j, offset);
     if (s != UINT32_MAX && j->site[s].code >= j->sfi.func[f].start)
         info->wasm_offset = j->site[s].wasm;
+    f += inst->m->imported_funcs;
+    info->func_index = info->wasm_offset ? func_of_offset(inst->m, info->wasm_offset, f) : f;
+    name_func(inst, info->func_index, info->function);
 }
 
 // ---- Giving up ----

@@ -3,7 +3,7 @@
 // The callee's IR is built afresh at each call, and its blocks are copied between the two halves of the calling block; arguments
 // take its parameters' places, and where it returned, it jumps behind the call. Only leaves of few bytes are taken, so there is no
 // recursion, and the growth (refused callees count as well) is bounded by the caller's own size: compiling stays linear.
-// Traps keep the offset of the operator in the callee's body; the function that a message names is the one whose code it is, the caller.
+// Traps keep the offset of the operator in the callee's body, from which messages name the function (loader/trap.c).
 #include "sfi-jit/lib.h"
 #include "sfi-jit/opt/opt.h"
 
