@@ -25,7 +25,8 @@ static const char *const templates[] = {
     ("F:16:0 48 83 ec 10 npad " CALL_INDIRECT("0x2002") "48 83 c4 10 c3 cc pad L:rax @x 0f 0b"),
     ("F:0:0 89 c9 npad " CALL_INDIRECT("0x1000") "c3 cc pad L:rax,rcx @x 41 8b 04 0f c3 cc"),
     ("F:0:0 " TAIL_INDIRECT("0x1000", "") "L:- @x 0f 0b"),
-    ("F:16:1 48 83 ec 10 0f 1f 44 00 00 " TAIL_INDIRECT("0x1001", "48 83 c4 10 ") "pad L:rax @x 0f 0b"),
+    ("F:16:1 48 83 ec 10 0f 1f 44 00 00 " TAIL_INDIRECT("0x1001",
+                                                        "48 83 c4 10 ") "pad L:rax @x 0f 0b"),
     ("F:0:0 " JUMP_TABLE "L:- @a 0f 0b pad L:- @b c3 cc data pad @t J:2 ent:a ent:b"),
     ("F:0:0 89 c9 npad " JUMP_TABLE "L:rcx @a 41 8b 04 0f c3 cc data pad @t J:2 ent:a ent:a"),
     "F:16:1 48 83 ec 10 48 89 04 24 48 8b 44 24 18 48 83 c4 10 c3 cc", // the frame and an argument
