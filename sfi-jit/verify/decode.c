@@ -191,7 +191,7 @@ static uint8_t fixed_length(const uint8_t *p) {
     if (p[prefix] == 0x90) length = prefix + 1;
     uint32_t spare = length < 8 ? 64 - 8 * length : 0;
     uint64_t differs = (load64(p) ^ load64(nops[length - 1])) << spare;
-    return differs == 0 && (length < 9 || p[8] == nops[8][8]) ? (uint8_t)length : 0;
+    return differs == 0 && (length < 9 || p[8] == 0) ? (uint8_t)length : 0;
 }
 
 // VEX.128 in its shortest form. The two-byte form C5 stands for map 0F, W0, no X, no B.
@@ -308,7 +308,7 @@ static uint64_t flag_effects(unsigned flags, bool wide) {
 static enum sfi_rule decode_fixed(const uint8_t *start, uint32_t key, struct sfi_insn *out) {
     *out = (struct sfi_insn){.base = SFI_NO_REG, .index = SFI_NO_REG};
     out->length = fixed_length(start);
-    if (!out->length && key < KEY(MAP_0F, 0) && is_prefix((uint8_t)key)) return SFI_RULE_PREFIX;
+    if (key < KEY(MAP_0F, 0) && is_prefix((uint8_t)key)) return SFI_RULE_PREFIX;
     return out->length ? SFI_RULE_NONE : SFI_RULE_OPCODE;
 }
 

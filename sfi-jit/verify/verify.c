@@ -95,7 +95,7 @@ static const struct sfi_label *find_label(const struct state *s, uint32_t offset
     return label[low].offset == offset ? &label[low] : NULL;
 }
 
-// The function that starts at `offset`, or NULL.
+// The function that starts at `offset`, or NULL. There is one at least: the caller's.
 static const struct sfi_func *find_func(const struct sfi_code *code, int64_t offset) {
     uint32_t low = 0, n = code->funcs;
     while (n > 1) {
@@ -103,7 +103,7 @@ static const struct sfi_func *find_func(const struct sfi_code *code, int64_t off
         low += half & not_above(code->func[low + half].start, offset);
         n -= half;
     }
-    return n && code->func[low].start == offset ? &code->func[low] : NULL;
+    return code->func[low].start == offset ? &code->func[low] : NULL;
 }
 
 // ---- Memory operands: M1 … M4 of sfi.h ----
