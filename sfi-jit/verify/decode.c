@@ -149,25 +149,12 @@ struct prefix {
     bool lock, rex, vex;
 };
 
-// An opcode that is none: a prefix that may not be here.
-static bool is_prefix(uint8_t byte) {
-    switch (byte) {
-    case 0x26:
-    case 0x2e:
-    case 0x36:
-    case 0x3e:
-    case 0x64:
-    case 0x65:
-    case 0x66:
-    case 0x67:
-    case 0xc4:
-    case 0xc5:
-    case 0xf0:
-    case 0xf2:
-    case 0xf3: return true;
-    default: return (byte & 0xf0) == 0x40;
-    }
-}
+// Opcodes that are none: prefixes that may not be here.
+static const bool prefixes[256] = {
+    [0x26] = true, [0x2e] = true, [0x36] = true, [0x3e] = true, [0x40 ... 0x4f] = true,
+    [0x64] = true, [0x65] = true, [0x66] = true, [0x67] = true, [0xc4] = true,
+    [0xc5] = true, [0xf0] = true, [0xf2] = true, [0xf3] = true,
+};
 
 static int32_t load32(const uint8_t *p) {
     int32_t value;
@@ -308,7 +295,7 @@ static uint64_t flag_effects(unsigned flags, bool wide) {
 static enum sfi_rule decode_fixed(const uint8_t *start, uint32_t key, struct sfi_insn *out) {
     *out = (struct sfi_insn){.base = SFI_NO_REG, .index = SFI_NO_REG};
     out->length = fixed_length(start);
-    if (key < KEY(MAP_0F, 0) && is_prefix((uint8_t)key)) return SFI_RULE_PREFIX;
+    if (key < KEY(MAP_0F, 0) && prefixes[key]) return SFI_RULE_PREFIX;
     return out->length ? SFI_RULE_NONE : SFI_RULE_OPCODE;
 }
 
