@@ -84,6 +84,17 @@ static void try_row(const struct vrow *row, unsigned k, bool w, unsigned reg, un
     }
 }
 
+// A field that the row does not use has one value only.
+static void try_vvvv(const struct vrow *row, unsigned k, bool w) {
+    uint8_t bytes[32] = {0};
+    vrow_encode(row, k, w, 1, 2, 0, &(struct vmem){VMEM_BASE_INDEX, R15, RAX, 0, DISP}, false, bytes);
+    for (unsigned v = 0; v < 15; v++) {
+        uint8_t *field = bytes + (bytes[0] == 0xc5 ? 1 : 2);
+        *field = (uint8_t)((*field & 0x87) | v << 3);
+        probe_try(bytes);
+    }
+}
+
 static void try_opcode(const struct vrow *row, unsigned k, bool w) {
     static const int32_t disps[] = {0,          1,  127, 128,  0x7ffffff0,
                                     0x7fffffff, -1, -16, -128, -(int32_t)SFI_CTX_MEM_PAGES};
@@ -114,6 +125,7 @@ static void try_opcode(const struct vrow *row, unsigned k, bool w) {
                         &(struct vmem){VMEM_BASE_INDEX, R15, RAX, scale, disps[i]}, lock, false);
         }
     }
+    if (row->map >= VROW_V1 && strcmp(row->vvvv, "NO") == 0) try_vvvv(row, k, w);
     for (unsigned r = 0; r < 16; r++) // rsp and r15 in vvvv too
         try_row(row, k, w, 1, 2, r, &(struct vmem){VMEM_BASE_INDEX, R15, RAX, 0, DISP}, lock, false);
 }

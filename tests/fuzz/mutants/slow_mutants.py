@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""The verifier's mutants (mutants.py): at least 98 % are killed, every survivor is explained, and for every row of the
-catalogue of escapes that stands in the corpus there is a mutant, a check taken out, under which its cases fail.
+"""The verifier's mutants (mutants.py): at least 98 % of those that are no equivalents are killed, every survivor is explained,
+and for every row of the catalogue of escapes that stands in the corpus there is a mutant, a check taken out, under which its
+cases fail. Takes minutes, so it is no part of `make test`: tests/run tests/fuzz/mutants/slow_mutants.py; `make fuzz` runs the mutants too.
 """
 import glob
 import json
@@ -20,7 +21,8 @@ if not tap.ok(re.search(r'^\d+ mutants, ', run.stdout, re.MULTILINE), 'mutants.p
 with open(os.path.join(ROOT, 'build', 'fuzz', 'mutants.json')) as f:
     found = json.load(f)
 total = len(found['mutants'])
-tap.ok(total > 500 and found['killed'] >= 0.98 * total, f'{found["killed"]} of {total} mutants are killed')
+tap.ok(total > 500 and found['killed'] >= 0.98 * (total - found['explained']) and found['explained'] < 0.05 * total,
+       f'{found["killed"]} of {total} mutants are killed, {found["explained"]} are equivalent')
 tap.ok(found['survived'] == 0, f'{found["explained"]} survivors are explained, {found["survived"]} are not', run.stdout)
 failing = {}
 for m in found['mutants']:
