@@ -10,12 +10,17 @@
 int sfi_mutant;
 extern void sfi_mutate_rows(void);
 
-// "Unknown opcodes are harmless": of the length that they have.
+// "Unknown opcodes are harmless": of the length that they have here, or had in 32-bit code, or else of their opcode's.
 unsigned sfi_mutant_length(const uint8_t *p) {
-    ZydisDecoder decoder;
-    ZydisDecodedInstruction insn;
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, p, 15, &insn)) ? insn.length : 0;
+    static const ZydisMachineMode modes[] = {ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_MACHINE_MODE_LEGACY_32};
+    for (unsigned i = 0; i < 2; i++) {
+        ZydisDecoder decoder;
+        ZydisDecodedInstruction insn;
+        ZydisDecoderInit(&decoder, modes[i], i ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_64);
+        if (ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, p, 15, &insn)))
+            return insn.length;
+    }
+    return p[0] == 0x0f ? 2 : 1;
 }
 
 __attribute__((constructor)) static void choose(void) {
