@@ -31,8 +31,7 @@ enum sasos_error {
 // Events of a domain: one bit each, sticky until taken.
 #define SASOS_EVENT_IRQ(n) (1u << (n)) // 0–7: message n of the driver's function
 #define SASOS_EVENT_CHANNEL(n) \
-    (1u << (8 + (n)))               // 8–15: the other end of channel n signalled, or died
-#define SASOS_EVENT_STOP (1u << 16) // the domain is asked to finish
+    (1u << (8 + (n))) // 8–15: the other end of channel n signalled, or died
 #define SASOS_IRQS_MAX 8u
 #define SASOS_CHANNELS_MAX 8u
 #endif

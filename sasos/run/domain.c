@@ -157,6 +157,18 @@ static bool resolve(void *ctx, const struct wasm_import *import, struct ldr_exte
     return false;
 }
 
+// A server says how many clients it can serve.
+static bool check_clients(struct dom *d, const struct config *config, char error[DOM_ERROR_MAX]) {
+    uint32_t clients = 0;
+    for (uint32_t m = 0; m < config->modules; m++)
+        for (uint32_t i = 0; i < config->module[m].connects; i++)
+            clients += str_eq(config->module[m].connect[i].module, dom_name(d));
+    if (clients <= d->manifest.channels) return true;
+    ksnprintf(error, DOM_ERROR_MAX, "%s can serve %u clients, but the configuration connects %u",
+              dom_name(d), d->manifest.channels, clients);
+    return false;
+}
+
 static bool check_peers(struct dom *d, char error[DOM_ERROR_MAX]) {
     for (uint32_t i = 0; i < d->config->connects; i++) {
         const struct config_connect *c = &d->config->connect[i];
@@ -259,7 +271,8 @@ struct dom *dom_create(const struct config *config, const struct config_module *
     d->config = module;
     uint64_t start = time_now_ns();
     if (!compile(d, bytes, size, error) || !check_quotas(d, error) || !check_function(d, error) ||
-        !check_peers(d, error) || !instantiate(d, error) || !commit(d, config, error)) {
+        !check_clients(d, config, error) || !check_peers(d, error) || !instantiate(d, error) ||
+        !commit(d, config, error)) {
         destroy(d);
         return NULL;
     }
@@ -283,19 +296,19 @@ bool dom_free(struct dom *d) {
 
 // ---- the home thread ----
 
-// Calls an export; false when the domain is over. *out is its result.
+// Calls an export; false when the domain is over. *out is its result, untouched when it gave none.
 static bool enter(struct dom *d, const char *name, uint64_t arg, int32_t *out) {
     uint32_t index = 0;
     uint64_t result = 0;
     struct ldr_trap_info info;
     ldr_find_func(d->inst, name, &index); // checked by instantiate()
-    d->budget_ticks = 0;
+    d->ticks = 0;
     enum ldr_status s = ldr_call(d->thread, d->inst, index, &arg, &result, &info);
     if (s == LDR_TRAPPED && d->end == DOM_END_NONE) {
         d->info = info;
         d->end = DOM_END_TRAP;
     }
-    *out = (int32_t)result;
+    if (s == LDR_OK) *out = (int32_t)result; // exit() has left its status there
     return s == LDR_OK;
 }
 

@@ -79,14 +79,15 @@ struct dom {
     int32_t status;
     uint32_t allocations; // of the kernel while an application ran
     struct ldr_trap_info info;
+    const struct dom *ticked; // by the tick: whose code this home thread was in, only compared
+    uint32_t ticks;           // and for how many ticks without a pause
     // any
     struct event events;  // SASOS_EVENT_*, and DOM_EVENT_KILL
     struct event done;    // DOM_DONE_*
     struct event monitor; // somebody left the domain
     volatile enum dom_state state;
     volatile enum dom_end end;
-    volatile uint32_t budget_ticks; // since it last gave the CPU back
-    struct vtd_fault fault;         // DOM_END_DMA
+    struct vtd_fault fault; // DOM_END_DMA
 };
 #define DOM_EVENT_KILL (1u << 30)
 enum { DOM_DONE_STARTED = 1, DOM_DONE_ENDED = 2 };

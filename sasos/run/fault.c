@@ -21,9 +21,8 @@ static void machine_to(const struct ldr_machine *m, struct trap_frame *f) {
     f->r15 = m->r15;
 }
 
-// The domain whose code a thread runs at this moment, kernel calls on its behalf included.
-static struct dom *running(void) {
-    struct dom *home = thr_data(thr_current());
+// The domain whose code the thread of `home` runs at this moment, kernel calls on its behalf included.
+static struct dom *running(const struct dom *home) {
     struct ldr_instance *inst = home ? ldr_thread_instance(home->thread) : NULL;
     return inst ? ldr_user(inst) : NULL;
 }
@@ -38,20 +37,23 @@ static bool on_trap(struct trap_frame *frame, uint64_t address) {
         fault = LDR_FAULT_DIVIDE;
     else
         return false;
-    struct dom *d = running();
+    struct dom *d = running(thr_data(thr_current()));
     struct ldr_machine m = machine_of(frame);
     if (!d || !ldr_fault(&m, fault, address)) return false;
     machine_to(&m, frame);
     return true;
 }
 
+// Ticks are counted by thread: those that found it in one and the same domain since it last entered or waited. Counting them by
+// domain, or over all threads, would let computations that take turns reset each other's count.
 static void on_tick(struct trap_frame *frame) {
-    static struct dom *last; // whom the tick before found: time counts only while it is the same one
-    struct dom *d = running();
-    if (d != last && d) d->budget_ticks = 0;
-    last = d;
+    struct dom *home = thr_data(thr_current()), *d = running(home);
     if (!d) return;
-    if (d->manifest.budget_ms && ++d->budget_ticks > d->manifest.budget_ms && d->end == DOM_END_NONE) {
+    if (home->ticked != d) {
+        home->ticked = d;
+        home->ticks = 0;
+    }
+    if (d->manifest.budget_ms && ++home->ticks > d->manifest.budget_ms && d->end == DOM_END_NONE) {
         d->end = DOM_END_BUDGET;
         ldr_kill(d->inst, SFI_TRAP_KILLED);
         thr_wake(&d->events, DOM_EVENT_KILL);

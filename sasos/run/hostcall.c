@@ -66,7 +66,7 @@ CALL(wait) {
         d->pending &= ~got;
         if (got) return (int32_t)(got & INT32_MAX);
         uint32_t bits = thr_wait(&d->events, deadline);
-        d->budget_ticks = 0;
+        d->ticks = 0;
         if (ldr_is_dead(inst)) ldr_trap(inst, SFI_TRAP_KILLED);
         if (!bits) return 0;
         d->pending |= bits;

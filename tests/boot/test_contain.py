@@ -64,6 +64,35 @@ tap.ok(r.ok, 'the client of a server that dies gets an error and goes on', r)
 tap.same(r.text.count('bad-server: trapped: unreachable in bad-server, function poke'), 2, 'the server is told of, once a death')
 tap.has(r, r'poke-client is connected to bad-server, which is not running', 'a dead server gets no clients')
 
+# A server that computes for ever on its client's thread: it is the one that is killed, and its client goes on.
+r = qemu.boot(config='''sasos 1
+module loop-server
+module poke-client
+ connect srv loop-server 4K
+start loop-server
+run poke-client
+stop loop-server expect budget
+''', modules=['loop-server', 'poke-client'], disk=None)
+tap.ok(r.ok, 'a server that does not return to its client is killed, its client is not', r)
+tap.has(r, r'loop-server: killed: computed for more than its budget of 200 ms.*function poke', 'and it is told which')
+
+# More clients than the server says that it can serve.
+r = qemu.boot(config='''sasos 1
+module bad-server
+module poke-client
+ connect srv bad-server 4K
+module good-exit
+ connect srv bad-server 4K
+start bad-server expect refused
+''', modules=['bad-server', 'poke-client', 'good-exit'], disk=None)
+tap.ok(r.ok, 'a server with too many clients is refused', r)
+tap.has(r, 'refused: bad-server can serve 1 clients, but the configuration connects 2', 'with a sentence')
+
+# Kernel calls without grants and with bad arguments answer with their errors.
+r = qemu.boot(config='sasos 1\nmodule abi-calls\n arg one\nrun abi-calls expect exit 7\n', modules=['abi-calls'], disk=None)
+tap.ok(r.ok, 'each refused kernel call gives its documented error', r)
+tap.has(r, r'abi-calls: bell \? and\?line', 'control characters do not reach the log')
+
 # The same modules where nothing bad is expected: the exit status must say so.
 r = qemu.boot(config='sasos 1\nmodule bad-load\nrun bad-load\n', modules=['bad-load'], disk=None)
 tap.ok(not r.ok and r.status == 35, 'an unexpected trap fails the run', r)
