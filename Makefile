@@ -65,7 +65,7 @@ cflags_host := $(base) -O2 -g -fno-omit-frame-pointer -D_GNU_SOURCE
 cflags_test := $(base) -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE $(sanitise)
 cflags_kernel := $(base) -O2 -g -fno-omit-frame-pointer $(freestanding) --target=x86_64-unknown-none-elf \
     -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-asynchronous-unwind-tables \
-    -ffunction-sections -fdata-sections
+    -ffunction-sections -fdata-sections -mretpoline
 cflags_efi := $(base) -O2 $(freestanding) --target=x86_64-unknown-windows -fshort-wchar -mno-red-zone \
     -mno-stack-arg-probe -mgeneral-regs-only
 cflags_wasm := $(base) -O2 $(freestanding) --target=wasm32 -mbulk-memory -msign-ext -mnontrapping-fptoint -matomics \

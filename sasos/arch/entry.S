@@ -205,7 +205,8 @@ thread_begin:
     pushq %rbp // return address and frame of nobody: a backtrace ends here
     pushq %rbp
     movq %rsp, %rbp
-    call *%rbx
+    movq %rbx, %r11
+    call __llvm_retpoline_r11 // as the compiler's indirect calls: no branch of the kernel is predicted from a module's
     call thr_exit
     ud2
 .size thread_begin, . - thread_begin

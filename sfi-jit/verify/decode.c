@@ -244,7 +244,7 @@ static inline enum sfi_rule decode_memory(const uint8_t **p, const struct prefix
     int32_t differs = -(int32_t)((sib ^ 0x24) & 0xc7), none = (int32_t)(index ^ 4) - 1;
     if ((differs & none) < 0) return SFI_RULE_SIB;
     *used |= has_index ? EXT_X : 0;
-    if ((mod << 3 | base) == 5) {
+    if (mod == 0 && base == 5) {
         bytes = 4;
         if (has_sib && scale == 0) return SFI_RULE_SIB; // the index could be the base
         base = has_sib ? SFI_NO_REG : SFI_RIP;

@@ -277,8 +277,9 @@ static enum sfi_rule check_leave(struct state *s, const uint8_t *p) {
 enum { CALL_INDIRECT_BYTES = 31, TAIL_HEAD_BYTES = 23, TAIL_JUMP_BYTES = 9, JUMP_TABLE_BYTES = 30 };
 
 static bool equal(const uint8_t *p, const uint8_t *q, uint32_t n) {
-    while (n > 0 && *p == *q) p++, q++, n--;
-    return n == 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (p[i] != q[i]) return false;
+    return true;
 }
 
 static bool fits(const struct state *s, uint32_t length) { return s->end - s->at >= length; }
@@ -329,20 +330,19 @@ static enum sfi_rule check_call_indirect(struct state *s) {
     return advance(s, CALL_INDIRECT_BYTES);
 }
 
+// Its first two bytes, 41 BB, have been seen.
 static bool is_jump_table(const struct state *s) {
-    static const uint8_t head[] = {0x41, 0xbb};
     static const uint8_t clamp[] = {0x44, 0x39, 0xd8, 0x41, 0x0f, 0x47, 0xc3, 0x4c, 0x8d, 0x1d};
     static const uint8_t jump[] = {0x49, 0x63, 0x04, 0x83, 0x4c, 0x01, 0xd8, 0xff, 0xe0, 0xcc};
     const uint8_t *p = s->code->bytes + s->at;
-    return fits(s, JUMP_TABLE_BYTES) && equal(p, head, 2) && equal(p + 6, clamp, 10) &&
-           equal(p + 20, jump, 10);
+    return fits(s, JUMP_TABLE_BYTES) && equal(p + 6, clamp, 10) && equal(p + 20, jump, 10);
 }
 
 // The declared table, as data. It was not read before: each one is checked by the template that uses it.
 static enum sfi_rule check_table(struct state *s, uint32_t offset, uint32_t count) {
     const struct sfi_code *code = s->code;
-    if (count == 0 || offset % 4 != 0 || offset < s->table_at || offset > code->size ||
-        count > (code->size - offset) / 4)
+    if (count == 0 || offset % 4 != 0 || offset < s->table_at ||
+        offset + 4 * (uint64_t)count > code->size)
         return SFI_RULE_TABLE_RANGE;
     uint32_t clean = s->clean & ~(1u << SFI_RAX | 1u << SFI_R11);
     for (uint32_t k = 0; k < count; k++) {
@@ -490,8 +490,8 @@ static enum sfi_rule check_block(const struct sfi_code *code) {
     if (code->thunks > code->data / SFI_THUNK_SIZE ||
         !all_cc(code->bytes, 0, code->thunks * SFI_THUNK_SIZE))
         return SFI_RULE_THUNK_AREA;
-    if (code->pool_size != 0 && (code->pool < code->data || code->pool > code->size ||
-                                 code->pool_size > code->size - code->pool))
+    if (code->pool_size != 0 &&
+        (code->pool < code->data || (uint64_t)code->pool + code->pool_size > code->size))
         return SFI_RULE_POOL_RANGE;
     return SFI_RULE_NONE;
 }
