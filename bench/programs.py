@@ -1,9 +1,9 @@
 """programs.py — the large programs of make bench-jit: Lua and SQLite, from Debian's source packages.
 
-The sources are fetched with apt-get when they are first needed, into build/bench/src, and must have the SHA-256 below; nothing of them is in
-this repository. Lua is its interpreter, running bench/programs/bench.lua. SQLite is the amalgamation with SQLite's own speedtest1.c,
-on a database in memory. Both are built from the same sources with the same flags for this machine and for WASI (wasi-libc);
-bench/programs/ has what a machine without files, processes and longjmp needs, used by both builds.
+The sources come through .ci/source when they are first needed; nothing of them is in this repository. Lua is its interpreter, running
+bench/programs/bench.lua. SQLite is the amalgamation with SQLite's own speedtest1.c, on a database in memory. Both are built from the
+same sources with the same flags for this machine and for WASI (wasi-libc); bench/programs/ has what a machine without files, processes
+and longjmp needs, used by both builds.
 Each round runs each column once; the whole output must be the same.
 """
 import json
@@ -13,7 +13,6 @@ import subprocess
 import common
 from common import Failed, has, make, run
 
-SRC = os.path.join(common.OUT, 'src')
 FOLDER = os.path.join(common.OUT, 'programs')
 PORT = 'bench/programs'
 COLUMNS = ('native', 'sfi', 'v8')
@@ -25,36 +24,13 @@ SIMD = ['-msimd128']
 WASM_LIBS = ['-lm', '-lwasi-emulated-signal', '-lwasi-emulated-process-clocks']
 SQLITE = ['-DSQLITE_OS_OTHER=1', '-DSQLITE_THREADSAFE=0', '-DSQLITE_OMIT_LOAD_EXTENSION', '-DSQLITE_TEMP_STORE=3',
           '-DSQLITE_DEFAULT_MEMSTATUS=0', '-DSQLITE_OMIT_WAL']
-PACKAGES = {  # source package: (its upstream tarball, SHA-256, the folder in it)
-    'lua5.4': ('lua5.4_5.4.4.orig.tar.gz', '164c7849653b80ae67bec4b7473b884bf5cc8d2dca05653475ec2ed27b9ebf61', 'lua-5.4.4'),
-    'sqlite3': ('sqlite3_3.40.1.orig.tar.xz', 'aaa776260ab4dc976db34aa7891819484c8676b5b2783123ebc6301e2ca5d655', 'sqlite3-3.40.1'),
-}
 WASI_LIBC = has('/usr/lib/wasm32-wasi/libc.a', '/usr/lib/llvm-14/lib/clang/14.0.6/lib/wasi/libclang_rt.builtins-wasm32.a')
 
 
 def fetch(package, progress):
     """The folder of the package's upstream sources."""
-    tarball, digest, folder = PACKAGES[package]
-    folder = os.path.join(SRC, folder)
-    if os.path.isdir(folder):
-        return folder
-    progress(f'fetching the sources of {package}')
-    src = os.path.abspath(SRC)
-    for d in ('lists/partial', 'cache/archives/partial'):
-        os.makedirs(os.path.join(src, d), exist_ok=True)
-    path = os.path.join(src, tarball)
-    if not os.path.exists(path):
-        with open(os.path.join(src, 'sources.list'), 'w') as f:
-            f.write('deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main\n')
-        apt = ['apt-get', '-q', '-o', f'Dir::Etc::SourceList={src}/sources.list', '-o', 'Dir::Etc::SourceParts=/dev/null',
-               '-o', f'Dir::State::Lists={src}/lists', '-o', f'Dir::Cache={src}/cache', '-o', 'APT::Sandbox::User=']
-        run(apt + ['update'])
-        run(apt + ['source', '--download-only', '--only-source', package], cwd=src)
-    got = run(['sha256sum', path]).split()[0]
-    if got != digest:
-        raise Failed(f'{tarball} has SHA-256 {got}, not the one that is pinned')
-    run(['tar', 'xf', path, '-C', src])
-    return folder
+    progress(f'the sources of {package}')
+    return run(['.ci/source', package]).strip()
 
 
 class Program:
