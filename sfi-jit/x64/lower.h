@@ -22,6 +22,7 @@ enum {
     FOLD_LEA_B = 16,
     FOLD_CLEAN = 32,  // must have a clean upper half
     FOLD_ROTATE = 64, // both operands are shifts that make a rotation
+    FOLD_CARRY = 128, // operand b is an unsigned "less" (extended, or not) that becomes the carry
 };
 
 struct x64_lower {
@@ -37,6 +38,8 @@ struct x64_lower {
     uint32_t *edge;           // [block with one successor]: which of that one's predecessors it is
     uint32_t *list_of, lists; // [block]: the last list of edges that named it
     uint32_t wasm;            // of the operator being lowered
+    ir_ref added;             // value that the ADD before instruction `added_at` has made
+    uint32_t added_at;
 };
 
 // The second, flexible operand of an instruction.

@@ -54,10 +54,40 @@ static bool scale_shift(const struct x64_lower *l, ir_ref r) {
            bits <= 3 && !x64_is_const(l, i->a, &bits);
 }
 
+// The "less" that an addition or subtraction takes as its carry, when nobody else wants it: operand b, or its extension. 0 if none.
+static ir_ref carry_of(const struct x64_lower *l, ir_ref b) {
+    const struct ir_ins *i = x64_ins(l, b);
+    uint64_t bits;
+    if (l->uses[b] != 1) return 0;
+    if (i->op == IR_EXTU) {
+        b = i->a;
+        i = x64_ins(l, b);
+        if (l->uses[b] != 1) return 0;
+    }
+    if ((i->op != IR_LTU && i->op != IR_GTU) || l->fold[b] & (FOLD_RM_A | FOLD_RM_B)) return 0;
+    return x64_is_const(l, i->op == IR_LTU ? i->a : i->b, &bits) ? 0 : b;
+}
+
+static bool fold_carry(struct x64_lower *l, ir_ref r) {
+    struct ir_ins *i = x64_ins(l, r);
+    uint64_t bits;
+    ir_ref carry = i->op == IR_ADD || i->op == IR_SUB ? carry_of(l, i->b) : 0;
+    if (!carry && i->op == IR_ADD && (carry = carry_of(l, i->a))) {
+        ir_ref other = i->b;
+        i->b = i->a;
+        i->a = other;
+    }
+    if (!carry || x64_is_const(l, i->a, &bits)) return false;
+    take(l, r, i->b, FOLD_CARRY);
+    l->fold[carry] |= FOLD_SKIP;
+    return true;
+}
+
 // Operators with an rm operand for b; with commutative ones a may be it as well.
 static void fold_operands(struct x64_lower *l, struct counts *c, ir_ref r, uint32_t block) {
     const struct ir_ins *i = x64_ins(l, r);
     uint64_t bits;
+    if (fold_carry(l, r)) return;
     switch (i->op) {
     case IR_ADD:
         if (scale_shift(l, i->b)) {

@@ -61,10 +61,38 @@ static void add_imm(struct x64_lower *l, ir_ref r, ir_ref a, uint64_t imm, uint8
         lea(l, r, XM_BASE, left, 0)->disp = (int32_t)imm;
 }
 
+// a + (p < q), a − (p < q): the carry of p − q. After t = a + x, "t < a" and "t < x" are the carry already.
+static void lower_carry(struct x64_lower *l, ir_ref r) {
+    const struct ir_ins *i = x64_ins(l, r), *less = x64_ins(l, i->b);
+    if (less->op == IR_EXTU) less = x64_ins(l, less->a);
+    ir_ref p = x64_name(l, less->op == IR_LTU ? less->a : less->b);
+    ir_ref q = x64_name(l, less->op == IR_LTU ? less->b : less->a);
+    const struct ir_ins *sum = x64_ins(l, p);
+    bool carried = l->added == p && l->added_at == l->out.insns &&
+                   (x64_name(l, sum->a) == q || x64_name(l, sum->b) == q);
+    uint64_t bits;
+    uint32_t a;
+    if (carried && !x64_is_const(l, i->a, &bits) && x64_name(l, i->a) == p) {
+        a = x64_vreg_of(l, p);
+    } else {
+        a = x64_use(l, i->a);
+        uint32_t left = x64_use(l, p);
+        struct x64_src right = x64_source(l, q, false, true);
+        x64_new(l, MOP_CMP, x64_size(sum->type));
+        x64_in(l, left);
+        x64_in_src(l, &right);
+    }
+    with_imm(l, i->op == IR_ADD ? MOP_ADC : MOP_SBB, x64_size(i->type), r, a, 0);
+}
+
 static void lower_add(struct x64_lower *l, ir_ref r) {
     const struct ir_ins *i = x64_ins(l, r);
     uint8_t fold = l->fold[r], size = x64_size(i->type);
     uint64_t bits;
+    if (fold & FOLD_CARRY) {
+        lower_carry(l, r);
+        return;
+    }
     if (fold & (FOLD_LEA_A | FOLD_LEA_B)) {
         const struct ir_ins *shift = x64_ins(l, fold & FOLD_LEA_A ? i->a : i->b);
         ir_ref other = fold & FOLD_LEA_A ? i->b : i->a;
@@ -93,6 +121,8 @@ static void lower_add(struct x64_lower *l, ir_ref r) {
         lea(l, r, XM_INDEX, base, x64_use(l, b));
     } else {
         binary(l, MOP_ADD, r);
+        l->added = r;
+        l->added_at = l->out.insns;
     }
 }
 
@@ -100,7 +130,9 @@ static void lower_sub(struct x64_lower *l, ir_ref r) {
     const struct ir_ins *i = x64_ins(l, r);
     uint8_t size = x64_size(i->type);
     uint64_t bits;
-    if (x64_is_const(l, i->a, &bits) && bits == 0) {
+    if (l->fold[r] & FOLD_CARRY) {
+        lower_carry(l, r);
+    } else if (x64_is_const(l, i->a, &bits) && bits == 0) {
         uint32_t a = x64_use(l, i->b);
         x64_new(l, MOP_NEG, size);
         x64_out_reuse(l, x64_vreg_of(l, r));
