@@ -1,11 +1,11 @@
 // dev.c — the order in which devices come under control (see dev.h).
 #include "sasos/dev/dev.h"
 
+#include "sasos/dev/iommu.h"
 #include "sasos/dev/pci.h"
-#include "sasos/dev/vtd.h"
 
 void dev_init(void) {
-    pci_init();     //  every function: bus mastering, MSI, MSI-X and ATS off
-    vtd_init();     // every unit: translation on, nothing mapped
+    pci_init();     // every function: bus mastering, MSI, MSI-X and ATS off
+    iommu_init();   // every unit: translation on, nothing mapped
     dev_selftest(); // and it does hold
 }

@@ -7,7 +7,7 @@
 
 #include "sasos/arch/apic.h"
 #include "sasos/arch/io.h"
-#include "sasos/dev/vtd.h"
+#include "sasos/dev/iommu.h"
 #include "sasos/lib/panic.h"
 #include "sasos/mem/heap.h"
 #include "sasos/mem/pt.h"
@@ -78,8 +78,8 @@ enum status msix_bind(struct msix *m, unsigned index, irq_handler_fn *handler, v
     uint64_t address = irq_msi_address();
     uint32_t data = irq_msi_data(vector);
     int irte = -1;
-    if (vtd_interrupt_remapping()) {
-        irte = vtd_irte_alloc(m->fn, (uint8_t)vector, apic_id(), &address, &data);
+    if (iommu_interrupt_remapping()) {
+        irte = iommu_irq_alloc(m->fn, (uint8_t)vector, apic_id(), &address, &data);
         if (irte < 0) {
             irq_free(vector);
             return ST_NO_SPACE;
@@ -115,7 +115,7 @@ void msix_close(struct msix *m) {
     control_write(m->fn, MSIX_ENABLE, FUNCTION_MASK);
     for (unsigned i = 0; i < m->count; i++) {
         // First nobody can raise the vector, then it gets a new owner.
-        if (m->entries[i].irte >= 0) vtd_irte_free(m->entries[i].irte);
+        if (m->entries[i].irte >= 0) iommu_irq_free(m->entries[i].irte);
         if (m->entries[i].vector >= 0) irq_free(m->entries[i].vector);
     }
     pt_unmap_mmio((void *)(uintptr_t)m->table, (uint64_t)m->count * ENTRY_SIZE);

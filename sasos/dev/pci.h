@@ -143,7 +143,7 @@ bool pci_page_grantable(const struct pci_fn *all, unsigned count, const struct p
 // ---- the machine (pci.c) ----
 
 // Finds all functions, switches bus mastering, ATS and MSI/MSI-X off everywhere, sizes the BARs.
-// Before vtd_init().
+// Before iommu_init().
 void pci_init(void);
 unsigned pci_count(void);
 const struct pci_fn *pci_get(unsigned index);

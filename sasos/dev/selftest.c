@@ -8,8 +8,8 @@
 // not translated after all, the device finds empty rings there and does nothing.
 #include "sasos/arch/time.h"
 #include "sasos/dev/dev.h"
+#include "sasos/dev/iommu.h"
 #include "sasos/dev/virtio.h"
-#include "sasos/dev/vtd.h"
 #include "sasos/lib/log.h"
 #include "sasos/mem/frame.h"
 
@@ -23,34 +23,34 @@ bool dev_fence_proved(void) { return proved; }
 static bool faults_within(const struct pci_fn *fn, uint64_t before, uint64_t ns) {
     uint64_t deadline = time_now_ns() + ns;
     do {
-        vtd_poll_faults();
-        if (vtd_fault_count(fn) != before) return true;
+        iommu_poll_faults();
+        if (iommu_fault_count(fn) != before) return true;
         time_delay_ns(TIME_MS / 10);
     } while (time_now_ns() < deadline);
     return false;
 }
 
-static bool provoke(const struct pci_fn *fn, struct vtd_domain *dom, uint64_t rings, bool *out_ran) {
+static bool provoke(const struct pci_fn *fn, struct iommu_domain *dom, uint64_t rings, bool *out_ran) {
     bool faulted = false;
     *out_ran = false;
-    if (vtd_attach(dom, fn) != ST_OK) return false;
-    vtd_fault_expect(fn);
+    if (iommu_attach(dom, fn) != ST_OK) return false;
+    iommu_fault_expect(fn);
     if (pci_enable(fn) == ST_OK) {
-        uint64_t before = vtd_fault_count(fn);
+        uint64_t before = iommu_fault_count(fn);
         *out_ran = virtio_provoke(fn, rings);
         faulted = *out_ran && faults_within(fn, before, FAULT_NS);
         pci_quiesce(fn);
         virtio_reset(fn);
-        vtd_poll_faults();
+        iommu_poll_faults();
     }
-    vtd_fault_expect(NULL);
-    vtd_detach(dom, fn);
+    iommu_fault_expect(NULL);
+    iommu_detach(dom, fn);
     return faulted;
 }
 
 void dev_selftest(void) {
-    struct vtd_domain *dom;
-    if (!vtd_present() || vtd_domain_create(&dom) != ST_OK) return;
+    struct iommu_domain *dom;
+    if (!iommu_present() || iommu_domain_create(&dom) != ST_OK) return;
     uint64_t rings = frame_alloc_run(RING_FRAMES, 1, FRAME_ZERO | FRAME_LOW);
     for (unsigned i = 0; rings && i < pci_count() && !proved; i++) {
         const struct pci_fn *fn = pci_get(i);
@@ -67,6 +67,6 @@ void dev_selftest(void) {
     }
     if (!proved)
         log_warn("iommu", "no proof that DMA is fenced: no device here could be made to try");
-    vtd_domain_destroy(dom);
+    iommu_domain_destroy(dom);
     if (rings) frame_free(rings, RING_FRAMES);
 }

@@ -1,80 +1,28 @@
-// vtd.c — the units are started with nothing allowed; domains; which function belongs to which
-// domain (see vtd.h).
+// vtd.c — Intel VT-d in legacy mode with second-stage translation (Intel Virtualization Technology
+// for Directed I/O, rev. 5.10; "VT-d" in the sources): the units are started with nothing allowed;
+// context entries; invalidation. Behind iommu.h.
 //
 // Order of the start (VT-d rev. 5.10 §11.4.4.1): an empty root table is set on every unit, the
 // queue is started, caches are invalidated, translation is enabled. Where firmware had translation
 // on, its root table is replaced without a moment of disabled translation. All units are checked
-// before the first one is touched: fencing some devices and not others would be a promise that does
-// not hold, so one unusable unit makes vtd_present() false.
+// before the first one is touched.
 //
 // Context and page-table entries change only as "not present" ↔ complete; the word with the present
 // bit is written last.
-#include "sasos/dev/vtd.h"
-
-#include "sasos/dev/virtio.h"
-#include "sasos/dev/vtd_pt.h"
 #include "sasos/dev/vtd_scope.h"
 #include "sasos/dev/vtd_unit.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/mem.h"
 #include "sasos/lib/panic.h"
 #include "sasos/mem/frame.h"
-#include "sasos/mem/heap.h"
 #include "sasos/mem/pt.h"
-
-#define DOMAINS \
-    256u // id 0 is never given out: with CAP.CM = 1 it tags cached not-present entries (§6.1)
-#define IOVA_LIMIT (1ull << 32)
-#define INTERRUPT_RANGE \
-    0xfee00000ull // §3.15: requests in here are interrupts and are not translated
-#define INTERRUPT_RANGE_SIZE (1ull << 20)
-
-struct vtd_domain {
-    struct vtd_pt pt;
-    uint16_t id;
-    uint16_t functions; // attached
-    uint32_t units; // bit i: a function behind unit i is or was attached, so that unit may cache translations of this domain
-};
 
 struct vtd_unit vtd_units[ACPI_DRHD_MAX];
 unsigned vtd_unit_count;
-_Static_assert(ACPI_DRHD_MAX <= 32, "a domain's units are bits of a word");
 
-static bool present;
-static unsigned levels, physical_bits, domain_ids;
-static bool large_pages;
+static struct iommu_limits limits;
 static const struct vtd_unit *strictest; // a unit that does not snoop, if there is one: its needs are everybody's
-
-static struct spinlock table_lock;                  // for the three below and the context entries
-static struct vtd_domain *owner[PCI_FUNCTIONS_MAX]; // by function
-static int8_t unit_of[PCI_FUNCTIONS_MAX]; // by function: index of the unit that sees its requests, -1 none
-static bool id_used[DOMAINS];
-
-bool vtd_present(void) { return present; }
-
-// ---- page-table memory ----
-
-static uint64_t table_alloc(void *arg) {
-    (void)arg;
-    return frame_alloc(FRAME_ZERO);
-}
-
-static void table_free(void *arg, uint64_t phys) {
-    (void)arg;
-    frame_free(phys, 1);
-}
-
-static uint64_t *table_at(void *arg, uint64_t phys) {
-    (void)arg;
-    return pt_direct(phys);
-}
-
-static void table_flush(void *arg, const void *start, uint64_t size) {
-    (void)arg;
-    vtd_flush_cache(strictest, start, size);
-}
-
-static const struct vtd_pt_ops table_ops = {table_alloc, table_free, table_at, table_flush, NULL};
+static struct spinlock table_lock; // for the context tables
 
 // ---- start ----
 
@@ -114,21 +62,21 @@ static bool unit_probe(struct vtd_unit *u, const struct acpi_drhd *d, unsigned i
 // What all units have in common decides.
 static bool choose_widths(void) {
     unsigned sagaw = ~0u, sizes = ~0u;
-    domain_ids = DOMAINS;
+    limits = (struct iommu_limits){.units = vtd_unit_count, .domain_ids = UINT32_MAX};
     strictest = &vtd_units[0];
     for (unsigned i = 0; i < vtd_unit_count; i++) {
         const struct vtd_unit *u = &vtd_units[i];
         sagaw &= VTD_CAP_SAGAW(u->cap);
         sizes &= VTD_CAP_SSLPS(u->cap);
         unsigned ids = 1u << (4 + 2 * VTD_CAP_ND(u->cap));
-        if (ids < domain_ids) domain_ids = ids;
+        if (ids < limits.domain_ids) limits.domain_ids = ids;
         if (!VTD_ECAP_C(u->ecap)) strictest = u;
     }
-    levels = sagaw & VTD_SAGAW_48 ? 4 : 3;
-    large_pages = sizes & 1;
-    physical_bits = acpi()->dmar_host_address_width;
-    if (physical_bits > 52) physical_bits = 52;
-    if (!(sagaw & (VTD_SAGAW_39 | VTD_SAGAW_48)) || physical_bits < 32) {
+    limits.levels = sagaw & VTD_SAGAW_48 ? 4 : 3;
+    limits.large_pages = sizes & 1;
+    limits.physical_bits = acpi()->dmar_host_address_width;
+    if (limits.physical_bits > 52) limits.physical_bits = 52;
+    if (!(sagaw & (VTD_SAGAW_39 | VTD_SAGAW_48)) || limits.physical_bits < 32) {
         log_error("iommu", "the units have no page-table width in common");
         return false;
     }
@@ -157,7 +105,8 @@ static bool unit_start(struct vtd_unit *u) {
     return true;
 }
 
-static bool units_start(const struct acpi_info *a) {
+static bool units_start(void) {
+    const struct acpi_info *a = acpi();
     if (a->dmar_incomplete) {
         log_error("iommu", "the DMAR table describes more units than this system can hold");
         return false;
@@ -171,96 +120,56 @@ static bool units_start(const struct acpi_info *a) {
     return true;
 }
 
-void vtd_init(void) {
-    const struct acpi_info *a = acpi();
-    for (unsigned i = 0; i < PCI_FUNCTIONS_MAX; i++) unit_of[i] = -1;
-    if (!(a->have & ACPI_HAVE_DMAR)) {
-        log_warn("iommu", "this machine has no IOMMU (no usable DMAR table): DMA is NOT fenced, "
-                          "functions that do DMA will not be granted");
-        return;
-    }
-    if (!units_start(a)) {
+static bool found(void) { return acpi()->have & ACPI_HAVE_DMAR; }
+
+static bool start(struct iommu_limits *out) {
+    if (!units_start()) {
         vtd_unit_count = 0;
-        log_error("iommu", "the IOMMU cannot be used: DMA is NOT fenced, functions that do DMA "
-                           "will not be granted");
-        return;
+        return false;
     }
-    unsigned uncovered = 0;
-    for (unsigned i = 0; i < pci_count(); i++) {
-        unit_of[i] = (int8_t)vtd_scope_find(a, pci_get(0), pci_count(), pci_get(i));
-        uncovered += unit_of[i] < 0;
-    }
-    if (uncovered)
-        log_warn("iommu", "%u functions are behind no unit and cannot be granted", uncovered);
-    present = true;
-    vtd_fault_start();
-    vtd_remap_start();
-    log_info("iommu",
-             "translation is on: %u unit%s, %u-level tables%s, %u domains, %s, all devices blocked",
-             vtd_unit_count, vtd_unit_count == 1 ? "" : "s", levels,
-             large_pages ? " with 2 MiB pages" : "", domain_ids - 1,
-             vtd_interrupt_remapping() ? "interrupts remapped" : "interrupts not remapped");
+    *out = limits;
+    return true;
 }
 
-// ---- domains ----
+static bool start_interrupts(void) {
+    vtd_fault_start();
+    return vtd_remap_start();
+}
 
-static uint64_t iotlb_domain(const struct vtd_unit *u, const struct vtd_domain *dom) {
+static int unit_of(const struct pci_fn *fn) {
+    return vtd_scope_find(acpi(), pci_get(0), pci_count(), fn);
+}
+
+static void flush(const void *from, uint64_t size) { vtd_flush_cache(strictest, from, size); }
+
+// ---- invalidation ----
+
+static uint64_t iotlb_domain(const struct vtd_unit *u, const struct iommu_domain *dom) {
     // Draining: reads and writes that used an old translation have reached memory before the wait
     // descriptor completes (§6.5.4).
     return VTD_INV_IOTLB_DOMAIN(dom->id) | (VTD_CAP_DRD(u->cap) ? VTD_INV_IOTLB_DR : 0) |
            (VTD_CAP_DWD(u->cap) ? VTD_INV_IOTLB_DW : 0);
 }
 
-static void invalidate_domain(const struct vtd_domain *dom) {
-    for (unsigned i = 0; i < vtd_unit_count; i++) {
-        if (!(dom->units & 1u << i)) continue;
-        const uint64_t d[1][2] = {{iotlb_domain(&vtd_units[i], dom), 0}};
-        vtd_write_buffer_flush(&vtd_units[i]);
-        vtd_invalidate(&vtd_units[i], d, 1);
-    }
+static void invalidate(unsigned unit, const struct iommu_domain *dom) {
+    struct vtd_unit *u = &vtd_units[unit];
+    const uint64_t d[1][2] = {{iotlb_domain(u, dom), 0}};
+    vtd_write_buffer_flush(u);
+    vtd_invalidate(u, d, 1);
 }
 
-enum status vtd_domain_create(struct vtd_domain **out) {
-    if (!present) return ST_UNSUPPORTED;
-    struct vtd_domain *dom = kzalloc(sizeof *dom);
-    if (!dom) return ST_NO_MEMORY;
-    if (vtd_pt_init(&dom->pt, &table_ops, levels, physical_bits, large_pages) != ST_OK) {
-        kfree(dom);
-        return ST_NO_MEMORY;
-    }
-    uint64_t flags = spin_lock(&table_lock);
-    for (unsigned id = 1; id < domain_ids && !dom->id; id++)
-        if (!id_used[id]) {
-            id_used[id] = true;
-            dom->id = (uint16_t)id;
-        }
-    spin_unlock(&table_lock, flags);
-    if (!dom->id) {
-        vtd_pt_destroy(&dom->pt);
-        kfree(dom);
-        return ST_NO_SPACE;
-    }
-    *out = dom;
-    return ST_OK;
+// Not-present entries are cached only in caching mode (§6.1); else a write-buffer flush is all that
+// a new entry may need.
+static bool mapped(unsigned unit, const struct iommu_domain *dom) {
+    struct vtd_unit *u = &vtd_units[unit];
+    if (VTD_CAP_CM(u->cap))
+        invalidate(unit, dom);
+    else
+        vtd_write_buffer_flush(u);
+    return VTD_CAP_CM(u->cap);
 }
 
-void vtd_domain_destroy(struct vtd_domain *dom) {
-    KASSERT(dom->functions == 0);
-    invalidate_domain(dom); // paging-structure caches too: they must not outlive the tables (§6.2.5)
-    vtd_pt_destroy(&dom->pt);
-    uint64_t flags = spin_lock(&table_lock);
-    id_used[dom->id] = false;
-    spin_unlock(&table_lock, flags);
-    kfree(dom);
-}
-
-// ---- attaching ----
-
-static unsigned function_index(const struct pci_fn *fn) {
-    unsigned index = (unsigned)(fn - pci_get(0));
-    KASSERT(index < pci_count());
-    return index;
-}
+// ---- context entries ----
 
 // The context table of a bus, made when its first function is attached; kept for ever.
 static uint64_t context_table(struct vtd_unit *u, unsigned bus, uint64_t fresh) {
@@ -280,103 +189,55 @@ static uint64_t *context_entry(const struct vtd_unit *u, const struct pci_fn *fn
 // A context entry has changed: it may be cached under the old id (0 for not-present ones, where
 // CAP.CM = 1; §6.1).
 static void invalidate_context(struct vtd_unit *u, const struct pci_fn *fn,
-                               const struct vtd_domain *dom, uint16_t old_id) {
+                               const struct iommu_domain *dom, uint16_t old_id) {
     const uint64_t d[2][2] = {{VTD_INV_CONTEXT_DEVICE(old_id, fn->rid), 0}, {iotlb_domain(u, dom), 0}};
     vtd_write_buffer_flush(u);
     vtd_invalidate(u, d, 2);
 }
 
-enum status vtd_attach(struct vtd_domain *dom, const struct pci_fn *fn) {
-    unsigned index = function_index(fn);
-    if (unit_of[index] < 0 || fn->behind_conventional || fn->header_type != 0) {
-        log_error(
-            "iommu", "%02x:%02x.%u cannot be attached: %s", pci_bus(fn), pci_dev(fn), pci_func(fn),
-            unit_of[index] < 0 ? "no remapping unit covers it"
-            : fn->behind_conventional
-                ? "behind a conventional bridge its requests cannot be told apart from others'"
-                : "it is a bridge");
-        return ST_DENIED;
-    }
-    if (virtio_is(fn) && !virtio_obeys_iommu(fn)) {
-        log_error("iommu",
-                  "%02x:%02x.%u is a virtio device without VIRTIO_F_ACCESS_PLATFORM: its DMA would "
-                  "go around the "
-                  "IOMMU (QEMU: iommu_platform=on), refused",
-                  pci_bus(fn), pci_dev(fn), pci_func(fn));
-        return ST_DENIED;
-    }
-    struct vtd_unit *u = &vtd_units[unit_of[index]];
+static enum status enter(unsigned unit, const struct pci_fn *fn, const struct iommu_domain *dom) {
+    struct vtd_unit *u = &vtd_units[unit];
     uint64_t fresh = frame_alloc(FRAME_ZERO);
     if (!fresh) return ST_NO_MEMORY;
-
     uint64_t flags = spin_lock(&table_lock);
-    if (owner[index]) {
-        spin_unlock(&table_lock, flags);
-        frame_free(fresh, 1);
-        return ST_EXISTS;
-    }
-    owner[index] = dom;
-    dom->functions++;
-    dom->units |= 1u << unit_of[index];
     bool spare = context_table(u, fn->rid >> 8, fresh) != fresh;
     uint64_t *entry = context_entry(u, fn);
-    entry[1] = VTD_CONTEXT_HIGH(levels == 4 ? VTD_AW_48 : VTD_AW_39, dom->id);
+    entry[1] = VTD_CONTEXT_HIGH(limits.levels == 4 ? VTD_AW_48 : VTD_AW_39, dom->id);
     vtd_flush_cache(u, entry, 16);
     __atomic_store_n(&entry[0], dom->pt.root | VTD_CONTEXT_P, __ATOMIC_RELEASE);
     vtd_flush_cache(u, entry, 16);
     spin_unlock(&table_lock, flags);
-
     if (spare) frame_free(fresh, 1);
     invalidate_context(u, fn, dom, 0);
-    vtd_fault_forget(fn);
     return ST_OK;
 }
 
-void vtd_detach(struct vtd_domain *dom, const struct pci_fn *fn) {
-    unsigned index = function_index(fn);
+static void leave(unsigned unit, const struct pci_fn *fn, const struct iommu_domain *dom) {
+    struct vtd_unit *u = &vtd_units[unit];
     uint64_t flags = spin_lock(&table_lock);
-    KASSERT(owner[index] == dom);
-    struct vtd_unit *u = &vtd_units[unit_of[index]];
     uint64_t *entry = context_entry(u, fn);
     __atomic_store_n(&entry[0], 0, __ATOMIC_RELEASE);
     entry[1] = 0;
     vtd_flush_cache(u, entry, 16);
     spin_unlock(&table_lock, flags);
-
     invalidate_context(u, fn, dom, dom->id);
-    flags = spin_lock(&table_lock); // only now may somebody else attach it
-    owner[index] = NULL;
-    dom->functions--;
-    spin_unlock(&table_lock, flags);
 }
 
-// ---- mapping ----
-
-enum status vtd_map(struct vtd_domain *dom, uint64_t iova, uint64_t phys, uint64_t len,
-                    unsigned rights) {
-    if (iova >= IOVA_LIMIT || len > IOVA_LIMIT - iova) return ST_INVALID;
-    if (iova < INTERRUPT_RANGE + INTERRUPT_RANGE_SIZE && iova + len > INTERRUPT_RANGE)
-        return ST_INVALID;
-    _Static_assert((int)VTD_R == (int)VTD_PT_READ && (int)VTD_W == (int)VTD_PT_WRITE,
-                   "one set of right bits");
-    enum status status = vtd_pt_map(&dom->pt, iova, phys, len, rights);
-    // Not-present entries are cached only in caching mode (§6.1); else a write-buffer flush is all
-    // a new entry may need.
-    for (unsigned i = 0; i < vtd_unit_count && status == ST_OK; i++) {
-        struct vtd_unit *u = &vtd_units[i];
-        if (!(dom->units & 1u << i)) continue;
-        vtd_write_buffer_flush(u);
-        if (VTD_CAP_CM(u->cap)) {
-            const uint64_t d[1][2] = {{iotlb_domain(u, dom), 0}};
-            vtd_invalidate(u, d, 1);
-        }
-    }
-    return status;
-}
-
-enum status vtd_unmap(struct vtd_domain *dom, uint64_t iova, uint64_t len) {
-    uint64_t pages;
-    enum status status = vtd_pt_unmap(&dom->pt, iova, len, &pages);
-    if (status == ST_OK && pages) invalidate_domain(dom);
-    return status;
-}
+const struct iommu_backend vtd_backend = {
+    .name = "VT-d",
+    .format = &iommu_pt_vtd,
+    .found = found,
+    .start = start,
+    .start_interrupts = start_interrupts,
+    .unit_of = unit_of,
+    .enter = enter,
+    .leave = leave,
+    .invalidate = invalidate,
+    .mapped = mapped,
+    .flush = flush,
+    .poll_faults = vtd_poll_faults,
+    .fault_text = vtd_fault_text,
+    .irq_alloc = vtd_irq_alloc,
+    .irq_alloc_ioapic = vtd_irq_alloc_ioapic,
+    .irq_free = vtd_irq_free,
+};

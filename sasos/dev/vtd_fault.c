@@ -1,41 +1,19 @@
-// vtd_fault.c — recorded DMA and interrupt faults: read, attributed, handed on (VT-d rev. 5.10
+// vtd_fault.c — the fault records of VT-d units: read and handed to iommu_fault.c (VT-d rev. 5.10
 // §7.1–7.3, §11.4.7).
 //
 // A unit keeps few records (QEMU: one), further faults of one source are merged and others are lost
 // until the record is cleared, so records are read at interrupt time. Fault-event messages of the
-// unit itself are not remapped (§5.1.6) and use the compatibility format. A device decides how
-// often it faults: one that does so FAULT_STORM times under one owner loses its bus mastering here,
-// and the log names only the first few.
+// unit itself are not remapped (§5.1.6) and use the compatibility format.
 #include "sasos/arch/irq.h"
-#include "sasos/dev/vtd.h"
 #include "sasos/dev/vtd_unit.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/mem.h"
 
-#define FAULT_STORM 1024u
-#define FAULT_LOGGED 4u
 #define RECORDS_PER_CALL \
     4096u // more in one go: the interrupt stays off until polling finds none left
 
-struct fault_counter {
-    uint64_t total;
-    uint32_t since_attach;
-};
-
-static struct fault_counter counters[PCI_FUNCTIONS_MAX];
-static uint64_t lost;
-static vtd_fault_fn *on_fault;
-static const struct pci_fn *expected;
 static bool interrupt_on; // a vector was found for fault events
 static struct spinlock fault_lock;
-
-void vtd_on_fault(vtd_fault_fn *callback) {
-    __atomic_store_n(&on_fault, callback, __ATOMIC_RELEASE);
-}
-
-void vtd_fault_expect(const struct pci_fn *fn) {
-    __atomic_store_n(&expected, fn, __ATOMIC_RELEASE);
-}
 
 const char *vtd_fault_text(uint8_t reason) { // §7.1.3
     static const char *const dma[] = {
@@ -67,57 +45,15 @@ const char *vtd_fault_text(uint8_t reason) { // §7.1.3
     return "unknown reason";
 }
 
-static struct fault_counter *counter_of(const struct pci_fn *fn) {
-    return &counters[fn - pci_get(0)];
-}
-
-uint64_t vtd_fault_count(const struct pci_fn *fn) {
-    return __atomic_load_n(&counter_of(fn)->total, __ATOMIC_RELAXED);
-}
-
-uint64_t vtd_faults_lost(void) { return __atomic_load_n(&lost, __ATOMIC_RELAXED); }
-
-void vtd_fault_forget(const struct pci_fn *fn) {
-    uint64_t flags = spin_lock(&fault_lock);
-    counter_of(fn)->since_attach = 0;
-    spin_unlock(&fault_lock, flags);
-}
-
-static void deliver(const struct vtd_fault *f) {
-    const struct pci_fn *fn = pci_find(f->segment, f->rid);
-    uint32_t nth = 1;
-    if (fn) {
-        struct fault_counter *c = counter_of(fn);
-        uint64_t flags = spin_lock(&fault_lock);
-        c->total++;
-        nth = ++c->since_attach;
-        spin_unlock(&fault_lock, flags);
-        if (nth == FAULT_STORM) {
-            pci_stop(fn);
-            log_error("iommu", "%02x:%02x.%u faulted %u times: its bus mastering is off",
-                      f->rid >> 8, f->rid >> 3 & 31, f->rid & 7, nth);
-        }
-    }
-    if (nth <= FAULT_LOGGED && !(fn && fn == __atomic_load_n(&expected, __ATOMIC_ACQUIRE)))
-        log_error("iommu", "%02x:%02x.%u: %s blocked at 0x%llx: %s (%02x)", f->rid >> 8,
-                  f->rid >> 3 & 31, f->rid & 7,
-                  f->interrupt ? "interrupt"
-                  : f->write   ? "DMA write"
-                               : "DMA read",
-                  (unsigned long long)f->address, vtd_fault_text(f->reason), f->reason);
-    vtd_fault_fn *callback = __atomic_load_n(&on_fault, __ATOMIC_ACQUIRE);
-    if (callback) callback(f, fn);
-}
-
 // Reads and clears one record; false if record `index` is empty.
-static bool take(struct vtd_unit *u, unsigned index, struct vtd_fault *out) {
+static bool take(struct vtd_unit *u, unsigned index, struct iommu_fault *out) {
     unsigned o = VTD_CAP_FRO(u->cap) + 16 * index;
     uint64_t high = vtd_read64(u, o + 8);
     if (!(high & VTD_FRCD_F)) return false;
     uint64_t low = vtd_read64(u, o);
     uint8_t reason = VTD_FRCD_FR(high);
     bool interrupt = reason >= VTD_REASON_INTERRUPT_FIRST && reason <= VTD_REASON_INTERRUPT_LAST;
-    *out = (struct vtd_fault){
+    *out = (struct iommu_fault){
         .segment = u->segment,
         .rid = VTD_FRCD_SID(high),
         .reason = reason,
@@ -129,13 +65,13 @@ static bool take(struct vtd_unit *u, unsigned index, struct vtd_fault *out) {
     return true;
 }
 
-// The next record, or false when there is none. The lock is for the registers and counters only:
+// The next record, or false when there is none. The lock is for the registers only:
 // the callback runs without it.
-static bool next_fault(struct vtd_unit *u, struct vtd_fault *out) {
+static bool next_fault(struct vtd_unit *u, struct iommu_fault *out) {
     uint64_t flags = spin_lock(&fault_lock);
     uint32_t fsts = vtd_read32(u, VTD_FSTS_REG);
     if (fsts & VTD_FSTS_PFO) { // faults came while all records were full
-        lost++;
+        iommu_fault_lost();
         vtd_write32(u, VTD_FSTS_REG, VTD_FSTS_PFO);
     }
     bool any = fsts & VTD_FSTS_PPF && take(u, VTD_FSTS_FRI(fsts) % VTD_CAP_NFR(u->cap), out);
@@ -144,14 +80,14 @@ static bool next_fault(struct vtd_unit *u, struct vtd_fault *out) {
 }
 
 static void poll_unit(struct vtd_unit *u) {
-    struct vtd_fault fault;
+    struct iommu_fault fault;
     for (unsigned done = 0; done < RECORDS_PER_CALL; done++) {
         if (!next_fault(u, &fault)) {
             if (interrupt_on && vtd_read32(u, VTD_FECTL_REG) & VTD_FECTL_IM)
                 vtd_write32(u, VTD_FECTL_REG, 0);
             return;
         }
-        deliver(&fault);
+        iommu_fault_deliver(&fault);
     }
     vtd_write32(u, VTD_FECTL_REG, VTD_FECTL_IM);
 }
@@ -172,7 +108,7 @@ void vtd_fault_start(void) {
         log_warn("iommu", "no interrupt vector for faults: they are only seen when polled");
     for (unsigned i = 0; i < vtd_unit_count; i++) {
         struct vtd_unit *u = &vtd_units[i];
-        struct vtd_fault old;
+        struct iommu_fault old;
         for (unsigned k = 0; k < VTD_CAP_NFR(u->cap); k++) // what firmware left behind is nobody's fault here
             take(u, k, &old);
         vtd_write32(u, VTD_FSTS_REG, VTD_FSTS_PFO | VTD_FSTS_IQE | VTD_FSTS_ICE | VTD_FSTS_ITE);

@@ -104,4 +104,5 @@ void vtd_invalidate(struct vtd_unit *u, const uint64_t (*descriptors)[2], unsign
         cpu_pause();
     }
     spin_unlock(&u->queue_lock, flags);
+    iommu_count_invalidation();
 }

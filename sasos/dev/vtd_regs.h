@@ -105,7 +105,8 @@ enum vtd_register {
     (0x5ull | 1ull << 5 | (uint64_t)(uint32_t)(data) << 32) // SW: status write
 
 // Interrupt remapping table entry, remapped format (§9.9): low and high word
-#define VTD_IRTE_P 1ull // physical destination, edge, fixed delivery, no redirection hint
+#define VTD_IRTE_P 1ull         // physical destination, edge, fixed delivery, no redirection hint
+#define VTD_IRTE_TM (1ull << 4) // level
 #define VTD_IRTE_VECTOR(v) ((uint64_t)(v) << 16)
 #define VTD_IRTE_DST(d) ((uint64_t)(d) << 32)
 #define VTD_IRTE_HIGH(sid) \

@@ -48,3 +48,26 @@ int vtd_scope_find(const struct acpi_info *acpi, const struct pci_fn *all, unsig
     }
     return include_all;
 }
+
+bool vtd_scope_ioapic(const struct acpi_info *acpi, const struct pci_fn *all, unsigned count,
+                      uint8_t ioapic, uint16_t *out_rid) {
+    for (uint32_t i = 0; i < acpi->drhd_count; i++) {
+        const struct acpi_drhd *d = &acpi->drhds[i];
+        for (unsigned k = 0; k < d->scope_count; k++) {
+            const struct acpi_scope *s = &acpi->scopes[d->scope_first + k];
+            if (s->type != ACPI_SCOPE_IOAPIC || s->enumeration_id != ioapic || !s->path_len)
+                continue;
+            // The last step need not be a function that can be seen; the bridges before it must.
+            struct acpi_scope above = *s;
+            uint8_t bus = s->start_bus, last = --above.path_len;
+            if (last) {
+                const struct pci_fn *bridge = resolve(all, count, d->segment, &above);
+                if (!bridge || bridge->header_type != 1) continue;
+                bus = bridge->secondary;
+            }
+            *out_rid = pci_rid(bus, s->path[last].device, s->path[last].function);
+            return true;
+        }
+    }
+    return false;
+}

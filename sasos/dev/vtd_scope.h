@@ -8,4 +8,8 @@
 // INCLUDE_PCI_ALL of the segment; -1: none does.
 int vtd_scope_find(const struct acpi_info *acpi, const struct pci_fn *all, unsigned count,
                    const struct pci_fn *fn);
+// The requester id of the I/O APIC with that id, from the device scopes of the units; false if none
+// names it.
+bool vtd_scope_ioapic(const struct acpi_info *acpi, const struct pci_fn *all, unsigned count,
+                      uint8_t ioapic, uint16_t *out_rid);
 #endif

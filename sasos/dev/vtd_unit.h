@@ -1,7 +1,7 @@
 // vtd_unit.h — what the parts of the VT-d code share: one struct per remapping unit. Not for anyone
-// else; see vtd.h.
+// else; see iommu.h.
 //
-// vtd.c finds and starts the units and owns domains; vtd_queue.c is the only writer of the
+// vtd.c finds and starts the units and owns their context entries; vtd_queue.c is the only writer of the
 // invalidation queue and GCMD_REG; vtd_fault.c of the fault registers; vtd_remap.c of the
 // interrupt-remapping table.
 #ifndef SASOS_DEV_VTD_UNIT_H
@@ -9,7 +9,7 @@
 #include "sasos/arch/io.h"
 #include "sasos/arch/lock.h"
 #include "sasos/dev/acpi.h"
-#include "sasos/dev/pci.h"
+#include "sasos/dev/iommu_backend.h"
 #include "sasos/dev/vtd_regs.h"
 
 struct vtd_unit {
@@ -28,6 +28,7 @@ struct vtd_unit {
     unsigned tail;
 };
 
+_Static_assert(ACPI_DRHD_MAX <= IOMMU_UNITS_MAX, "every unit has its bit in a domain");
 extern struct vtd_unit vtd_units[ACPI_DRHD_MAX];
 extern unsigned vtd_unit_count;
 
@@ -60,8 +61,14 @@ void vtd_invalidate(struct vtd_unit *u, const uint64_t (*descriptors)[2], unsign
 
 // ---- vtd_fault.c ----
 void vtd_fault_start(void);
-void vtd_fault_forget(const struct pci_fn *fn); // a new owner: its storm counter starts again
+void vtd_poll_faults(void);
+const char *vtd_fault_text(uint8_t reason);
 
 // ---- vtd_remap.c ----
-void vtd_remap_start(void);
+bool vtd_remap_start(void); // true: on, in all units
+int vtd_irq_alloc(const struct pci_fn *fn, uint8_t vector, uint32_t apic_id, uint64_t *out_address,
+                  uint32_t *out_data);
+int vtd_irq_alloc_ioapic(uint8_t ioapic, uint8_t vector, uint32_t apic_id, bool level,
+                         uint64_t *out_entry);
+void vtd_irq_free(int handle);
 #endif

@@ -23,7 +23,7 @@ uint32_t dom_map_dma(struct dom *d, uint64_t pa, uint32_t bytes, bool owned) {
         if (owned) frame_free(pa, bytes / FRAME_SIZE);
         return 0;
     }
-    if (d->fence && vtd_map(d->fence, address, pa, bytes, VTD_R | VTD_W) != ST_OK) {
+    if (d->fence && iommu_map(d->fence, address, pa, bytes, IOMMU_R | IOMMU_W) != ST_OK) {
         slot_unmap(slot, address, bytes); // never seen by the device; owned frames go with the mapping
         return 0;
     }
@@ -66,7 +66,7 @@ static void on_irq(void *arg) {
     struct dom_irq *irq = arg;
     // A device reports success for DMA that was blocked, and this interrupt may come before the unit's own: look there first, so that
     // the driver is dead before it can believe its device.
-    vtd_poll_faults();
+    iommu_poll_faults();
     thr_wake(&irq->dom->events, irq->bit);
 }
 
@@ -83,11 +83,11 @@ int32_t dom_irq_enable(struct dom *d, uint32_t message) {
 }
 
 enum status dom_device_open(struct dom *d) {
-    enum status s = vtd_domain_create(&d->fence);
+    enum status s = iommu_domain_create(&d->fence);
     if (s != ST_OK) return s;
-    s = vtd_attach(d->fence, d->fn);
+    s = iommu_attach(d->fence, d->fn);
     if (s != ST_OK) {
-        vtd_domain_destroy(d->fence);
+        iommu_domain_destroy(d->fence);
         d->fence = NULL;
         return s;
     }
@@ -103,8 +103,8 @@ void dom_device_close(struct dom *d) {
         log_warn("run", "%s: transactions of its device do not end; reset all the same", dom_name(d));
     pci_reset(d->fn);
     if (d->msix) msix_close(d->msix);
-    vtd_detach(d->fence, d->fn); // returns when the unit confirms that nothing cached is left
-    vtd_domain_destroy(d->fence);
+    iommu_detach(d->fence, d->fn); // returns when the unit confirms that nothing cached is left
+    iommu_domain_destroy(d->fence);
     d->msix = NULL;
     d->fence = NULL;
 }

@@ -90,7 +90,7 @@ static bool check_function(struct dom *d, char error[DOM_ERROR_MAX]) {
                 taken = true;
         }
     }
-    if (d->manifest.pcis == 0 || (d->fn && vtd_present())) return true;
+    if (d->manifest.pcis == 0 || (d->fn && iommu_present())) return true;
     if (!granted)
         ksnprintf(
             error,
@@ -403,10 +403,10 @@ void dom_end_text(const struct dom *d, char *out, size_t size) {
         break;
     case DOM_END_DMA:
         ksnprintf(out,
-                  size, "%s: killed: its device %02x:%02x.%x tried to %s bus address 0x%llx, outside its DMA area (VT-d fault %u: %s)",
+                  size, "%s: killed: its device %02x:%02x.%x tried to %s bus address 0x%llx, outside its DMA area (%s fault %u: %s)",
                   dom_name(d), d->fault.rid >> 8, d->fault.rid >> 3 & 31, d->fault.rid & 7,
                   d->fault.write ? "write to" : "read from", (unsigned long long)d->fault.address,
-                  d->fault.reason, vtd_fault_text(d->fault.reason));
+                  iommu_kind(), d->fault.reason, iommu_fault_text(d->fault.reason));
         break;
     default: ksnprintf(out, size, "%s: running", dom_name(d)); break;
     }

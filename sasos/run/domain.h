@@ -13,8 +13,8 @@
 #define SASOS_RUN_DOMAIN_H
 #include "loader/loader.h"
 #include "loader/manifest.h"
+#include "sasos/dev/iommu.h"
 #include "sasos/dev/msix.h"
-#include "sasos/dev/vtd.h"
 #include "sasos/run/abi.h"
 #include "sasos/run/config.h"
 #include "sasos/run/thread.h"
@@ -66,7 +66,7 @@ struct dom {
     struct ldr_thread *thread;
     struct thread *home;
     const struct pci_fn *fn; // granted function, NULL if none
-    struct vtd_domain *fence;
+    struct iommu_domain *fence;
     struct msix *msix;
     struct dom_irq irq[SASOS_IRQS_MAX];
     uint32_t channels;
@@ -87,7 +87,7 @@ struct dom {
     struct event monitor; // somebody left the domain
     volatile enum dom_state state;
     volatile enum dom_end end;
-    struct vtd_fault fault; // DOM_END_DMA
+    struct iommu_fault fault; // DOM_END_DMA
 };
 #define DOM_EVENT_KILL (1u << 30)
 enum { DOM_DONE_STARTED = 1, DOM_DONE_ENDED = 2 };

@@ -64,7 +64,7 @@ static void on_tick(struct trap_frame *frame) {
 
 // Devices report success for DMA that was blocked: so the domain is dead before its next interrupt is looked at, and nothing that it
 // had in flight can be reported as done.
-static void on_dma_fault(const struct vtd_fault *fault, const struct pci_fn *fn) {
+static void on_dma_fault(const struct iommu_fault *fault, const struct pci_fn *fn) {
     struct dom *d = dom_of_function(fn);
     if (!d) {
         log_warn("run", "blocked DMA by %02x:%02x.%x, which no domain holds: bus address 0x%llx",
@@ -82,5 +82,5 @@ static void on_dma_fault(const struct vtd_fault *fault, const struct pci_fn *fn)
 void fault_init(void) {
     trap_set_sandbox_hook(on_trap);
     trap_set_tick_hook(on_tick);
-    vtd_on_fault(on_dma_fault);
+    iommu_on_fault(on_dma_fault);
 }

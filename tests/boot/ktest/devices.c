@@ -12,8 +12,8 @@
 #include "sasos/arch/io.h"
 #include "sasos/arch/time.h"
 #include "sasos/dev/dev.h"
+#include "sasos/dev/iommu.h"
 #include "sasos/dev/msix.h"
-#include "sasos/dev/vtd.h"
 #include "sasos/lib/mem.h"
 #include "sasos/lib/panic.h"
 #include "sasos/lib/printf.h"
@@ -25,7 +25,7 @@
 
 static unsigned bad;
 static volatile unsigned faults;
-static struct vtd_fault last;
+static struct iommu_fault last;
 static const struct pci_fn *last_fn;
 
 static void check(bool good, const char *name) {
@@ -33,7 +33,7 @@ static void check(bool good, const char *name) {
     bad += !good;
 }
 
-static void on_fault(const struct vtd_fault *fault, const struct pci_fn *fn) {
+static void on_fault(const struct iommu_fault *fault, const struct pci_fn *fn) {
     last = *fault;
     last_fn = fn;
     faults++;
@@ -66,13 +66,13 @@ static void edu_write(uint64_t to) { edu_copy(EDU_BUFFER, to, true); }
 
 // One more fault since `before`, with just this content.
 static bool faulted(unsigned before, uint64_t address, bool write, uint8_t reason) {
-    vtd_poll_faults();
+    iommu_poll_faults();
     return faults == before + 1 && last_fn == edu_fn && last.rid == edu_fn->rid &&
            last.write == write && last.address == address && last.reason == reason && !last.interrupt;
 }
 
 static void test_fence(void) {
-    struct vtd_domain *one, *two;
+    struct iommu_domain *one, *two;
     edu_fn = pci_match(0x1234, 0x11e8, 0);
     if (!edu_fn) return;
     check(pci_bar_page_grantable(edu_fn, 0, 0), "edu: its register page may be granted");
@@ -80,17 +80,18 @@ static void test_fence(void) {
           "edu: not the page behind");
     edu = pt_map_mmio(edu_fn->bars[0].base, 4096, PT_W | PT_UC);
     uint64_t a = frame_alloc_2m(FRAME_ZERO), b = frame_alloc(FRAME_ZERO), c = frame_alloc(FRAME_ZERO);
-    KASSERT(edu && a && b && c && vtd_domain_create(&one) == ST_OK && vtd_domain_create(&two) == ST_OK);
+    KASSERT(edu && a && b && c && iommu_domain_create(&one) == ST_OK &&
+            iommu_domain_create(&two) == ST_OK);
     uint8_t *large = pt_direct(a), *page = pt_direct(b), *other = pt_direct(c);
     memset(large, 0x5a, 4096);
-    uint64_t counted = vtd_fault_count(edu_fn);
+    uint64_t counted = iommu_fault_count(edu_fn);
     pci_enable(edu_fn);
 
     unsigned n = faults;
     edu_read(a);
     check(faulted(n, a, false, 2), "without a domain: read blocked (context entry not present)");
-    check(vtd_attach(one, edu_fn) == ST_OK, "attach");
-    check(vtd_attach(two, edu_fn) == ST_EXISTS, "a function has one domain");
+    check(iommu_attach(one, edu_fn) == ST_OK, "attach");
+    check(iommu_attach(two, edu_fn) == ST_EXISTS, "a function has one domain");
     n = faults;
     edu_read(a);
     check(faulted(n, a, false, 6), "empty domain: read by physical address blocked");
@@ -99,13 +100,14 @@ static void test_fence(void) {
     check(faulted(n, b, true, 5) && page[0] == 0,
           "empty domain: write by physical address blocked");
 
-    check(vtd_map(one, IOVA, a, LARGE, VTD_R) == ST_OK &&
-              vtd_map(one, IOVA + LARGE, b, 4096, VTD_R | VTD_W) == ST_OK,
+    check(iommu_map(one, IOVA, a, LARGE, IOMMU_R) == ST_OK &&
+              iommu_map(one, IOVA + LARGE, b, 4096, IOMMU_R | IOMMU_W) == ST_OK,
           "map");
-    check(vtd_map(one, IOVA + LARGE, c, 4096, VTD_R) == ST_EXISTS,
+    check(iommu_map(one, IOVA + LARGE, c, 4096, IOMMU_R) == ST_EXISTS,
           "no second mapping at an address");
-    check(vtd_map(one, 0xfee00000, c, 4096, VTD_W) == ST_INVALID, "nothing in the interrupt range");
-    check(vtd_map(one, 0xfffff000, c, 8192, VTD_W) == ST_INVALID, "nothing above 4 GiB");
+    check(iommu_map(one, 0xfee00000, c, 4096, IOMMU_W) == ST_INVALID,
+          "nothing in the interrupt range");
+    check(iommu_map(one, 0xfffff000, c, 8192, IOMMU_W) == ST_INVALID, "nothing above 4 GiB");
     n = faults;
     edu_read(IOVA);
     edu_write(IOVA + LARGE);
@@ -115,17 +117,17 @@ static void test_fence(void) {
     edu_write(IOVA + LARGE + 4096);
     check(faulted(n, IOVA + LARGE + 4096, true, 5), "the page behind is blocked");
     memset(other, 1, 64);
-    check(vtd_map(one, IOVA + 2 * LARGE, c, 4096, VTD_R) == ST_OK, "map read only");
+    check(iommu_map(one, IOVA + 2 * LARGE, c, 4096, IOMMU_R) == ST_OK, "map read only");
     n = faults;
     edu_write(IOVA + 2 * LARGE);
     check(faulted(n, IOVA + 2 * LARGE, true, 5) && other[0] == 1, "a write to it is blocked");
 
     memset(page, 0, 64);
-    check(vtd_unmap(one, IOVA + LARGE, 4096) == ST_OK, "unmap");
+    check(iommu_unmap(one, IOVA + LARGE, 4096) == ST_OK, "unmap");
     n = faults;
     edu_write(IOVA + LARGE);
     check(faulted(n, IOVA + LARGE, true, 5) && page[0] == 0, "no translation of it is left");
-    check(vtd_unmap(one, IOVA + 0x10000, 4096) == ST_OK, "unmap a part of a large page");
+    check(iommu_unmap(one, IOVA + 0x10000, 4096) == ST_OK, "unmap a part of a large page");
     n = faults;
     edu_read(IOVA + 0x10000);
     check(faulted(n, IOVA + 0x10000, false, 6), "it is blocked");
@@ -133,22 +135,22 @@ static void test_fence(void) {
     edu_read(IOVA + 0x11000);
     check(faults == n, "the page next to it is not");
 
-    vtd_detach(one, edu_fn);
+    iommu_detach(one, edu_fn);
     n = faults;
     edu_read(IOVA);
     check(faulted(n, IOVA, false, 2), "detached: blocked");
-    check(vtd_attach(two, edu_fn) == ST_OK, "attach to another domain");
+    check(iommu_attach(two, edu_fn) == ST_OK, "attach to another domain");
     n = faults;
     edu_read(IOVA);
     check(faulted(n, IOVA, false, 6), "what the first one had is not there");
-    check(vtd_fault_count(edu_fn) - counted == 9, "every fault is counted");
+    check(iommu_fault_count(edu_fn) - counted == 9, "every fault is counted");
     pci_quiesce(edu_fn);
     n = faults;
     edu_read(IOVA);
     check(faults == n, "without bus mastering it does not even try");
-    vtd_detach(two, edu_fn);
-    vtd_domain_destroy(one);
-    vtd_domain_destroy(two);
+    iommu_detach(two, edu_fn);
+    iommu_domain_destroy(one);
+    iommu_domain_destroy(two);
     frame_free(a, 512);
     frame_free(b, 1);
     frame_free(c, 1);
@@ -207,7 +209,7 @@ static bool is_master(const struct pci_fn *fn) {
     return pci_config_read(fn, PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER_ENABLE;
 }
 
-static void test_interrupts(const struct pci_fn *fn, struct vtd_domain *dom, uint64_t frame) {
+static void test_interrupts(const struct pci_fn *fn, struct iommu_domain *dom, uint64_t frame) {
     struct msix *m;
     struct pci_virtio_cap c, n;
     uint8_t *page = pt_direct(frame);
@@ -222,7 +224,7 @@ static void test_interrupts(const struct pci_fn *fn, struct vtd_domain *dom, uin
     KASSERT(pci_virtio_cap(fn, 1, 0, &c) && pci_virtio_cap(fn, 2, 0, &n));
     volatile uint8_t *common = pt_map_mmio(fn->bars[c.bar].base + c.offset, c.length, PT_W | PT_UC);
     volatile uint8_t *notify = pt_map_mmio(fn->bars[n.bar].base + n.offset, n.length, PT_W | PT_UC);
-    KASSERT(common && notify && vtd_map(dom, IOVA, frame, 4096, VTD_R | VTD_W) == ST_OK);
+    KASSERT(common && notify && iommu_map(dom, IOVA, frame, 4096, IOMMU_R | IOMMU_W) == ST_OK);
     uint64_t *d =
         (uint64_t *)page; // address; length, flags << 32 (1 next, 2 device writes), next << 48 (§2.7.5)
     memcpy(d,
@@ -246,17 +248,17 @@ static void test_interrupts(const struct pci_fn *fn, struct vtd_domain *dom, uin
     time_delay_ns(20 * TIME_MS);
     check(interrupts == 2, "no interrupt after masking");
 
-    uint64_t before = vtd_fault_count(fn);
+    uint64_t before = iommu_fault_count(fn);
     d[2] = IOVA + 0x100000;
     read_sector(page, notify, 4);
-    vtd_poll_faults();
-    check(vtd_fault_count(fn) > before && last.address == IOVA + 0x100000 && last.write,
+    iommu_poll_faults();
+    check(iommu_fault_count(fn) > before && last.address == IOVA + 0x100000 && last.write,
           "data outside of the area: a fault");
 
     uint16_t nth = 4;
     while (is_master(fn) && nth < 4000) {
         read_sector(page, notify, ++nth);
-        vtd_poll_faults();
+        iommu_poll_faults();
     }
     check(!is_master(fn) && nth > 500, "a function that faults without end loses the bus");
 
@@ -273,32 +275,32 @@ static void test_disks(void) {
     const struct pci_fn *fn;
     for (unsigned i = 0; (fn = pci_get(i)); i++) {
         if (fn->vendor != 0x1af4 || (fn->device != 0x1042 && fn->device != 0x1001)) continue;
-        struct vtd_domain *dom;
+        struct iommu_domain *dom;
         uint64_t frame = frame_alloc(FRAME_ZERO);
-        if (!vtd_present()) {
-            check(vtd_domain_create(&dom) == ST_UNSUPPORTED, "no domains without an IOMMU");
+        if (!iommu_present()) {
+            check(iommu_domain_create(&dom) == ST_UNSUPPORTED, "no domains without an IOMMU");
             frame_free(frame, 1);
             continue;
         }
-        KASSERT(frame && vtd_domain_create(&dom) == ST_OK);
-        enum status s = vtd_attach(dom, fn);
+        KASSERT(frame && iommu_domain_create(&dom) == ST_OK);
+        enum status s = iommu_attach(dom, fn);
         if (s == ST_OK) {
             test_interrupts(fn, dom, frame);
-            vtd_detach(dom, fn);
+            iommu_detach(dom, fn);
         }
         kprintf("disk: %s\n", s == ST_OK ? "attached" : s == ST_DENIED ? "denied" : "failed");
-        vtd_domain_destroy(dom);
+        iommu_domain_destroy(dom);
         frame_free(frame, 1);
     }
 }
 
 unsigned ktest_devices(void) {
     uint64_t frames = frame_count_free();
-    vtd_on_fault(on_fault);
+    iommu_on_fault(on_fault);
     test_fence();
     test_disks();
     test_disks(); // all of it again: a restarted driver finds everything as it was
-    vtd_on_fault(NULL);
+    iommu_on_fault(NULL);
     // Page tables of the kernel's own mappings and one context table a bus stay.
     check(frames - frame_count_free() <= 16, "frames are given back");
     return bad;
