@@ -93,6 +93,10 @@ int virtio_open(struct virtio_device *v, uint64_t required, uint64_t wanted) {
     if (error) return error;
     error = sasos_pci_enable();
     if (error) return error;
+    return virtio_restart(v, required, wanted);
+}
+
+int virtio_restart(struct virtio_device *v, uint64_t required, uint64_t wanted) {
     virtio_reset(v); // 3.1.1 Driver requirements: device initialization, steps 1 to 6
     add_status(v, VIRTIO_ACKNOWLEDGE);
     add_status(v, VIRTIO_DRIVER);
@@ -125,6 +129,13 @@ int virtio_open(struct virtio_device *v, uint64_t required, uint64_t wanted) {
     return 0;
 }
 
+int virtio_config_vector(struct virtio_device *v, uint16_t vector) {
+    write16(v->common + CONFIG_MSIX_VECTOR, vector);
+    return read16(v->common + CONFIG_MSIX_VECTOR) == vector ? 0 : E_NODEV; // 4.1.5.1.2.2
+}
+
+uint8_t virtio_status(struct virtio_device *v) { return read8(v->common + DEVICE_STATUS); }
+
 int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint32_t max_size,
                  uint16_t vector) {
     write16(v->common + QUEUE_SELECT, index);
@@ -136,8 +147,9 @@ int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint3
     }
     // One allocation: descriptors 16·n, available ring 6 + 2·n, used ring 6 + 8·n at a multiple of 4 (2.7).
     uint32_t avail = 16 * size, used = (avail + 6 + 2 * size + 63) & ~63u;
-    uint32_t memory = sasos_dma_alloc(used + 6 + 8 * size);
+    uint32_t memory = q->desc && q->size == size ? q->desc : sasos_dma_alloc(used + 6 + 8 * size);
     if (!memory) return E_NOMEM;
+    if (memory == q->desc) __builtin_memset((void *)(uintptr_t)memory, 0, used + 6 + 8 * size);
     *q = (struct virtq){.desc = memory,
                         .avail = memory + avail,
                         .used = memory + used,
@@ -173,9 +185,20 @@ void virtq_kick(struct virtq *q) {
     if (needed) write16(q->doorbell, q->index);
 }
 
+void virtq_quiet(struct virtq *q, bool quiet) {
+    if (q->quiet == quiet) return;
+    q->quiet = quiet;
+    if (q->event_idx)
+        write16(q->avail + 4 + 2 * q->size,
+                (uint16_t)(q->used_index - quiet)); // 65535 entries ahead, or the next one
+    else
+        write16(q->avail, quiet); // VIRTQ_AVAIL_F_NO_INTERRUPT
+    barrier_full();               // before the caller's last look
+}
+
 bool virtq_used(struct virtq *q, uint32_t *out_id, uint32_t *out_length) {
     if (read16(q->used + 2) == q->used_index) {
-        if (!q->event_idx) return false;
+        if (!q->event_idx || q->quiet) return false;
         write16(q->avail + 4 + 2 * q->size, q->used_index); // 2.7.10: used_event: interrupt at the next one
         barrier_full();                                     // armed before the last look
         if (read16(q->used + 2) == q->used_index) return false;

@@ -49,12 +49,19 @@ struct virtq {
     uint16_t kicked;      // avail_index at the last virtq_kick()
     uint16_t used_index;  // next used entry to look at
     bool event_idx;
+    bool quiet; // see virtq_quiet()
 };
 
 // Finds the structures, resets the device, negotiates `required | (wanted ∩ offered)` plus VERSION_1 and ACCESS_PLATFORM.
 // 0, or E_NODEV with a line in the log that says what is missing.
 int virtio_open(struct virtio_device *v, uint64_t required, uint64_t wanted);
-// Sets up queue `index` with at most `max_size` entries, its interrupt being message `vector`. 0 or an error.
+// Resets an opened device and negotiates again, like virtio_open(): then its queues are set up again and virtio_ready() follows.
+int virtio_restart(struct virtio_device *v, uint64_t required, uint64_t wanted);
+// Message `vector` comes when the device's configuration structure, or its status, has changed. 0 or E_NODEV.
+int virtio_config_vector(struct virtio_device *v, uint16_t vector);
+uint8_t virtio_status(struct virtio_device *v);
+// Sets up queue `index` with at most `max_size` entries, its interrupt being message `vector`. 0 or an error. *q is zero, or
+// has been this device's queue `index` before a restart: its memory is used again.
 int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint32_t max_size,
                  uint16_t vector);
 void virtio_ready(struct virtio_device *v); // DRIVER_OK
@@ -69,6 +76,11 @@ static inline void virtq_add(struct virtq *q, uint16_t head) {
 
 void virtq_kick(struct virtq *q); // 2.7.13.4: the doorbell, unless the device said that it needs none
 
-// Next used entry: true and its id (unchecked: input!) and length. Once it returns false, interrupts are armed again.
+// Quiet: the device need not interrupt for this queue; its used entries are looked for when there is something else to do. When quiet
+// ends, entries may be there already: look once more.
+void virtq_quiet(struct virtq *q, bool quiet);
+
+// Next used entry: true and its id (unchecked: input!) and length. Once it returns false, interrupts are armed
+// again, unless the queue is quiet.
 bool virtq_used(struct virtq *q, uint32_t *out_id, uint32_t *out_length);
 #endif

@@ -327,7 +327,7 @@ def make_image(folder, config=None, modules=None, kernel=None, pack=None):
 
 
 def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='default', readonly=False, writable=False,
-         disk_device=DISK_DEVICE, devices=(), qemu_args=(), memory=512, smp=1, cpu='max', iommu=IOMMU, cold=False,
+         disk_device=DISK_DEVICE, devices=(), netdevs=(), qemu_args=(), memory=512, smp=1, cpu='max', iommu=IOMMU, cold=False,
          timeout=60, echo=False):
     """Boots the system once and returns a Result.
 
@@ -341,6 +341,7 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
     disk_device the -device value of the disk (its drive's id is disk); iommu: that of the IOMMU, None: there is none
     cpu, smp    -cpu and -smp; memory: MiB
     devices     more -device values; qemu_args: more arguments, which are not part of the snapshot's machine
+    netdevs     -netdev values without their ids, which are n0, n1, …: a device names one by netdev=n0
     cold        from reset through the ESP, instead of from a snapshot
     """
     if disk == 'default':
@@ -348,6 +349,9 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
     args = machine_args(memory, smp, cpu, iommu, ([disk_device] if disk else []) + list(devices))
     if readonly:
         args += ['-name', 'readonly-disk']  # a snapshot of its own: the device's features differ
+    wires = [w for i, value in enumerate(netdevs) for w in ('-netdev', value.replace(',', f',id=n{i},', 1))]
+    # In the snapshot each is a hub of its own: any network can take its place.
+    hubs = [w for i in range(len(netdevs)) for w in ('-netdev', f'hubport,id=n{i},hubid={i}')]
     with tempfile.TemporaryDirectory(prefix='sasos-') as folder:
         if not image:
             image = make_image(folder, config, modules, kernel, pack)
@@ -360,9 +364,9 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
             args += drive_args(gpt, disk, readonly, writable)
         else:
             drives = drive_args(os.path.join(BUILD, 'boot', 'stub.img'), disk, readonly, writable)
-            snap = snapshot(args, drives)
+            snap = snapshot(args, drives + hubs)
             args += drives + ['-incoming', f"exec:cat '{snap}'", '-fw_cfg', f'name=opt/kernel,file={quote(image)}']
-        with Machine(args + list(qemu_args), echo) as m:
+        with Machine(args + wires + list(qemu_args), echo) as m:
             why = m.read_until(None, timeout)
             status = m.process.poll()
             refused = re.search(r'^SASOS cannot boot: .*', m.text, re.M)
