@@ -1,6 +1,6 @@
 // blk.h — the block device class: what lies in a channel between a block driver and its client.
 //
-// The driver fills `info` before the channel is first used. The client produces requests, calls the driver's export
+// The server's side is drivers/sdk/blkserve.h. The driver fills `info` before the channel is first used. The client produces requests, calls the driver's export
 // `blk_submit()` once for a batch, and consumes completions (SASOS_EVENT_CHANNEL wakes it). Requests may complete in any order; `cookie`
 // comes back untouched. Data lies in the channel itself, `buffer` bytes from its start, so the device reads and writes the client's
 // pages directly. The driver checks each request; the client checks what it uses of `info` and of the completions.
@@ -35,7 +35,8 @@ struct blk_channel {
         volatile uint32_t version; // BLK_INFO_VERSION once the driver is ready, 0 before
         volatile uint32_t flags;
         volatile uint64_t sectors;
-        uint8_t pad[112];
+        volatile uint32_t block; // sectors in a block of the medium: a request's sector and count are multiples of it
+        uint8_t pad[108];
     } info;
     struct ring_shared request_ring, completion_ring;
     struct blk_request request[BLK_RING];

@@ -1,0 +1,237 @@
+// blk-check.c — a client of the block class that knows what the disk must hold: writes, reads and flushes of all sizes at all alignments,
+// many at once, each read compared; and requests that must be refused, each with its error.
+//
+// The channel's data area is divided into buffers; a buffer has a zone of the disk of its own, so requests in flight never overlap. The
+// content of a sector is a function of its number and of how often it was written. Argument 0: how many requests. Exit status 0
+// says that all was right.
+#include "drivers/sdk/blk.h"
+
+__attribute__((import_module("blk"), import_name("blk_submit"))) int32_t blk_submit(void);
+
+#define BIG 3u // buffers for the longest requests
+#define BIG_BYTES ((1u << 20) + 4096u)
+#define SMALL 40u
+#define SMALL_BYTES 16384u
+#define BUFFERS (BIG + SMALL)
+#define SECTORS_MAX 65536u
+#define WORDS (BLK_SECTOR / 8)
+#define TIMEOUT_NS (20ll * 1000000000)
+
+struct buffer {
+    uint32_t at, bytes;         // in the channel
+    uint32_t zone, zone_length; // sectors
+    struct blk_request r;       // in flight
+    bool busy;
+};
+
+static struct {
+    struct blk_channel *shared;
+    uint32_t size, block;
+    struct ring requests, completions;
+    struct buffer buffer[BUFFERS];
+    uint8_t generation[SECTORS_MAX];
+    uint64_t state;
+    uint32_t busy;
+} t = {.state = 0x2545f4914f6cdd1d};
+
+static int fail(const char *what, int64_t value) {
+    log_line("%s (%ld)", what, value);
+    return 1;
+}
+
+static uint32_t random_below(uint32_t n) { // xorshift64
+    t.state ^= t.state << 13;
+    t.state ^= t.state >> 7;
+    t.state ^= t.state << 17;
+    return (uint32_t)(t.state >> 32) % n;
+}
+
+// Word i of a sector after its n-th writing.
+static uint64_t word(uint32_t sector, uint32_t generation, uint32_t i) {
+    uint64_t x = ((uint64_t)sector << 20 | generation << 8 | i) * 0x9e3779b97f4a7c15u;
+    return x ^ x >> 29;
+}
+
+static uint64_t *data_of(const struct blk_request *r) {
+    return (uint64_t *)((uintptr_t)t.shared + r->buffer);
+}
+
+static void fill(const struct blk_request *r) {
+    uint64_t *p = data_of(r);
+    for (uint32_t s = (uint32_t)r->sector; s < r->sector + r->count; s++) {
+        t.generation[s]++;
+        for (uint32_t i = 0; i < WORDS; i++) *p++ = word(s, t.generation[s], i);
+    }
+}
+
+// Sectors that were never written are whatever they were.
+static bool compare(const struct blk_request *r) {
+    const uint64_t *p = data_of(r);
+    for (uint32_t s = (uint32_t)r->sector; s < r->sector + r->count; s++)
+        for (uint32_t i = 0; i < WORDS; i++, p++)
+            if (t.generation[s] && *p != word(s, t.generation[s], i)) {
+                log_line(
+                    "sector %u, word %u: %lx instead of %lx (request of %u sectors from %lu to %x)",
+                    s, i, *p, word(s, t.generation[s], i), r->count, r->sector, r->buffer);
+                return false;
+            }
+    return true;
+}
+
+static void produce(const struct blk_request *r) {
+    t.shared->request[ring_slot(&t.requests)] = *r;
+    ring_produced(&t.requests);
+}
+
+// Waits for a completion. 0 or an error.
+static int next_completion(struct blk_completion *out) {
+    while (!ring_pending(&t.completions)) {
+        if (t.completions.broken) return fail("the completion ring is broken", 0);
+        if (sasos_wait(SASOS_EVENT_CHANNEL(0), TIMEOUT_NS) <= 0) return fail("no answer", 0);
+    }
+    *out = t.shared->completion[ring_slot(&t.completions)];
+    ring_consumed(&t.completions);
+    return 0;
+}
+
+static int open_disk(void) {
+    t.shared = (struct blk_channel *)(uintptr_t)sasos_chan_map(0);
+    t.size = sasos_chan_size(0);
+    if (!t.shared || t.size < BLK_DATA + BIG * BIG_BYTES + SMALL * SMALL_BYTES)
+        return fail("the channel is too small", t.size);
+    if (t.shared->info.version != BLK_INFO_VERSION) return fail("the driver is not ready", 0);
+    t.block = t.shared->info.block;
+    uint64_t sectors = t.shared->info.sectors;
+    if (sectors > SECTORS_MAX) sectors = SECTORS_MAX;
+    uint32_t zone = (uint32_t)sectors / (BIG * 8 + SMALL) & ~(t.block - 1), at = BLK_DATA, sector = 0;
+    if (zone < 16 || t.block < 1) return fail("the disk is too small", (int64_t)sectors);
+    for (uint32_t i = 0; i < BUFFERS; i++) {
+        struct buffer *b = &t.buffer[i];
+        *b = (struct buffer){.at = at,
+                             .bytes = i < BIG ? BIG_BYTES : SMALL_BYTES,
+                             .zone = sector,
+                             .zone_length = i < BIG ? 8 * zone : zone};
+        at += b->bytes;
+        sector += b->zone_length;
+    }
+    ring_init(&t.requests, &t.shared->request_ring, BLK_RING);
+    ring_init(&t.completions, &t.shared->completion_ring, BLK_RING);
+    return 0;
+}
+
+static void start_random(uint32_t cookie) {
+    struct buffer *b = &t.buffer[cookie];
+    uint32_t blocks = b->bytes / BLK_SECTOR / t.block, zone_blocks = b->zone_length / t.block;
+    if (blocks > BLK_COUNT_MAX / t.block) blocks = BLK_COUNT_MAX / t.block;
+    if (blocks > zone_blocks) blocks = zone_blocks;
+    uint32_t count = random_below(4) ? 1 + random_below(blocks) : blocks;
+    uint32_t slack = b->bytes - count * t.block * BLK_SECTOR;
+    uint32_t what = random_below(16);
+    b->r = (struct blk_request){.op = what == 0  ? BLK_FLUSH
+                                      : what < 8 ? BLK_WRITE
+                                                 : BLK_READ,
+                                .cookie = cookie,
+                                .sector = b->zone + t.block * random_below(zone_blocks - count + 1),
+                                .count = count * t.block,
+                                .buffer = b->at + 16 * random_below(slack / 16 + 1)};
+    if (b->r.op == BLK_WRITE) fill(&b->r);
+    produce(&b->r);
+    b->busy = true;
+    t.busy++;
+}
+
+static int finish(void) {
+    struct blk_completion c;
+    if (next_completion(&c)) return 1;
+    if (c.cookie >= BUFFERS || !t.buffer[c.cookie].busy)
+        return fail("an answer to no question", c.cookie);
+    struct buffer *b = &t.buffer[c.cookie];
+    if (c.status) return fail("a request failed", c.status);
+    b->busy = false;
+    t.busy--;
+    return b->r.op == BLK_READ && !compare(&b->r);
+}
+
+static int exercise(uint32_t requests) {
+    uint32_t started = 0, done = 0;
+    while (done < requests) {
+        uint32_t batch = 0;
+        for (uint32_t i = 0; i < BUFFERS && started < requests; i++)
+            if (!t.buffer[i].busy && random_below(3)) {
+                start_random(i);
+                started++;
+                batch++;
+            }
+        if (batch && blk_submit()) return fail("blk_submit", 0);
+        if (t.busy && finish()) return 1;
+        done = started - t.busy;
+    }
+    return 0;
+}
+
+static int read_back(void) {
+    const struct buffer *last = &t.buffer[BUFFERS - 1];
+    for (uint32_t s = 0; s < last->zone + last->zone_length; s += t.block) {
+        struct blk_completion c;
+        struct blk_request r = {.op = BLK_READ, .sector = s, .count = t.block, .buffer = BLK_DATA};
+        produce(&r);
+        blk_submit();
+        if (next_completion(&c)) return 1;
+        if (c.status || !compare(&r)) return fail("reading back", s);
+    }
+    return 0;
+}
+
+static int refusals(void) {
+    uint64_t end = t.shared->info.sectors;
+    uint32_t b = t.block;
+    const struct {
+        struct blk_request r;
+        int32_t status;
+    } cases[] = {
+        {{.op = 3, .count = b, .buffer = BLK_DATA}, E_INVAL},
+        {{.op = BLK_READ, .count = 0, .buffer = BLK_DATA}, E_INVAL},
+        {{.op = BLK_READ, .count = BLK_COUNT_MAX + b, .buffer = BLK_DATA}, E_INVAL},
+        {{.op = BLK_READ, .count = UINT32_MAX, .buffer = BLK_DATA}, E_INVAL},
+        {{.op = BLK_READ, .count = 1u << 23, .buffer = BLK_DATA}, E_INVAL},
+        {{.op = BLK_READ, .count = b, .buffer = BLK_DATA + 8}, E_INVAL},
+        {{.op = BLK_READ, .count = b, .buffer = BLK_DATA - 16}, E_INVAL},
+        {{.op = BLK_READ, .count = b, .buffer = t.size}, E_INVAL},
+        {{.op = BLK_READ, .count = b, .buffer = t.size - b * BLK_SECTOR + 16}, E_INVAL},
+        {{.op = BLK_WRITE, .count = b, .buffer = 0xfffffff0}, E_INVAL},
+        {{.op = BLK_READ, .sector = end, .count = b, .buffer = BLK_DATA}, E_RANGE},
+        {{.op = BLK_READ, .sector = end - b, .count = 2 * b, .buffer = BLK_DATA}, E_RANGE},
+        {{.op = BLK_WRITE, .sector = UINT64_MAX - b + 1, .count = b, .buffer = BLK_DATA}, E_RANGE},
+        {{.op = BLK_READ, .sector = end - b, .count = b, .buffer = t.size - b * BLK_SECTOR}, 0},
+        {{.op = BLK_FLUSH, .sector = UINT64_MAX, .count = UINT32_MAX}, 0},
+        {{.op = BLK_READ, .sector = 1, .count = 1, .buffer = BLK_DATA}, b > 1 ? E_INVAL : 0},
+    };
+    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct blk_completion c;
+        struct blk_request r = cases[i].r;
+        r.cookie = 1000 + i;
+        produce(&r);
+        blk_submit();
+        if (next_completion(&c)) return 1;
+        if (c.cookie != r.cookie || c.status != cases[i].status) {
+            log_line("case %u: status %d instead of %d", i, c.status, cases[i].status);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static uint32_t number_argument(void) {
+    char text[16];
+    int32_t length = sasos_arg(0, text, sizeof(text));
+    uint32_t n = 0;
+    for (int32_t i = 0; i < length && i < 9; i++) n = n * 10 + (uint32_t)(text[i] - '0');
+    return n;
+}
+
+int32_t SASOS_EXPORT(app_main)(void) {
+    uint32_t requests = number_argument();
+    if (open_disk() || refusals() || exercise(requests) || read_back()) return 1;
+    log_line("%u requests answered, all data as written", requests);
+    return 0;
+}
