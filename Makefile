@@ -125,11 +125,12 @@ help:
 	@echo 'make check    the walls between the parts, formatting, the kernel image (part of make test)'
 	@echo 'make dis      build/kernel/kernel.dis, the disassembly of the kernel'
 	@echo 'make format   clang-format all tracked sources'
+	@echo 'make bench    what isolation costs, against native twins: ONLY=part,…, QUICK=1; build/bench/report.html'
 	@echo 'make bench-jit  compiled code against native and other engines: QUICK=1, ONLY=kernel,…, see bench/jit.py'
 	@echo 'make deps     install the Debian packages that are missing (make run, test and check do it too)'
 	@echo 'make clean    remove build/'
 	@echo 'V=1 shows the commands. CONF=path is the configuration in the image (default apps/demo.conf).'
-bench gdb appliance:
+gdb appliance:
 	@echo 'make $@: this part does not exist yet.' >&2; exit 1
 
 # ---- host tools and the verifier as a library ----

@@ -10,9 +10,49 @@ $B/bench/run $B/bench/run-ablate:
 	@mkdir -p $(@D)
 	$Q$(CC) -fuse-ld=lld -o $@ $^ $(wrap) -Wl,--as-needed $(host_libs)
 
-.PHONY: bench-jit bench-peers
+.PHONY: bench bench-jit bench-peers
 bench-jit: $B/bench/run $B/bench/run-ablate
 	@B=$B bench/jit.py
 # Cranelift for the comparison: the npm package carries wasmtime.
 bench-peers:
 	npm install --no-audit --no-fund --prefix $B/bench/npm @bytecodealliance/wizer@11.0.3
+
+# ---- modules for measuring: bench/apps/NAME ----
+bench_dirs := $(patsubst %/manifest,%,$(wildcard bench/apps/*/manifest))
+bench_modules := $(foreach d,$(bench_dirs),$B/bench/modules/$(notdir $d).wasm)
+$(foreach d,$(bench_dirs),$(eval $(call module,$d,$B/bench/modules/$(notdir $d).wasm)))
+
+# ---- native twins: the same sources for this machine, by the same compiler at the same level ----
+# $(call twin,NAME,FOLDER): build/bench/twin/NAME.o, whose one name is twin_NAME; see bench/rig/twin.c.
+cflags_twin := $(base) -O2 -g $(freestanding) -fno-pic -fno-pie -fvisibility=hidden -Wno-unknown-attributes \
+    -Wno-ignored-attributes
+$(eval $(call variant,twin))
+manifest_words = $(shell sed -n 's/^$1 *\(.*\.\)*//p' $2/manifest)
+twin_exports = $(call manifest_words,export,$1) $(if $(filter drivers/%,$1),driver_start driver_event,app_main)
+twin_list = $(foreach w,$1,X($w))
+define twin
+$B/bench/twin/$1.o: $(call objs,twin,$(wildcard $2/*.c) $(call shared_c,$2)) bench/rig/twin.c bench/rig/rig.h $2/manifest \
+    sasos/run/hostcall.def $B/o/twin.flags
+	@$$(call say,TWIN,$$@)
+	@mkdir -p $$(@D)
+	$$Q$(CC) $(cflags_host) -fno-pie -DTWIN=twin_$(subst -,_,$1) -DTWIN_NAME='"$1"' '-DTWIN_EXPORTS=$(call twin_list,$(call twin_exports,$2))' \
+	    '-DTWIN_IMPORTS=$(call twin_list,$(call manifest_words,import,$2))' -MF $$@.d -c bench/rig/twin.c -o $$@.part
+	$$Qld.lld -r -o $$@.all $$@.part $$(filter $B/o/twin/%.o,$$^)
+	$$Qllvm-objcopy --keep-global-symbol=twin_$(subst -,_,$1) $$@.all $$@
+	@rm -f $$@.part $$@.all
+endef
+$(eval $(call twin,blkload,bench/apps/blkload))
+$(eval $(call twin,virtio-blk,drivers/virtio/blk))
+rig_twins := $(foreach t,blkload virtio-blk,$B/bench/twin/$t.o)
+
+# Not position-independent: a twin's statics then have 32-bit addresses, as its module's have.
+$B/bench/rig: $(call objs,host,$(filter-out bench/rig/twin.c,$(wildcard bench/rig/*.c))) $(rig_twins) $B/o/libhost.a
+	@$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) -fuse-ld=lld -no-pie -o $@ $^ -Wl,--as-needed $(host_libs)
+
+do-test: $B/bench/rig $(bench_modules)
+bench: deps
+	@$(MAKE) --no-print-directory do-bench
+do-bench: all $B/bench/rig $B/bench/run $(bench_modules)
+	@B=$B bench/bench.py

@@ -1,0 +1,107 @@
+"""hosted.py — drivers on the real CPU: each driver's module and its native twin against one device model, in a Linux process (bench/rig)."""
+import json
+import subprocess
+
+from common import OUT, Failed
+
+RIG = OUT + '/rig'
+DRIVERS = {'virtio-blk': 'build/modules/virtio-blk.wasm'}
+LOAD = OUT + '/modules/blkload.wasm'
+SIZES = (512, 4096, 65536)
+DEPTHS = (1, 8, 32, 128)
+COUNT = {512: 8000, 4096: 6000, 65536: 600}  # requests of one run: some milliseconds
+WHY_ONE = ('one request at a time makes every entry into a domain count (a crossing, an event, a signal: about 300 cycles together), and the '
+           'model answers in 170 cycles; a device that needs 10 µs would hide all but 1 %')
+WHY = 'the driver\'s own code is slower, and the model, unlike a device, takes almost no time: see the columns "driver"'
+TEXT = '''The very same driver module that the system boots, and its native twin (the same C files, the same compiler and level, x86-64), each with the
+same application (bench/apps/blkload, as a module or native), the same rings and the same model of the device, in one process and one run. The sandboxed side takes the
+whole way: compiled, verified, application and driver in windows of their own, true crossings. Everything runs on one thread; the model answers at once, so
+nothing hides the driver: a real device takes 10 to 100 µs. Counts are time-stamp cycles a request; sides alternate from round to round, ratios are of the
+two runs of one round.'''
+
+
+def cells(quick):
+    ops = ('read', 'write')
+    for op in ops:
+        for pattern in ('rand', 'seq'):
+            for size in SIZES:
+                for depth in DEPTHS:
+                    if quick and (pattern == 'seq' or (op == 'write' and size != 4096)):
+                        continue
+                    yield f'{op}:{pattern}:{size}:{depth}:{COUNT[size]}'
+
+
+def run_rig(driver, module, rounds, names):
+    """The rig's answers, as they come. An empty list of cells is none."""
+    command = [RIG, driver, LOAD, module, str(rounds), *names]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+        for line in p.stdout:
+            yield json.loads(line)
+        said = p.stderr.read().strip().splitlines()
+    if p.returncode:
+        raise Failed(said[-1] if said else f'{RIG} ended with status {p.returncode}')
+
+
+def ratios(got):
+    """Per round: throughput of the sandboxed side over the native one's; the same of the drivers alone."""
+    s, n = got['sandboxed'], got['native']
+    whole = [b / a for a, b in zip(s['total'], n['total'])]
+    alone = [(nb + ne) / (sb + se) for sb, se, nb, ne in zip(s['submit'], s['event'], n['submit'], n['event'])]
+    return whole, alone
+
+
+def record(results, driver, got):
+    """Metrics of one cell; the table's row."""
+    op, pattern, size, depth, _ = got['cell'].split(':')
+    name = f'hosted.{driver}.{op}.{pattern}.{size}.{depth}'
+    whole, alone = ratios(got)
+    bar = {1: 0.90, 32: 0.95, 128: 0.95}.get(int(depth))
+    m = results.metric(name + '.throughput', whole, '× native', 'higher', least=bar, note=WHY_ONE if depth == '1' else WHY)
+    cost = {}
+    for side in ('sandboxed', 'native'):
+        x = got[side]
+        results.metric(f'{name}.{side}.total', x['total'], 'cycles')
+        cost[side] = results.metric(f'{name}.{side}.driver', [a + b for a, b in zip(x['submit'], x['event'])], 'cycles')['value']
+    total = [results.metrics[f'{name}.{side}.total']['value'] for side in ('sandboxed', 'native')]
+    a = results.metric(name + '.alone', alone, '× native', 'higher')
+    return [f'{op} {pattern}', int(size), int(depth), round(total[0]), round(total[1]), {'value': m['value'], 'met': m.get('met')},
+            round(cost['sandboxed']), round(cost['native']), {'value': a['value']}]
+
+
+HEAD = ['', 'bytes', 'depth', 'cycles', 'native', 'throughput ×', 'driver', 'native', 'driver ×']
+EXPLAIN = ('cycles: everything a request costs, the device model included. driver: only what is spent inside the driver, entered from C and '
+           'timed at each entry, so with the cost of entering (which is dearer from C than the crossing that `cycles` has).')
+
+
+def charts(results, section, driver):
+    """Throughput by depth, one chart a size; a driver's cycles by depth."""
+    hz = results.machine.get('tsc_hz')
+    for size in SIZES:
+        name = f'hosted.{driver}.read.rand.{size}'
+        series = []
+        for side in ('sandboxed', 'native'):
+            cycles = [results.metrics.get(f'{name}.{d}.{side}.total', {}).get('value') for d in DEPTHS]
+            series.append({'name': side, 'values': [hz / c / 1e3 if c else None for c in cycles]})
+        if any(v is not None for s in series for v in s['values']):
+            section.chart('lines', f'{driver}: random reads of {size} bytes', 'thousand requests a second', 'Against the in-process model of the device.',
+                          x=list(DEPTHS), x_title='requests in flight', series=series)
+    items = [{'label': f'{size} bytes, depth {d}', 'series': k, **{key: m[key] for key in ('value', 'lo', 'hi')}}
+             for size in SIZES[:2] for d in DEPTHS for k, side in enumerate(('sandboxed', 'native'))
+             if (m := results.metrics.get(f'hosted.{driver}.read.rand.{size}.{d}.{side}.driver'))]
+    if items:
+        section.chart('bars', f'{driver}: inside the driver', 'cycles a random read', series=['sandboxed', 'native'], items=items)
+
+
+def measure(results, term, quick):
+    rounds = 9 if quick else 25
+    section = results.section('hosted', 'Drivers on the real CPU', TEXT)
+    for driver, module in DRIVERS.items():
+        section.commands.append(f'{RIG} {driver} {LOAD} {module} {rounds} OP:PATTERN:SIZE:DEPTH:COUNT …')
+        term.title(f'{driver}, cycles a request on this CPU', HEAD)
+        rows, names = [], list(cells(quick))
+        for got in run_rig(driver, module, rounds, names):
+            rows.append(record(results, driver, got))
+            term.row(rows[-1])
+            term.progress(f'{driver}: {len(rows)} of {len(names)}')
+        section.table(driver, HEAD, rows, EXPLAIN)
+        charts(results, section, driver)

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""The bench rig: driver modules and their native twins move data rightly through the device models, on both sides alike."""
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'boot'))
+import tap  # noqa: E402
+
+RIG, LOAD = 'build/bench/rig', 'build/bench/modules/blkload.wasm'
+DRIVERS = {'virtio-blk': 'build/modules/virtio-blk.wasm'}
+
+
+def rig(driver, module, *cells, rounds=1):
+    return subprocess.run([RIG, driver, LOAD, module, str(rounds), *cells], capture_output=True, text=True, timeout=60)
+
+
+for driver, module in DRIVERS.items():
+    verify = ['verify:seq:4096:32:600', 'verify:rand:65536:128:300', 'verify:rand:512:1:1000', 'verify:rand:512:128:3000', 'verify:seq:3584:7:500']
+    done = rig(driver, module, *verify)
+    lines = [json.loads(x) for x in done.stdout.splitlines()]
+    tap.same(done.returncode, 0, f'{driver}: what was written is read again: {done.stderr[-200:]}')
+    for side in ('sandboxed', 'native'):
+        said = [x[side] for x in lines if side in x]
+        tap.ok(len(said) == len(verify) and all(x.endswith('errors=0') for x in said), f'{driver}, {side}: every cell without an error', said)
+
+    done = rig(driver, module, 'read:rand:4096:32:640', rounds=3)
+    cell = json.loads(done.stdout)
+    for side in ('sandboxed', 'native'):
+        tap.ok(all(len(v) == 3 and min(v) > 0 for v in cell[side].values()), f'{driver}, {side}: a number a round', cell[side])
+        tap.ok(all(x == 1 / 32 for x in cell[side]['submits']), f'{driver}, {side}: one call of the driver for 32 requests', cell[side])
+        tap.ok(all(x <= 1 / 32 for x in cell[side]['events']), f'{driver}, {side}: at most one event for 32 requests', cell[side])
+
+    done = rig(driver, module, 'read:rand:1048576:128:1')
+    tap.ok(done.returncode == 1 and 'cannot do' in done.stderr, f'{driver}: a cell that cannot be done is refused', done.stderr)
+
+done = rig('virtio-blk', LOAD, 'verify:seq:4096:32:600')
+tap.ok(done.returncode == 1 and 'no export driver_event' in done.stderr, 'a module that is no driver is refused', done.stderr)
+done = rig('no-such', 'build/modules/virtio-blk.wasm', 'verify:seq:4096:32:600')
+tap.same(done.returncode, 2, 'an unknown driver is a usage error')
+tap.done()
