@@ -80,7 +80,7 @@ static void cell_line(struct side side[SIDES], const char *cell, int rounds) {
         printf(", \"%s\": {", side_name[i]);
         for (int f = 0; f < FIELDS; f++) {
             printf("%s\"%s\": [", f ? ", " : "", field_name[f]);
-            for (int r = 0; r < rounds; r++) printf("%s%.2f", r ? ", " : "", value[i][r][f]);
+            for (int r = 0; r < rounds; r++) printf("%s%.5f", r ? ", " : "", value[i][r][f]);
             printf("]");
         }
         printf("}");
