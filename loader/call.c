@@ -37,6 +37,24 @@ struct ldr_instance *ldr_thread_instance(const struct ldr_thread *t) {
     return t->top == t->record ? NULL : t->top[-1].inst;
 }
 
+struct ldr_instance *ldr_caller(const struct ldr_instance *inst) {
+    const struct ldr_thread *t = inst->priv->thread;
+    const struct ldr_record *r = t->top - 1;
+    LDR_ASSERT(t->top > t->record && r->inst == inst);
+    return r->kind == LDR_KIND_ENTER ? NULL : r[-1].inst; // whoever crosses is inside something
+}
+bool ldr_thread_doomed(const struct ldr_thread *t) {
+    for (const struct ldr_record *r = t->record; r < t->top; r++)
+        if (ldr_is_dead(r->inst)) return true;
+    return false;
+}
+bool ldr_thread_entered(struct ldr_thread *t) {
+    struct ldr_record *r = t->top - 1;
+    if (t->top == t->record || r->kind != LDR_KIND_DOMAIN) return false;
+    r->kind = LDR_KIND_SEEN;
+    return true;
+}
+
 // ---- Monitor ----
 void ldr_monitor_enter(struct ldr_instance *inst, struct ldr_thread *t) {
     uint64_t *owner = &inst->priv->owner, seen = 0, mine = (uint64_t)t;

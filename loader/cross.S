@@ -107,8 +107,8 @@
         jnz     2b
 .endif
 .if \domain
-        cmpl    $LDR_KIND_DOMAIN, LDR_R_KIND(%r10)
-        jne     3f
+        cmpl    $LDR_KIND_NESTED, LDR_R_KIND(%r10)
+        je      3f
         // Plain store, then a look at the waiters would need a fence between: the exchange is one.
         xor     %r14d, %r14d
         xchg    %r14, P(LDR_P_OWNER)

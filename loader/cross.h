@@ -35,6 +35,7 @@
 #define LDR_KIND_STORE 2  // crossing inside a store: no border
 #define LDR_KIND_DOMAIN 3 // crossing between domains, which took the callee's monitor
 #define LDR_KIND_NESTED 4 // the same, but the thread had the monitor already
+#define LDR_KIND_SEEN 5   // DOMAIN, and ldr_thread_entered() has told of it
 
 // struct ldr_args, on the C stack
 #define LDR_A_INT 0

@@ -165,6 +165,13 @@ struct ldr_thread *ldr_current(const struct ldr_instance *inst); // the thread t
 // The instance whose code runs at this moment on the thread, NULL if none.
 struct ldr_instance *ldr_thread_instance(const struct ldr_thread *thread);
 
+// For a host function: the instance whose call brought the thread into `inst`, which is running on it. NULL: the host called.
+struct ldr_instance *ldr_caller(const struct ldr_instance *inst);
+// Some instance that the thread is inside is dead: what it waits for is not wanted any more.
+bool ldr_thread_doomed(const struct ldr_thread *thread);
+// True once for each time that the thread came into the innermost domain from another one. From the tick, on the thread's CPU.
+bool ldr_thread_entered(struct ldr_thread *thread);
+
 struct ldr_trap_info {
     enum sfi_trap kind;
     char module[LDR_NAME_MAX];

@@ -9,8 +9,10 @@ static bool key_name(struct ldr_manifest *m, const struct words *w) {
 }
 
 static bool key_kind(struct ldr_manifest *m, const struct words *w) {
-    m->kind = words_is(w, 1, "app") ? MANIFEST_APP : MANIFEST_DRIVER;
-    return w->count == 2 && (words_is(w, 1, "app") || words_is(w, 1, "driver"));
+    m->kind = words_is(w, 1, "app")       ? MANIFEST_APP
+              : words_is(w, 1, "library") ? MANIFEST_LIBRARY
+                                          : MANIFEST_DRIVER;
+    return w->count == 2 && (m->kind != MANIFEST_DRIVER || words_is(w, 1, "driver"));
 }
 
 static bool key_memory(struct ldr_manifest *m, const struct words *w) {
@@ -39,7 +41,7 @@ static bool key_channel(struct ldr_manifest *m, const struct words *w) {
 
 static bool key_pci(struct ldr_manifest *m, const struct words *w) {
     if (w->count != 2 || m->pcis == MANIFEST_PCI_MAX ||
-        !words_hex_pair(w, 1, &m->pci[m->pcis].vendor, &m->pci[m->pcis].device))
+        !words_hex_pair(w, 1, ':', &m->pci[m->pcis].vendor, &m->pci[m->pcis].device))
         return false;
     m->pcis++;
     return true;
@@ -48,6 +50,11 @@ static bool key_pci(struct ldr_manifest *m, const struct words *w) {
 static bool key_export(struct ldr_manifest *m, const struct words *w) {
     return w->count == 2 && m->exports < MANIFEST_EXPORTS_MAX &&
            words_name(w, 1, m->export[m->exports++], MANIFEST_NAME);
+}
+
+static bool key_counter(struct ldr_manifest *m, const struct words *w) {
+    return w->count == 2 && m->counters < MANIFEST_COUNTERS_MAX &&
+           words_name(w, 1, m->counter[m->counters++], MANIFEST_COUNTER);
 }
 
 static bool key_import(struct ldr_manifest *m, const struct words *w) {
@@ -69,16 +76,17 @@ static const struct {
     bool (*read)(struct ldr_manifest *, const struct words *);
 } keys[] = {
     {"name", "expected: name NAME", key_name},
-    {"kind", "expected: kind driver, or kind app", key_kind},
+    {"kind", "expected: kind driver, kind app, or kind library", key_kind},
     {"memory", "expected: memory SIZE, below 2048M", key_memory},
     {"pci", "expected: pci VENDOR:DEVICE in hexadecimal, at most 4 lines", key_pci},
     {"irq", "expected: irq N, at most 2048", key_irq},
     {"dma", "expected: dma SIZE, at most 1024M", key_dma},
     {"budget", "expected: budget MILLISECONDS", key_budget},
-    {"import", "expected: import NAMESPACE.NAME, at most 16 lines", key_import},
-    {"export", "expected: export NAME, at most 16 lines", key_export},
+    {"import", "expected: import NAMESPACE.NAME, at most 64 lines", key_import},
+    {"export", "expected: export NAME, at most 64 lines", key_export},
     {"channels", "expected: channels N, at most 256", key_channels},
     {"channel", "expected: channel SIZE", key_channel},
+    {"counter", "expected: counter NAME, shorter than 24, at most 16 lines", key_counter},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -108,7 +116,8 @@ bool ldr_manifest_parse(const char *text, size_t size, struct ldr_manifest *out,
         enum words_result got = words_next(&r, &w);
         if (got == WORDS_END) break;
         if (got == WORDS_BAD)
-            return complain(r.line, "more than 16 words, or bytes that are not plain text",
+            return complain(r.line,
+                            "more than 16 words, an open quote, or bytes that are not plain text",
                             out_error, error_size);
         if (first) {
             if (!(w.count == 2 && words_is(&w, 0, "sasos") && words_is(&w, 1, "1")))

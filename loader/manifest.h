@@ -2,7 +2,7 @@
 //
 //   sasos 1                 first line
 //   name NAME               must be the module's name in the image
-//   kind driver | app
+//   kind driver | app | library
 //   memory SIZE             wasm memory it may grow to (default: what its memory section says at least)
 //   pci VENDOR:DEVICE       one function of these ids; several lines: any of them fits
 //   irq N                   messages 0 … N−1 of the function (MSI-X)
@@ -10,8 +10,9 @@
 //   budget MS               longest computation without giving the CPU back that it considers normal
 //   import NAMESPACE.NAME   an export of another domain that it calls
 //   export NAME             a function that other domains may call
-//   channels N              at most this many clients (drivers)
-//   channel SIZE            smallest channel that it works with (applications)
+//   channels N              at most this many clients (what has exports)
+//   channel SIZE            smallest channel that it works with (who calls)
+//   counter NAME            a number that it publishes with counter(), in the order of these lines
 #ifndef LDR_MANIFEST_H
 #define LDR_MANIFEST_H
 #include <stdbool.h>
@@ -21,15 +22,18 @@
 #define MANIFEST_SECTION "sasos.manifest"
 #define MANIFEST_NAME 40u
 #define MANIFEST_PCI_MAX 4u
-#define MANIFEST_EXPORTS_MAX 16u
-#define MANIFEST_IMPORTS_MAX 16u
+#define MANIFEST_EXPORTS_MAX 64u
+#define MANIFEST_IMPORTS_MAX 64u
+#define MANIFEST_COUNTERS_MAX 16u
+#define MANIFEST_COUNTER 24u // bytes of a counter's name
 
 struct ldr_manifest {
     char name[MANIFEST_NAME];
-    enum { MANIFEST_DRIVER, MANIFEST_APP } kind;
+    // PROGRAM has no manifest: the configuration makes a module one (docs/configuration.md).
+    enum ldr_kind { MANIFEST_DRIVER, MANIFEST_APP, MANIFEST_LIBRARY, MANIFEST_PROGRAM } kind;
     uint32_t memory, dma;                        // bytes
     uint32_t irqs, budget_ms, channels, channel; // channel: bytes
-    uint32_t pcis, exports, imports;
+    uint32_t pcis, exports, imports, counters;
     struct {
         uint16_t vendor, device;
     } pci[MANIFEST_PCI_MAX];
@@ -37,6 +41,7 @@ struct ldr_manifest {
     struct {
         char name_space[MANIFEST_NAME], name[MANIFEST_NAME];
     } import[MANIFEST_IMPORTS_MAX];
+    char counter[MANIFEST_COUNTERS_MAX][MANIFEST_COUNTER];
 };
 
 // False with "line N: what is wrong" in out_error (always terminated).

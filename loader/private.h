@@ -31,6 +31,10 @@ struct ldr_record { // one border that a thread has crossed and will come back o
     uint64_t csp, msp; // ENTER: the thread's before
 };
 
+static inline bool ldr_has_monitor(const struct ldr_record *r) {
+    return r->kind == LDR_KIND_DOMAIN || r->kind == LDR_KIND_SEEN;
+}
+
 struct ldr_thread {
     struct ldr_record *top, *end; // next free record, end of them
     uint64_t csp;     // where C called by modules has its stack: below the frame of ldr_enter

@@ -103,7 +103,7 @@ static struct ldr_record *give_up(struct ldr_thread *t, struct ldr_instance *ins
         LDR_ASSERT(r > t->record);
         r--;
     } while (r->kind == LDR_KIND_STORE);
-    if (r->kind == LDR_KIND_DOMAIN) ldr_monitor_leave(r->inst, t);
+    if (ldr_has_monitor(r)) ldr_monitor_leave(r->inst, t);
     return r;
 }
 
@@ -124,7 +124,7 @@ void ldr_stack_full(struct ldr_instance *inst) { ldr_trap(inst, SFI_TRAP_STACK);
 void ldr_stopped(struct ldr_instance *inst) { ldr_trap(inst, inst->priv->stop); }
 void ldr_arrived_dead(struct ldr_instance *inst, struct ldr_thread *t) {
     struct ldr_record *r = t->top - 1;
-    if (r->kind == LDR_KIND_DOMAIN) ldr_monitor_leave(inst, t);
+    if (ldr_has_monitor(r)) ldr_monitor_leave(inst, t);
     ldr_unwind(t, r);
 }
 

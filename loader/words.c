@@ -7,7 +7,7 @@ struct words_reader words_open(const char *text, size_t size) {
 
 static bool blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
-// The words of one line [at, end). False if there are too many, or bytes that are not text.
+// The words of one line [at, end). False if there are too many, an open quote, or bytes that are not text.
 static bool split(const char *text, size_t at, size_t end, struct words *out) {
     out->count = 0;
     while (at < end) {
@@ -16,13 +16,17 @@ static bool split(const char *text, size_t at, size_t end, struct words *out) {
             continue;
         }
         if (text[at] == '#') return true;
-        size_t start = at;
-        for (; at < end && !blank(text[at]); at++)
-            if (text[at] <= 32 || text[at] == 127) // char is signed: bytes ≥ 128 are below 0
+        bool quoted = text[at] == '"';
+        size_t start = at += quoted, stop;
+        for (; at < end && (quoted ? text[at] != '"' : !blank(text[at])); at++)
+            if ((text[at] < 32 && text[at] != '\t') ||
+                text[at] == 127) // char is signed: bytes ≥ 128 are below 0
                 return false;
+        stop = at;
+        if (quoted && at++ == end) return false;
         if (out->count == WORDS_MAX) return false;
         out->word[out->count] = text + start;
-        out->length[out->count++] = (uint32_t)(at - start);
+        out->length[out->count++] = (uint32_t)(stop - start);
     }
     return true;
 }
@@ -79,7 +83,7 @@ bool words_number(const struct words *w, uint32_t i, uint32_t max, uint32_t *out
 bool words_size(const struct words *w, uint32_t i, uint32_t max, uint32_t *out) {
     if (i >= w->count) return false;
     uint32_t length = w->length[i], shift = 0;
-    char unit = w->word[i][length - 1]; // a word has at least one character
+    char unit = length ? w->word[i][length - 1] : 0;
     if (unit == 'K')
         shift = 10;
     else if (unit == 'M')
@@ -104,11 +108,19 @@ static bool hex16(const char *text, uint32_t length, uint16_t *out) {
     return true;
 }
 
-bool words_hex_pair(const struct words *w, uint32_t i, uint16_t *out_first, uint16_t *out_second) {
+bool words_hex_pair(const struct words *w, uint32_t i, char between, uint16_t *out_first,
+                    uint16_t *out_second) {
     if (i >= w->count) return false;
     const char *text = w->word[i];
-    uint32_t colon = 0;
-    while (colon < w->length[i] && text[colon] != ':') colon++;
-    return colon < w->length[i] && hex16(text, colon, out_first) &&
-           hex16(text + colon + 1, w->length[i] - colon - 1, out_second);
+    uint32_t n = 0;
+    while (n < w->length[i] && text[n] != between) n++;
+    return n < w->length[i] && hex16(text, n, out_first) &&
+           hex16(text + n + 1, w->length[i] - n - 1, out_second);
+}
+
+bool words_text(const struct words *w, uint32_t i, char *out, size_t size) {
+    if (i >= w->count || w->length[i] >= size) return false;
+    for (uint32_t n = 0; n < w->length[i]; n++) out[n] = w->word[i][n];
+    out[w->length[i]] = 0;
+    return true;
 }

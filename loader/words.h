@@ -1,8 +1,9 @@
 // words.h — reading the project's text files: lines of words. Manifests and configurations are made of nothing else.
 //
-// A line is words separated by blanks; `#` at the start of a word begins a comment; empty lines do not count. Control characters
-// other than tab, and bytes ≥ 128, make the line bad. Words point into the text, are not terminated, and are checked against what they
-// may be by the calls below. Freestanding; works on hostile text.
+// A line is words separated by blanks; `#` at the start of a word begins a comment; empty lines do not count. A word that begins with `"`
+// goes on to the next `"`, blanks included; the quotes are not part of it, and nothing can stand for a quote inside. Control characters
+// other than tab, and bytes ≥ 128, make the line bad, as does a quote that is not closed. Words point into the text, are not
+// terminated, and are checked against what they may be by the calls below. Freestanding; works on hostile text.
 #ifndef LDR_WORDS_H
 #define LDR_WORDS_H
 #include <stdbool.h>
@@ -25,7 +26,7 @@ enum words_result {
     WORDS_LINE,
     WORDS_END,
     WORDS_BAD
-}; // BAD: too many words, or bytes that are not text
+}; // BAD: too many words, an open quote, or bytes that are not text
 
 struct words_reader words_open(const char *text, size_t size);
 enum words_result words_next(struct words_reader *r, struct words *out);
@@ -35,6 +36,9 @@ bool words_name(const struct words *w, uint32_t i, char *out, size_t size);
 bool words_number(const struct words *w, uint32_t i, uint32_t max, uint32_t *out); // decimal
 // A number of bytes: decimal, K or M may follow.
 bool words_size(const struct words *w, uint32_t i, uint32_t max, uint32_t *out);
-// "1af4:1042": two hexadecimal numbers.
-bool words_hex_pair(const struct words *w, uint32_t i, uint16_t *out_first, uint16_t *out_second);
+// "1af4:1042": two hexadecimal numbers with `between` between them.
+bool words_hex_pair(const struct words *w, uint32_t i, char between, uint16_t *out_first,
+                    uint16_t *out_second);
+// Copies word i, whatever it is, terminated; false if it does not fit.
+bool words_text(const struct words *w, uint32_t i, char *out, size_t size);
 #endif

@@ -27,14 +27,19 @@ static uint32_t find_module(const struct config *c, const char *name) {
 
 static bool key_module(struct parser *p) {
     struct config *c = p->config;
-    char name[CONFIG_NAME];
-    if (p->w->count != 2 || !words_name(p->w, 1, name, sizeof(name)))
-        return complain(p, "expected: module NAME (letters, digits, _ - ., shorter than 40)");
+    char name[CONFIG_NAME], file[CONFIG_NAME];
+    uint32_t words = p->w->count;
+    if ((words != 2 && words != 3) || !words_name(p->w, 1, name, sizeof(name)) ||
+        !words_name(p->w, words - 1, file, sizeof(file)) || !name[0] || !file[0])
+        return complain(
+            p,
+            "expected: module NAME, or module NAME FILE (letters, digits, _ - ., shorter than 40)");
     if (find_module(c, name) != c->modules) return complain(p, "this module is described already");
     if (c->modules == CONFIG_MODULES_MAX) return complain(p, "more than 32 modules");
     p->module = &c->module[c->modules++];
     p->module->line = p->line;
     str_copy(p->module->name, sizeof(p->module->name), name);
+    str_copy(p->module->file, sizeof(p->module->file), file);
     return true;
 }
 
@@ -58,11 +63,29 @@ static bool key_budget(struct parser *p) {
            complain(p, "expected: budget MILLISECONDS, at most 3600000");
 }
 
+static bool key_stack(struct parser *p) {
+    return (p->w->count == 2 && words_size(p->w, 1, CONFIG_STACK_MAX, &p->module->stack) &&
+            p->module->stack >= 65536) ||
+           complain(p, "expected: stack SIZE, from 64K to 1M");
+}
+
+static bool flag(struct parser *p, bool *out) {
+    *out = true;
+    return p->w->count == 1 || complain(p, "expected nothing behind this word");
+}
+static bool key_program(struct parser *p) { return flag(p, &p->module->program); }
+static bool key_clock(struct parser *p) { return flag(p, &p->module->clock); }
+static bool key_console(struct parser *p) { return flag(p, &p->module->console); }
+static bool key_entropy(struct parser *p) { return flag(p, &p->module->entropy); }
+static bool key_entropy_source(struct parser *p) { return flag(p, &p->module->entropy_source); }
+static bool key_observe(struct parser *p) { return flag(p, &p->module->observe); }
+static bool key_control(struct parser *p) { return flag(p, &p->module->control); }
+
 static bool key_pci(struct parser *p) {
     struct config_module *m = p->module;
     if (m->pcis == CONFIG_PCI_MAX) return complain(p, "more than 4 pci lines for one module");
     struct config_pci *pci = &m->pci[m->pcis];
-    if (p->w->count != 2 || !words_hex_pair(p->w, 1, &pci->vendor, &pci->device))
+    if (p->w->count != 2 || !words_hex_pair(p->w, 1, ':', &pci->vendor, &pci->device))
         return complain(p, "expected: pci VENDOR:DEVICE in hexadecimal, for example pci 1af4:1042");
     m->pcis++;
     return true;
@@ -85,12 +108,86 @@ static bool key_connect(struct parser *p) {
     return true;
 }
 
-static bool key_arg(struct parser *p) {
+// One more word of the module's text; NULL and a complaint if there is no room.
+static const char *keep_text(struct parser *p, uint16_t *out_at) {
     struct config_module *m = p->module;
-    if (p->w->count != 2 || p->w->length[1] >= CONFIG_NAME)
-        return complain(p, "expected: arg WORD, shorter than 40");
-    if (m->args == CONFIG_ARGS_MAX) return complain(p, "more than 8 arg lines for one module");
-    memcpy(m->arg[m->args++], p->w->word[1], p->w->length[1]); // zeroed behind
+    char *to = m->text + m->text_used;
+    *out_at = m->text_used;
+    if (m->args + m->envs == CONFIG_WORDS_MAX || !words_text(p->w, 1, to, CONFIG_TEXT - m->text_used)) {
+        complain(p, "more than 32 arg and env lines, or 4 KiB of them, for one module");
+        return NULL;
+    }
+    m->text_used += (uint16_t)(p->w->length[1] + 1);
+    return to;
+}
+
+static bool key_arg(struct parser *p) {
+    if (p->w->count != 2) return complain(p, "expected: arg WORD, or arg \"SOME WORDS\"");
+    struct config_module *m = p->module;
+    if (!keep_text(p, &m->arg[m->args])) return false;
+    m->args++;
+    return true;
+}
+
+static bool key_env(struct parser *p) {
+    struct config_module *m = p->module;
+    const char *text = p->w->count == 2 ? keep_text(p, &m->env[m->envs]) : "";
+    if (!text) return false;
+    uint32_t equals = 0;
+    while (text[equals] && text[equals] != '=') equals++;
+    if (!equals || !text[equals])
+        return complain(p, "expected: env NAME=VALUE, or env \"NAME=SOME WORDS\"");
+    m->envs++;
+    return true;
+}
+
+bool config_port_kept(uint16_t first, uint16_t last) {
+    static const struct config_ports kept[] = {
+        {0x0000, 0x001f}, // 8237 DMA controller
+        {0x0020, 0x0021}, // 8259
+        {0x0080, 0x009f}, // DMA pages, fast reset
+        {0x00a0, 0x00a1}, // 8259
+        {0x00b2, 0x00b3}, // system management interrupt
+        {0x00c0, 0x00df}, // second DMA controller
+        {0x00f4, 0x00f7}, // QEMU's debug exit
+        {0x04d0, 0x04d1}, // edge or level of interrupts
+        {0x0cf8, 0x0cff}, // PCI configuration, reset control
+    };
+    for (uint32_t i = 0; i < ARRAY_LEN(kept); i++)
+        if (first <= kept[i].last && kept[i].first <= last) return true;
+    return false;
+}
+
+static bool key_port(struct parser *p) {
+    struct config_module *m = p->module;
+    if (m->ports == CONFIG_PORTS_MAX) return complain(p, "more than 8 port lines for one module");
+    struct config_ports *r = &m->port[m->ports];
+    if (p->w->count != 2 || !words_hex_pair(p->w, 1, '-', &r->first, &r->last) || r->first > r->last)
+        return complain(p, "expected: port FIRST-LAST in hexadecimal, for example port 3f8-3ff");
+    if (config_port_kept(r->first, r->last))
+        return complain(p,
+                        "these ports are the kernel's own (interrupts, DMA, configuration, reset)");
+    m->ports++;
+    return true;
+}
+
+static bool key_isa_irq(struct parser *p) {
+    struct config_module *m = p->module;
+    uint32_t line;
+    if (m->isa_irqs == CONFIG_ISA_IRQS_MAX)
+        return complain(p, "more than 8 isa-irq lines for one module");
+    if (p->w->count != 2 || !words_number(p->w, 1, 15, &line) || line == 0 || line == 2 || line == 8)
+        return complain(p, "expected: isa-irq LINE, from 1 to 15, but neither 2 nor 8");
+    m->isa_irq[m->isa_irqs++] = (uint8_t)line;
+    return true;
+}
+
+static bool key_blob(struct parser *p) {
+    struct config_module *m = p->module;
+    if (m->blobs == CONFIG_BLOBS_MAX) return complain(p, "more than 16 blob lines for one module");
+    if (p->w->count != 2 || !words_name(p->w, 1, m->blob[m->blobs], CONFIG_BLOB) || !p->w->length[1])
+        return complain(p, "expected: blob FILE, a file of the boot image");
+    m->blobs++;
     return true;
 }
 
@@ -153,8 +250,13 @@ static bool read_line(struct parser *p) {
         const char *word;
         bool (*read)(struct parser *);
     } grants[] = {
-        {"memory", key_memory}, {"pci", key_pci},         {"irq", key_irq}, {"dma", key_dma},
-        {"budget", key_budget}, {"connect", key_connect}, {"arg", key_arg},
+        {"memory", key_memory},   {"stack", key_stack},     {"program", key_program},
+        {"pci", key_pci},         {"irq", key_irq},         {"dma", key_dma},
+        {"budget", key_budget},   {"connect", key_connect}, {"arg", key_arg},
+        {"env", key_env},         {"blob", key_blob},       {"port", key_port},
+        {"clock", key_clock},     {"isa-irq", key_isa_irq}, {"console", key_console},
+        {"entropy", key_entropy}, {"observe", key_observe}, {"entropy-source", key_entropy_source},
+        {"control", key_control},
     };
     if (words_is(p->w, 0, "module")) return key_module(p);
     if (words_is(p->w, 0, "start")) return key_step(p, STEP_START);
@@ -164,8 +266,10 @@ static bool read_line(struct parser *p) {
         if (words_is(p->w, 0, grants[i].word))
             return p->module ? grants[i].read(p)
                              : complain(p, "a grant must stand below a module line");
-    return complain(p, "unknown key; known are: module, memory, pci, irq, dma, budget, connect, "
-                       "arg, start, stop, run");
+    return complain(
+        p, "unknown key; known are: module, memory, stack, program, pci, irq, dma, budget, "
+           "connect, arg, env, blob, port, isa-irq, clock, console, entropy, "
+           "entropy-source, observe, control, start, stop, run");
 }
 
 bool config_parse(const char *text, size_t size, struct config *out, char *out_error,
@@ -180,7 +284,8 @@ bool config_parse(const char *text, size_t size, struct config *out, char *out_e
         p.line = r.line;
         if (got == WORDS_END) break;
         if (got == WORDS_BAD)
-            return complain(&p, "more than 16 words, or bytes that are not plain text");
+            return complain(&p,
+                            "more than 16 words, an open quote, or bytes that are not plain text");
         if (first && !(w.count == 2 && words_is(&w, 0, "sasos") && words_is(&w, 1, "1")))
             return complain(&p, "the first line must be: sasos 1");
         if (!first && !read_line(&p)) return false;

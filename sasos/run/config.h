@@ -1,19 +1,12 @@
 // config.h — the appliance's configuration: which modules there are, what each is granted, and what is done in which order.
 //
-// Text, one `key words…` a line; `#` starts a comment. First line `sasos 1`. Reference: docs/configuration.md.
+// Text, one `key words…` a line; `#` starts a comment, "…" is one word. First line `sasos 1`. Reference: docs/configuration.md.
 //
-//   module NAME                       a module of the image (NAME.wasm); the lines below are its grants, until the next module or step
-//     memory SIZE                     at most this much wasm memory (K and M may follow a number)
-//     pci VENDOR:DEVICE               the first such function that no other domain holds; several lines: any of these
-//     irq N                           messages (MSI-X) 0 … N−1
-//     dma SIZE                        DMA pages
-//     budget MS                       longest computation without giving the CPU back
-//     connect NAMESPACE MODULE SIZE   imports of that namespace are the exports of MODULE; a channel of SIZE bytes is shared with it
-//     arg WORD                        read with arg()
-//   start NAME | stop NAME | run NAME, each with an optional `expect …`:
-//     ok (default) | exit N | trap KIND | budget | dma | refused
+//   module NAME [FILE]                a module of the image (FILE.wasm, default NAME.wasm); the lines below it are its grants
+//   start NAME | stop NAME | run NAME, each with an optional `expect …`
 //
-// Authority is here and nowhere else: a manifest asks, the configuration grants.
+// Authority is here and nowhere else: a manifest asks, the configuration grants. What the kernel keeps for itself (the ports of
+// config_port_kept()) cannot be granted at all.
 #ifndef SASOS_RUN_CONFIG_H
 #define SASOS_RUN_CONFIG_H
 #include "sasos/status.h"
@@ -27,24 +20,40 @@
 #define CONFIG_NAME 40u
 #define CONFIG_PCI_MAX 4u
 #define CONFIG_CONNECTS_MAX 8u
-#define CONFIG_ARGS_MAX 8u
+#define CONFIG_WORDS_MAX 32u // arguments and environment variables together
+#define CONFIG_TEXT 4096u    // bytes of them, each with a 0
+#define CONFIG_PORTS_MAX 8u
+#define CONFIG_ISA_IRQS_MAX 8u
+#define CONFIG_BLOBS_MAX 16u
+#define CONFIG_BLOB 48u // bytes of a file's name, as in the pack
+#define CONFIG_STACK_MAX (1u << 20)
 
 struct config_pci {
     uint16_t vendor, device;
+};
+struct config_ports {
+    uint16_t first, last;
 };
 struct config_connect {
     char name_space[CONFIG_NAME], module[CONFIG_NAME];
     uint32_t size; // bytes, whole pages
 };
 struct config_module {
-    char name[CONFIG_NAME];
+    char name[CONFIG_NAME], file[CONFIG_NAME];
     uint32_t line;
-    uint32_t memory, dma; // bytes
+    bool program;                // a WASI command: no manifest, _start()
+    uint32_t memory, dma, stack; // bytes; 0: the default
     uint32_t irqs, budget_ms;
-    uint32_t pcis, connects, args;
+    bool clock, console, entropy, entropy_source, observe, control;
+    uint32_t pcis, connects, args, envs, ports, isa_irqs, blobs;
     struct config_pci pci[CONFIG_PCI_MAX];
     struct config_connect connect[CONFIG_CONNECTS_MAX];
-    char arg[CONFIG_ARGS_MAX][CONFIG_NAME];
+    struct config_ports port[CONFIG_PORTS_MAX];
+    uint8_t isa_irq[CONFIG_ISA_IRQS_MAX];
+    char blob[CONFIG_BLOBS_MAX][CONFIG_BLOB];
+    uint16_t arg[CONFIG_WORDS_MAX], env[CONFIG_WORDS_MAX]; // where they are in `text`
+    uint16_t text_used;
+    char text[CONFIG_TEXT];
 };
 struct config_step {
     enum { STEP_START, STEP_STOP, STEP_RUN } kind;
@@ -62,4 +71,6 @@ struct config {
 // Parses `size` bytes. On failure false, and out_error is "line N: what is wrong and what is expected".
 bool config_parse(const char *text, size_t size, struct config *out, char *out_error,
                   size_t error_size);
+// Ports whose owner could go round every fence or stop the machine: interrupt and DMA controllers, configuration space, resets.
+bool config_port_kept(uint16_t first, uint16_t last);
 #endif

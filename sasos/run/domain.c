@@ -1,5 +1,7 @@
-// domain.c — see domain.h: creation (check everything, then commit), the home thread, the end. Traps and faults are in fault.c.
+// domain.c — see domain.h: creation (check everything, then commit), the home thread, the end. What it may have is
+// checked in grants.c; traps and faults are in fault.c.
 #include "sasos/run/domain.h"
+#include "sasos/arch/lock.h"
 #include "sasos/arch/time.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/mem.h"
@@ -10,9 +12,6 @@
 #include "sasos/run/fault.h"
 #include "sasos/run/run.h"
 
-#define MEMORY_DEFAULT (16u << 20)
-#define DRIVER_BUDGET_MS 1000u
-#define MODULE_STACK (256u << 10)
 #define C_STACK (128u << 10)
 #define COMPILER_MEMORY \
     (128u << 20) // a module that makes it need more is refused, not the machine starved
@@ -22,6 +21,7 @@ _Static_assert(SASOS_WINDOW_MEMORY_MAX == SFI_DMA_BASE && SASOS_WINDOW_DEVICE ==
                "abi.h repeats the contract");
 
 static struct dom *doms[DOM_MAX];
+static struct spinlock homes_lock; // a home thread is not interrupted after it has gone
 
 const char *dom_name(const struct dom *d) { return d->config->name; }
 
@@ -37,86 +37,37 @@ struct dom *dom_of_function(const struct pci_fn *fn) {
     return NULL;
 }
 
-// ---- checks: nothing is changed here but *d, which is not yet known to anybody ----
-
-static bool refuse(char error[DOM_ERROR_MAX], const struct dom *d, const char *what, uint32_t asked,
-                   uint32_t granted) {
-    ksnprintf(error, DOM_ERROR_MAX,
-              "%s asks for %s %u, but the configuration (module at line %u) grants %u", dom_name(d),
-              what, asked, d->config->line, granted);
-    return false;
-}
-
-static bool check_quotas(struct dom *d, char error[DOM_ERROR_MAX]) {
-    const struct config_module *c = d->config;
-    struct ldr_manifest *m = &d->manifest;
-    uint32_t memory = c->memory ? c->memory : MEMORY_DEFAULT;
-    if (!str_eq(m->name, c->name)) {
-        ksnprintf(error, DOM_ERROR_MAX, "the module %s calls itself %s in its manifest", c->name,
-                  m->name);
-        return false;
-    }
-    if (m->memory > memory) return refuse(error, d, "memory (KiB)", m->memory >> 10, memory >> 10);
-    if (m->dma > c->dma) return refuse(error, d, "DMA pages (KiB)", m->dma >> 10, c->dma >> 10);
-    if (m->irqs > c->irqs) return refuse(error, d, "interrupts", m->irqs, c->irqs);
-    if (c->budget_ms && m->budget_ms > c->budget_ms)
-        return refuse(error, d, "a budget (ms)", m->budget_ms, c->budget_ms);
-    m->memory = m->memory ? m->memory : memory;
-    m->budget_ms = m->budget_ms                 ? m->budget_ms
-                   : c->budget_ms               ? c->budget_ms
-                   : m->kind == MANIFEST_DRIVER ? DRIVER_BUDGET_MS
-                                                : 0;
+static bool has_type(const struct wasm_functype *type, uint32_t params, uint32_t results) {
+    if (type->params != params || type->results != results) return false;
+    for (uint32_t i = 0; i < params + results; i++)
+        if (type->type[i] != WASM_I32) return false;
     return true;
 }
 
-static bool config_grants_pci(const struct config_module *c, uint16_t vendor, uint16_t device) {
-    for (uint32_t i = 0; i < c->pcis; i++)
-        if (c->pci[i].vendor == vendor && c->pci[i].device == device) return true;
-    return false;
-}
+// What the kernel calls, by kind.
+static const struct entry {
+    const char *name;
+    bool needed;
+    uint32_t params, results; // all i32
+} entries[][2] = {
+    [MANIFEST_DRIVER] = {{"driver_start", true, 0, 1}, {"driver_event", true, 1, 1}},
+    [MANIFEST_APP] = {{"app_main", true, 0, 1}},
+    [MANIFEST_LIBRARY] = {{"library_start", false, 0, 1}},
+    [MANIFEST_PROGRAM] = {{"_start", true, 0, 0}},
+};
 
-// The first function that the manifest asks for, the configuration grants, and nobody has.
-static bool check_function(struct dom *d, char error[DOM_ERROR_MAX]) {
-    bool granted = d->manifest.pcis == 0, taken = false;
-    for (uint32_t i = 0; i < d->manifest.pcis && !d->fn; i++) {
-        uint16_t vendor = d->manifest.pci[i].vendor, device = d->manifest.pci[i].device;
-        if (!config_grants_pci(d->config, vendor, device)) continue;
-        granted = true;
-        const struct pci_fn *fn;
-        for (unsigned n = 0; !d->fn && (fn = pci_match(vendor, device, n)); n++) {
-            if (!dom_of_function(fn))
-                d->fn = fn;
-            else
-                taken = true;
-        }
+static bool check_entries(struct dom *d, char error[DOM_ERROR_MAX]) {
+    for (unsigned i = 0; i < 2 && entries[d->manifest.kind][i].name; i++) {
+        const struct entry *e = &entries[d->manifest.kind][i];
+        uint32_t index;
+        bool found = ldr_find_func(d->inst, e->name, &index);
+        if (found ? has_type(ldr_func_type(d->inst, index), e->params, e->results) : !e->needed)
+            continue;
+        ksnprintf(error, DOM_ERROR_MAX, "%s must export %s(%s)%s", dom_name(d), e->name,
+                  e->params ? "i32" : "", e->results ? " -> i32" : "");
+        return false;
     }
-    if (d->manifest.pcis == 0 || (d->fn && iommu_present())) return true;
-    if (!granted)
-        ksnprintf(
-            error,
-            DOM_ERROR_MAX, "%s asks for a PCI function (%04x:%04x …), but the configuration (module at line %u) grants it none of that kind",
-            dom_name(d), d->manifest.pci[0].vendor, d->manifest.pci[0].device, d->config->line);
-    else if (d->fn)
-        ksnprintf(error,
-                  DOM_ERROR_MAX, "%s needs a device that does DMA, and this machine has no usable IOMMU to fence it: refused",
-                  dom_name(d));
-    else
-        ksnprintf(error, DOM_ERROR_MAX, "%s: %s (it drives %04x:%04x)", dom_name(d),
-                  taken ? "every device of its kind is held by another domain" : "there is no such device in this machine; is the disk missing from the command line?",
-                  d->manifest.pci[0].vendor, d->manifest.pci[0].device);
-    return false;
-}
-
-static bool check_type(struct dom *d, const char *name, uint32_t params, char error[DOM_ERROR_MAX]) {
-    uint32_t index;
-    const struct wasm_functype *type =
-        ldr_find_func(d->inst, name, &index) ? ldr_func_type(d->inst, index) : NULL;
-    if (type && type->params == params && type->results == 1 && type->type[params] == WASM_I32 &&
-        (!params || type->type[0] == WASM_I32))
-        return true;
-    ksnprintf(error, DOM_ERROR_MAX, "%s must export %s(%s) -> i32", dom_name(d), name,
-              params ? "i32" : "");
-    return false;
+    return true;
 }
 
 // ---- linking ----
@@ -125,7 +76,9 @@ static bool names_equal(const struct wasm_name *a, const char *b) {
     return a->length == str_len(b) && memcmp(a->text, b, a->length) == 0;
 }
 
+// A program has no manifest: what it imports is what it asks for.
 static bool manifest_imports(const struct ldr_manifest *m, const struct wasm_import *import) {
+    if (m->kind == MANIFEST_PROGRAM) return true;
     for (uint32_t i = 0; i < m->imports; i++)
         if (names_equal(&import->module, m->import[i].name_space) &&
             names_equal(&import->name, m->import[i].name))
@@ -157,35 +110,6 @@ static bool resolve(void *ctx, const struct wasm_import *import, struct ldr_exte
     return false;
 }
 
-// A server says how many clients it can serve.
-static bool check_clients(struct dom *d, const struct config *config, char error[DOM_ERROR_MAX]) {
-    uint32_t clients = 0;
-    for (uint32_t m = 0; m < config->modules; m++)
-        for (uint32_t i = 0; i < config->module[m].connects; i++)
-            clients += str_eq(config->module[m].connect[i].module, dom_name(d));
-    if (clients <= d->manifest.channels) return true;
-    ksnprintf(error, DOM_ERROR_MAX, "%s can serve %u clients, but the configuration connects %u",
-              dom_name(d), d->manifest.channels, clients);
-    return false;
-}
-
-static bool check_peers(struct dom *d, char error[DOM_ERROR_MAX]) {
-    for (uint32_t i = 0; i < d->config->connects; i++) {
-        const struct config_connect *c = &d->config->connect[i];
-        struct dom *peer = dom_find(c->module);
-        if (!peer || peer->state != DOM_RUNNING) {
-            ksnprintf(error, DOM_ERROR_MAX, "%s is connected to %s, which is not running",
-                      dom_name(d), c->module);
-            return false;
-        }
-        if (c->size < d->manifest.channel) {
-            refuse(error, d, "a channel (KiB) of", d->manifest.channel >> 10, c->size >> 10);
-            return false;
-        }
-    }
-    return true;
-}
-
 // ---- creation ----
 
 static bool compile(struct dom *d, const uint8_t *bytes, uint64_t size, char error[DOM_ERROR_MAX]) {
@@ -194,6 +118,11 @@ static bool compile(struct dom *d, const uint8_t *bytes, uint64_t size, char err
     if (ldr_compile(bytes, size, &options, &d->code, &e) != LDR_OK) {
         ksnprintf(error, DOM_ERROR_MAX, "%s: %s", dom_name(d), e.text);
         return false;
+    }
+    if (d->config->program) {
+        d->manifest.kind = MANIFEST_PROGRAM;
+        str_copy(d->manifest.name, sizeof(d->manifest.name), d->config->file);
+        return true;
     }
     uint32_t length;
     const char *text = ldr_code_custom(d->code, MANIFEST_SECTION, &length);
@@ -211,7 +140,7 @@ static bool instantiate(struct dom *d, char error[DOM_ERROR_MAX]) {
     const struct ldr_imports imports = {d, resolve};
     const struct ldr_limits limits = {.memory_pages = d->manifest.memory >> 16};
     d->store = ldr_store_new(LDR_DOMAIN);
-    d->thread = ldr_thread_new(MODULE_STACK);
+    d->thread = ldr_thread_new(d->stack);
     if (!d->store || !d->thread) {
         ksnprintf(error, DOM_ERROR_MAX, "%s: out of memory", dom_name(d));
         return false;
@@ -221,8 +150,7 @@ static bool instantiate(struct dom *d, char error[DOM_ERROR_MAX]) {
         return false;
     }
     slot_check(slot_of(ldr_window(d->inst)));
-    if (d->manifest.kind == MANIFEST_APP) return check_type(d, "app_main", 0, error);
-    return check_type(d, "driver_start", 0, error) && check_type(d, "driver_event", 1, error);
+    return check_entries(d, error);
 }
 
 // Every channel in which this domain has an end, in the configuration's order: a server's clients, then its own servers.
@@ -270,8 +198,8 @@ struct dom *dom_create(const struct config *config, const struct config_module *
     }
     d->config = module;
     uint64_t start = time_now_ns();
-    if (!compile(d, bytes, size, error) || !check_quotas(d, error) || !check_function(d, error) ||
-        !check_clients(d, config, error) || !check_peers(d, error) || !instantiate(d, error) ||
+    d->timer = THR_FOREVER;
+    if (!compile(d, bytes, size, error) || !dom_check(d, config, error) || !instantiate(d, error) ||
         !commit(d, config, error)) {
         destroy(d);
         return NULL;
@@ -312,27 +240,54 @@ static bool enter(struct dom *d, const char *name, uint64_t arg, int32_t *out) {
     return s == LDR_OK;
 }
 
-static void live_driver(struct dom *d) {
-    int32_t result;
-    if (!enter(d, "driver_start", 0, &result)) return;
+static bool start_with(struct dom *d, const char *name) {
+    int32_t result = 0;
+    if (!enter(d, name, 0, &result)) return false;
     if (result < 0) {
         d->status = result;
         d->end = DOM_END_FAILED;
-        return;
+        return false;
     }
     d->state = DOM_RUNNING;
     thr_wake(&d->done, DOM_DONE_STARTED);
+    return true;
+}
+
+static void live_driver(struct dom *d) {
+    int32_t result;
+    if (!start_with(d, "driver_start")) return;
     for (;;) {
-        uint32_t events = thr_wait(&d->events, THR_FOREVER);
-        if (ldr_is_dead(d->inst) || (events & DOM_EVENT_KILL)) return;
-        if (!enter(d, "driver_event", events, &result)) return;
+        uint32_t events = thr_wait(&d->events, d->timer);
+        if (ldr_is_dead(d->inst)) return;
+        events = (events & ~DOM_EVENTS_KERNEL) | dom_timer_due(d);
+        if (events && !enter(d, "driver_event", events, &result)) return;
     }
+}
+
+// Its calls come on its clients' threads; this one waits for its end.
+static void live_library(struct dom *d) {
+    uint32_t index;
+    bool has_start = ldr_find_func(d->inst, "library_start", &index);
+    if (has_start && !start_with(d, "library_start")) return;
+    d->state = DOM_RUNNING;
+    thr_wake(&d->done, DOM_DONE_STARTED);
+    while (!ldr_is_dead(d->inst)) thr_wait(&d->life, THR_FOREVER);
+}
+
+static void live_app(struct dom *d) {
+    d->state = DOM_RUNNING;
+    thr_wake(&d->done, DOM_DONE_STARTED);
+    uint64_t before = heap_stats().allocations;
+    if (enter(d, d->manifest.kind == MANIFEST_PROGRAM ? "_start" : "app_main", 0, &d->status))
+        d->end = DOM_END_EXIT;
+    d->allocations = (uint32_t)(heap_stats().allocations - before);
 }
 
 static void live(void *arg) {
     struct dom *d = arg;
     struct ldr_trap_info info;
     thr_set_data(thr_current(), d);
+    d->home = thr_current();
     ldr_thread_set_c_limit(d->thread, thr_stack_bottom(thr_current()) + C_STACK_RESERVE);
     d->state = DOM_STARTING;
     if (ldr_start(d->thread, d->inst, &info) == LDR_TRAPPED) {
@@ -340,11 +295,10 @@ static void live(void *arg) {
         d->end = DOM_END_TRAP;
     } else if (d->manifest.kind == MANIFEST_DRIVER) {
         live_driver(d);
+    } else if (d->manifest.kind == MANIFEST_LIBRARY) {
+        live_library(d);
     } else {
-        d->state = DOM_RUNNING;
-        uint64_t before = heap_stats().allocations;
-        if (enter(d, "app_main", 0, &d->status)) d->end = DOM_END_EXIT;
-        d->allocations = (uint32_t)(heap_stats().allocations - before);
+        live_app(d);
     }
     // A trap on a client's thread, inside a call of ours, ends us too.
     if (d->end == DOM_END_NONE && ldr_is_dead(d->inst)) {
@@ -355,6 +309,9 @@ static void live(void *arg) {
     dom_device_close(d);
     chan_detach_all(d);
     thr_set_data(thr_current(), NULL);
+    uint64_t flags = spin_lock(&homes_lock);
+    d->home = NULL;
+    spin_unlock(&homes_lock, flags);
     d->state = DOM_ENDED;
     thr_wake(&d->monitor, 1);
     thr_wake(&d->done, DOM_DONE_ENDED);
@@ -363,21 +320,40 @@ static void live(void *arg) {
 void dom_start(struct dom *d) {
     KASSERT(d->state == DOM_NEW);
     enum thr_level level = d->manifest.kind == MANIFEST_DRIVER ? THR_DRIVER : THR_APPLICATION;
-    d->home = thr_create(dom_name(d), level, C_STACK, live, d);
-    if (!d->home) {
+    if (!thr_create(dom_name(d), level, C_STACK, live, d)) {
         d->end = DOM_END_FAILED;
         d->status = E_NOMEM;
         d->state = DOM_ENDED;
         return;
     }
-    thr_wait(&d->done, THR_FOREVER);
+    while (d->state < DOM_RUNNING) thr_wait(&d->done, THR_FOREVER);
+}
+
+void dom_died(struct dom *d) {
+    thr_wake(&d->events, DOM_EVENT_KILL);
+    thr_wake(&d->life, 1);
+}
+
+void dom_kill(struct dom *d, enum dom_end end) {
+    if (d->end == DOM_END_NONE) d->end = end;
+    ldr_kill(d->inst, SFI_TRAP_KILLED);
+    dom_died(d);
+    // A thread that is inside may wait in another domain, on that one's events: all are made to look.
+    uint64_t flags = spin_lock(&homes_lock);
+    for (unsigned i = 0; i < DOM_MAX; i++)
+        if (doms[i] && doms[i]->home) thr_interrupt(doms[i]->home);
+    spin_unlock(&homes_lock, flags);
+}
+
+uint32_t dom_timer_due(struct dom *d) {
+    if (d->timer > time_now_ns()) return 0;
+    d->timer = THR_FOREVER;
+    return SASOS_EVENT_TIMER;
 }
 
 void dom_stop(struct dom *d) {
     if (d->state == DOM_ENDED) return;
-    if (d->end == DOM_END_NONE) d->end = DOM_END_STOPPED;
-    ldr_kill(d->inst, SFI_TRAP_KILLED);
-    thr_wake(&d->events, DOM_EVENT_KILL);
+    dom_kill(d, DOM_END_STOPPED);
     while (d->state != DOM_ENDED) thr_wait(&d->done, THR_FOREVER);
 }
 

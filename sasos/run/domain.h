@@ -13,6 +13,7 @@
 #define SASOS_RUN_DOMAIN_H
 #include "loader/loader.h"
 #include "loader/manifest.h"
+#include "loader/pack/pack.h"
 #include "sasos/dev/iommu.h"
 #include "sasos/dev/msix.h"
 #include "sasos/run/abi.h"
@@ -38,9 +39,10 @@ struct dom;
 // Pages shared by the two ends of a connection. Owned by the run, not by a domain: it outlives both.
 struct channel {
     uint64_t pa;
-    uint32_t size;      // bytes, whole pages; 0 = not made yet
-    struct dom *end[2]; // 0 the client, 1 the server; NULL when that end is not there
-    uint8_t index[2];   // the channel's number at that end
+    uint32_t size;       // bytes, whole pages; 0 = not made yet
+    struct dom *end[2];  // 0 the client, 1 the server; NULL when that end is not there
+    uint8_t index[2];    // the channel's number at that end
+    uint32_t generation; // lives of the server, from 1
 };
 enum { CHAN_CLIENT, CHAN_SERVER };
 
@@ -64,8 +66,10 @@ struct dom {
     struct ldr_code *code;
     struct ldr_instance *inst;
     struct ldr_thread *thread;
-    struct thread *home;
-    const struct pci_fn *fn; // granted function, NULL if none
+    struct thread *home;                       // NULL before and after its life
+    uint32_t stack;                            // bytes, for modules on it
+    struct pack_module blob[CONFIG_BLOBS_MAX]; // granted files
+    const struct pci_fn *fn;                   // granted function, NULL if none
     struct iommu_domain *fence;
     struct msix *msix;
     struct dom_irq irq[SASOS_IRQS_MAX];
@@ -74,31 +78,40 @@ struct dom {
     // home
     uint32_t dma_next, dma_used; // next free offset in the DMA area; bytes counted against the grant
     uint32_t device_next;        // next free offset in the device area
-    uint32_t pending;            // events taken but not asked for (applications)
-    uint32_t irqs_bound;         // bit n: message n is bound
+    uint32_t pending;            // events taken but not asked for (not drivers)
+    uint64_t timer;              // timer(): ns, THR_FOREVER: none
+    int64_t counter[MANIFEST_COUNTERS_MAX];
+    uint32_t irqs_bound; // bit n: message n is bound
     int32_t status;
     uint32_t allocations; // of the kernel while an application ran
     struct ldr_trap_info info;
     const struct dom *ticked; // by the tick: whose code this home thread was in, only compared
     uint32_t ticks;           // and for how many ticks without a pause
     // any
-    struct event events;  // SASOS_EVENT_*, and DOM_EVENT_KILL
+    struct event events;  // SASOS_EVENT_*, and DOM_EVENTS_KERNEL
+    struct event life;    // for the home thread of a library, whose events are taken by others
     struct event done;    // DOM_DONE_*
     struct event monitor; // somebody left the domain
     volatile enum dom_state state;
     volatile enum dom_end end;
     struct iommu_fault fault; // DOM_END_DMA
 };
-#define DOM_EVENT_KILL (1u << 30)
+#define DOM_EVENT_KILL (1u << 30) // it is dead: look
+#define DOM_EVENT_LOOK (1u << 29) // its timer has changed
+#define DOM_EVENTS_KERNEL (DOM_EVENT_KILL | DOM_EVENT_LOOK | THR_INTERRUPTED)
 enum { DOM_DONE_STARTED = 1, DOM_DONE_ENDED = 2 };
 
 // NULL and a sentence on failure; nothing is left then.
 struct dom *dom_create(const struct config *config, const struct config_module *module,
                        const uint8_t *bytes, uint64_t size, char error[DOM_ERROR_MAX]);
-// Runs it. Returns when a driver is ready or has failed, or when an application has ended.
+// Runs it. Returns when a driver or library is ready or has failed, or when an application has begun.
 void dom_start(struct dom *d);
 // Asks it to stop (drivers: at once; the device is quiesced) and waits for its end.
 void dom_stop(struct dom *d);
+// Ends it: nothing of it runs on when this returns, but for kernel calls that are under way. `end` counts if it has not ended already.
+// Any context.
+void dom_kill(struct dom *d, enum dom_end end);
+void dom_died(struct dom *d); // tells its home thread that the loader has found it dead. Any context
 // The domain has ended. False while another domain is still linked to it.
 bool dom_free(struct dom *d);
 // How it ended, as one line: "virtio-rogue: …".
@@ -106,7 +119,10 @@ void dom_end_text(const struct dom *d, char *out, size_t size);
 const char *dom_name(const struct dom *d);
 struct dom *dom_find(const char *name); // running or ended, not yet freed
 
-// ---- for hostcall.c: device.c and channel.c ----
+// ---- between the files of run/ ----
+// Whether the configuration grants what the manifest asks, and the machine has it; fills in what follows from both.
+bool dom_check(struct dom *d, const struct config *config, char error[DOM_ERROR_MAX]);
+uint32_t dom_timer_due(struct dom *d); // SASOS_EVENT_TIMER, once, when its time has come
 uint32_t dom_dma_alloc(struct dom *d, uint32_t bytes);
 uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t bytes);
 int32_t dom_irq_enable(struct dom *d, uint32_t message);
@@ -115,10 +131,11 @@ void dom_device_close(struct dom *d);       // the quiesce order; idempotent
 enum status chan_attach(struct dom *d, struct channel *c, unsigned side);
 void chan_detach_all(struct dom *d); // tells the peers
 int32_t chan_signal(struct dom *d, uint32_t index);
+int32_t chan_generation(const struct dom *d, uint32_t index);
 // Maps physical pages at the next free place of the DMA area, and for the device too. Returns the address, 0 on failure. Owned pages
 // are taken over in either case: freed with the slot, or at once on failure.
 uint32_t dom_map_dma(struct dom *d, uint64_t pa, uint32_t bytes, bool owned);
 
-extern const struct ldr_hostfunc hc_functions[];
+extern const struct ldr_hostfunc hc_functions[]; // hostcall.c
 extern const unsigned hc_count;
 #endif

@@ -49,15 +49,12 @@ static bool on_trap(struct trap_frame *frame, uint64_t address) {
 static void on_tick(struct trap_frame *frame) {
     struct dom *home = thr_data(thr_current()), *d = running(home);
     if (!d) return;
-    if (home->ticked != d) {
+    if (ldr_thread_entered(home->thread) || home->ticked != d) {
         home->ticked = d;
         home->ticks = 0;
     }
-    if (d->manifest.budget_ms && ++home->ticks > d->manifest.budget_ms && d->end == DOM_END_NONE) {
-        d->end = DOM_END_BUDGET;
-        ldr_kill(d->inst, SFI_TRAP_KILLED);
-        thr_wake(&d->events, DOM_EVENT_KILL);
-    }
+    if (d->manifest.budget_ms && ++home->ticks > d->manifest.budget_ms && d->end == DOM_END_NONE)
+        dom_kill(d, DOM_END_BUDGET);
     struct ldr_machine m = machine_of(frame);
     if (ldr_interrupt(&m, SFI_TRAP_NONE)) machine_to(&m, frame);
 }
@@ -74,9 +71,7 @@ static void on_dma_fault(const struct iommu_fault *fault, const struct pci_fn *f
     }
     if (d->end != DOM_END_NONE) return;
     d->fault = *fault;
-    d->end = DOM_END_DMA;
-    ldr_kill(d->inst, SFI_TRAP_KILLED);
-    thr_wake(&d->events, DOM_EVENT_KILL);
+    dom_kill(d, DOM_END_DMA);
 }
 
 void fault_init(void) {

@@ -4,6 +4,6 @@
 struct dom;
 struct pci_fn;
 
-void fault_init(void); // registers the hooks with arch/trap.h and dev/vtd.h
+void fault_init(void); // registers the hooks with arch/trap.h and dev/iommu.h
 struct dom *dom_of_function(const struct pci_fn *fn); // domain.c: who holds this function, NULL if nobody
 #endif

@@ -1,16 +1,11 @@
-// hostcall.c — the kernel calls of hostcall.def. Every argument is input: checked here, once, from private copies.
-//
-// Each function runs on its thread's C stack with interrupts on, on behalf of the domain that calls. Nothing here allocates but
-// dma_alloc, pci_bar_map and irq_enable, which are set-up calls.
+// hostcall.c — the table of kernel calls, and those that are about the calling domain itself: its log, clock, arguments, end, events.
+#include "sasos/run/hostcall.h"
 #include "sasos/arch/time.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/mem.h"
-#include "sasos/run/domain.h"
+#include "sasos/run/random.h"
 
-#define CALL(name) static int64_t hc_##name(struct ldr_instance *inst, const struct ldr_args *args)
 #define LOG_LINE 512u
-
-static struct dom *caller(struct ldr_instance *inst) { return ldr_user(inst); }
 
 CALL(log) {
     uint32_t length = ldr_arg32(args, 1);
@@ -38,79 +33,91 @@ CALL(exit) {
     ldr_trap(inst, SFI_TRAP_KILLED);
 }
 
-CALL(arg) {
-    struct dom *d = caller(inst);
-    uint32_t index = ldr_arg32(args, 0), size = ldr_arg32(args, 2);
-    if (index >= d->config->args) return E_NOENT;
-    const char *text = d->config->arg[index];
-    uint32_t length = 0;
-    while (text[length]) length++;
-    uint32_t copied = length < size ? length : size;
+// Copies a text of the configuration; its length, whether it fitted or not.
+static int64_t give_text(struct ldr_instance *inst, const struct ldr_args *args, const char *text) {
+    uint32_t size = ldr_arg32(args, 2), length = (uint32_t)str_len(text), copied = MIN(length, size);
     char *to = ldr_memory_at(inst, ldr_arg32(args, 1), copied);
     if (!to) return E_FAULT;
     memcpy(to, text, copied);
     return length;
 }
 
-CALL(wait) {
+CALL(arg) {
+    const struct config_module *c = caller(inst)->config;
+    uint32_t i = ldr_arg32(args, 0);
+    return i < c->args ? give_text(inst, args, c->text + c->arg[i]) : E_NOENT;
+}
+
+CALL(env) {
+    const struct config_module *c = caller(inst)->config;
+    uint32_t i = ldr_arg32(args, 0);
+    return i < c->envs ? give_text(inst, args, c->text + c->env[i]) : E_NOENT;
+}
+
+CALL(counter) {
     struct dom *d = caller(inst);
+    uint32_t i = ldr_arg32(args, 0);
+    if (i >= d->manifest.counters) return E_NOENT;
+    __atomic_store_n(&d->counter[i], (int64_t)ldr_arg(args, 1), __ATOMIC_RELAXED);
+    return 0;
+}
+
+CALL(random) {
+    uint32_t n = ldr_arg32(args, 1);
+    if (!caller(inst)->config->entropy) return E_DENIED;
+    if (n > RANDOM_MAX) return E_INVAL;
+    uint8_t *to = ldr_memory_at(inst, ldr_arg32(args, 0), n);
+    if (!to) return E_FAULT;
+    random_bytes(to, n);
+    return 0;
+}
+
+CALL(entropy_add) {
+    uint32_t n = ldr_arg32(args, 1);
+    if (!caller(inst)->config->entropy_source) return E_DENIED;
+    if (n > RANDOM_MAX) return E_INVAL;
+    const uint8_t *from = ldr_memory_at(inst, ldr_arg32(args, 0), n);
+    if (!from) return E_FAULT;
+    random_add(from, n);
+    return 0;
+}
+
+// ---- Events ----
+
+CALL(timer) {
+    struct dom *d = caller(inst);
+    int64_t at = (int64_t)ldr_arg(args, 0);
+    d->timer = at < 0 ? THR_FOREVER : (uint64_t)at;
+    d->pending &= ~SASOS_EVENT_TIMER; // of an earlier time
+    // A driver's home thread sleeps until the time that was set before.
+    if (d != home_of_thread()) thr_wake(&d->events, DOM_EVENT_LOOK);
+    return 0;
+}
+
+CALL(wait) {
+    struct dom *d = caller(inst), *home = home_of_thread();
     uint32_t wanted = ldr_arg32(args, 0);
     int64_t timeout = (int64_t)ldr_arg(args, 1);
-    if (d->manifest.kind != MANIFEST_APP) return E_DENIED;
+    if (d->manifest.kind == MANIFEST_DRIVER) return E_DENIED;
     uint64_t now = time_now_ns();
     uint64_t deadline = timeout < 0 || (uint64_t)timeout > THR_FOREVER - now - 1
                             ? THR_FOREVER
                             : now + (uint64_t)timeout;
     for (;;) {
+        d->pending |= dom_timer_due(d);
         uint32_t got = d->pending & wanted;
         d->pending &= ~got;
         if (got) return (int32_t)(got & INT32_MAX);
-        uint32_t bits = thr_wait(&d->events, deadline);
-        d->ticks = 0;
+        if (ldr_thread_doomed(home->thread))
+            return E_INTR; // does not reset the budget: who goes on waiting is killed
+        uint32_t bits =
+            thr_wait(&d->events, wanted & SASOS_EVENT_TIMER ? MIN(deadline, d->timer) : deadline);
         if (ldr_is_dead(inst)) ldr_trap(inst, SFI_TRAP_KILLED);
-        if (!bits) return 0;
-        d->pending |= bits;
+        if (!bits && time_now_ns() >= deadline && d->timer > deadline) return 0;
+        home->ticks = 0;
+        d->pending |= bits & ~DOM_EVENTS_KERNEL;
     }
 }
-
-CALL(chan_count) {
-    (void)args;
-    return caller(inst)->channels;
-}
-
-CALL(chan_map) {
-    struct dom *d = caller(inst);
-    uint32_t i = ldr_arg32(args, 0);
-    return i < d->channels ? d->channel[i].address : 0;
-}
-
-CALL(chan_size) {
-    struct dom *d = caller(inst);
-    uint32_t i = ldr_arg32(args, 0);
-    return i < d->channels ? d->channel[i].channel->size : 0;
-}
-
-CALL(chan_signal) { return chan_signal(caller(inst), ldr_arg32(args, 0)); }
-
-CALL(pci_config_read) {
-    struct dom *d = caller(inst);
-    return d->fn ? (int32_t)pci_config_read(d->fn, ldr_arg32(args, 0), ldr_arg32(args, 1)) : E_DENIED;
-}
-
-CALL(pci_bar_map) {
-    return dom_bar_map(caller(inst), ldr_arg32(args, 0), ldr_arg32(args, 1), ldr_arg32(args, 2));
-}
-
-CALL(pci_enable) {
-    (void)args;
-    struct dom *d = caller(inst);
-    if (!d->fn || !d->fence) return E_DENIED;
-    return pci_enable(d->fn) == ST_OK ? 0 : E_DENIED;
-}
-
-CALL(dma_alloc) { return dom_dma_alloc(caller(inst), ldr_arg32(args, 0)); }
-
-CALL(irq_enable) { return dom_irq_enable(caller(inst), ldr_arg32(args, 0)); }
 
 const struct ldr_hostfunc hc_functions[] = {
 #define X(result, name, parameters, types, text) {SASOS_NAMESPACE, #name, types, hc_##name, NULL},

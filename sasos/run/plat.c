@@ -104,9 +104,7 @@ uint32_t ldr_plat_notify(const struct ldr_memory *memory, uint64_t offset, uint3
 }
 
 // Its home thread may be waiting while a client's thread was inside.
-void ldr_plat_died(struct ldr_instance *inst) {
-    thr_wake(&((struct dom *)ldr_user(inst))->events, DOM_EVENT_KILL);
-}
+void ldr_plat_died(struct ldr_instance *inst) { dom_died(ldr_user(inst)); }
 
 _Noreturn void ldr_plat_panic(const char *file, int line, const char *what) {
     panic_at(file, line, "%s", what);

@@ -13,6 +13,7 @@
 #include "sasos/run/config.h"
 #include "sasos/run/domain.h"
 #include "sasos/run/fault.h"
+#include "sasos/run/random.h"
 
 #define SCRIPT_STACK (1u << 20)              // the compiler runs on it
 #define END_WAIT_NS (30ull * 1000 * TIME_MS) // a driver that is expected to end has this long
@@ -23,6 +24,13 @@ static struct pack pack;
 
 struct channel *run_channel(uint32_t module, uint32_t connect) {
     return &channels[module][connect];
+}
+
+bool run_file(const char *name, struct pack_module *out) {
+    uint32_t i = pack_find(&pack, name);
+    if (i == pack.count) return false;
+    *out = pack_get(&pack, i);
+    return true;
 }
 
 static const char *const step_words[] = {"start", "stop", "run"};
@@ -80,8 +88,8 @@ static bool start_or_run(const struct config_step *s) {
     char error[DOM_ERROR_MAX];
     const struct config_module *m = &config.module[s->module];
     char file[PACK_NAME];
-    ksnprintf(file, sizeof(file), "%s.wasm", m->name);
-    uint32_t i = pack_find(&pack, file);
+    ksnprintf(file, sizeof(file), "%s.wasm", m->file);
+    struct pack_module module;
     struct dom *d = dom_find(m->name);
     if (d && d->state == DOM_ENDED) { // it ended by itself: this is its next life
         d->over = true;
@@ -90,10 +98,9 @@ static bool start_or_run(const struct config_step *s) {
     d = NULL;
     if (dom_find(m->name)) {
         ksnprintf(error, sizeof(error), "%s is running already", m->name);
-    } else if (i == pack.count) {
+    } else if (!run_file(file, &module)) {
         ksnprintf(error, sizeof(error), "there is no module %s in this image", file);
     } else {
-        struct pack_module module = pack_get(&pack, i);
         d = dom_create(&config, m, module.bytes, module.size, error);
     }
     if (!d) {
@@ -106,6 +113,7 @@ static bool start_or_run(const struct config_step *s) {
     if (first) log_info("main", "entry to first module %u ms", (uint32_t)(time_now_ns() / TIME_MS));
     first = false;
     dom_start(d);
+    while (s->kind == STEP_RUN && d->state == DOM_RUNNING) thr_wait(&d->done, THR_FOREVER);
     uint64_t deadline = time_now_ns() + END_WAIT_NS;
     while (s->kind == STEP_START && s->expect != EXPECT_OK && d->state == DOM_RUNNING &&
            time_now_ns() < deadline)
@@ -156,6 +164,7 @@ void run_start(const struct bootinfo *info) {
     if (!config_parse(pt_direct(info->config.base), info->config.size, &config, error, sizeof(error)))
         panic_refuse("the configuration in the boot image cannot be used: %s", error);
     fault_init();
+    random_init();
     if (!thr_create("script", THR_APPLICATION, SCRIPT_STACK, script, NULL))
         panic_refuse("there is not enough memory to start");
 }

@@ -317,7 +317,7 @@ def make_image(folder, config=None, modules=None, kernel=None, pack=None):
                 with open(paths[-1], 'wb') as f:
                     f.write(m[1])
             else:
-                paths.append(m if m.endswith('.wasm') else find_module(m))
+                paths.append(m if os.sep in m else find_module(m))
         pack_path = os.path.join(folder, 'pack')
         tool('sasos-pack', pack_path, *paths)
     image = os.path.join(folder, 'BOOTX64.EFI')

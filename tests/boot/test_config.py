@@ -15,7 +15,7 @@ CASES = [
     ('sasos 1\nmodule a\n connect blk b 4M\n', r'line 3: connect names a module that is not described above'),
     ('sasos 1\nrun a\n', r'line 2: no module of that name is described above'),
     ('sasos 1\nmodule a\nrun a expect luck\n', r'line 3: expected nothing more, or: expect ok'),
-    (b'sasos 1\nmodule \xff\n', r'line 2: more than 16 words, or bytes that are not plain text'),
+    (b'sasos 1\nmodule \xff\n', r'line 2: more than 16 words, an open quote, or bytes that are not plain text'),
 ]
 for config, sentence in CASES:
     r = qemu.boot(config=config, modules=[], disk=None, timeout=30)

@@ -68,7 +68,7 @@ static void manifest_bad(void **state) {
         {"sasos 1\nname a b\n", "line 2: expected: name NAME"},
         {"sasos 1\nname a/b\n", "line 2: expected: name NAME"},
         {"sasos 1\nname 0123456789012345678901234567890123456789\n", "line 2: expected: name NAME"},
-        {"sasos 1\nname a\nkind god\n", "line 3: expected: kind driver, or kind app"},
+        {"sasos 1\nname a\nkind god\n", "line 3: expected: kind driver, kind app, or kind library"},
         {"sasos 1\nname a\nwish 1\n", "line 3: unknown key"},
         {"sasos 1\nname a\nmemory 2G\n", "line 3: expected: memory SIZE, below 2048M"},
         {"sasos 1\nname a\nmemory 2048M\n", "line 3: expected: memory SIZE, below 2048M"},
@@ -79,12 +79,13 @@ static void manifest_bad(void **state) {
         {"sasos 1\nname a\npci 11af4:1042\n",
          "line 3: expected: pci VENDOR:DEVICE in hexadecimal, at most 4 lines"},
         {"sasos 1\nname a\nimport nodot\n",
-         "line 3: expected: import NAMESPACE.NAME, at most 16 lines"},
+         "line 3: expected: import NAMESPACE.NAME, at most 64 lines"},
         {"sasos 1\nname a\nimport .x\n",
-         "line 3: expected: import NAMESPACE.NAME, at most 16 lines"},
+         "line 3: expected: import NAMESPACE.NAME, at most 64 lines"},
         {"sasos 1\n1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n",
-         "line 2: more than 16 words, or bytes that are not plain text"},
-        {"sasos 1\nname \x01\n", "line 2: more than 16 words, or bytes that are not plain text"},
+         "line 2: more than 16 words, an open quote, or bytes that are not plain text"},
+        {"sasos 1\nname \x01\n",
+         "line 2: more than 16 words, an open quote, or bytes that are not plain text"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct ldr_manifest m;
@@ -97,7 +98,8 @@ static void manifest_bad(void **state) {
 static const char GOOD_CONFIG[] =
     "sasos 1\n"
     "module drv\n memory 1M\n pci 1af4:1042\n irq 8\n dma 64K\n budget 10\n"
-    "module app\n connect blk drv 5000\n arg one\n arg two\n"
+    "module app other\n connect blk drv 5000\n arg one\n arg two\n env \"A=b c\"\n"
+    " port 60-60\n port 3f8-3ff\n isa-irq 12\n stack 128K\n program\n clock\n entropy-source\n"
     "start drv\nrun app\nrun app expect exit 7\nrun app expect trap stack\n"
     "run app expect budget\nstart drv expect dma\nrun app expect refused\nstop drv expect ok\n";
 
@@ -112,7 +114,14 @@ static void config_good(void **state) {
     assert_int_equal(c.module[1].line, 8);
     assert_string_equal(c.module[1].connect[0].module, "drv");
     assert_int_equal(c.module[1].connect[0].size, 8192); // whole pages
-    assert_string_equal(c.module[1].arg[1], "two");
+    assert_string_equal(c.module[1].text + c.module[1].arg[1], "two");
+    assert_string_equal(c.module[1].text + c.module[1].env[0], "A=b c");
+    assert_string_equal(c.module[1].file, "other");
+    assert_int_equal(c.module[1].port[1].last, 0x3ff);
+    assert_int_equal(c.module[1].isa_irq[0], 12);
+    assert_int_equal(c.module[1].stack, 131072);
+    assert_true(c.module[1].program && c.module[1].clock && c.module[1].entropy_source);
+    assert_false(c.module[0].program || c.module[1].console);
     assert_int_equal(c.steps, 8);
     assert_int_equal(c.step[0].kind, STEP_START);
     assert_int_equal(c.step[2].expect, EXPECT_EXIT);
@@ -156,6 +165,56 @@ static void hostile(void **state) {
     }
 }
 
+static void config_bad(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
+        {"module a b c\n", "line 2: expected: module NAME, or module NAME FILE"},
+        {"module \"\"\n", "line 2: expected: module NAME, or module NAME FILE"},
+        {"module \"a b\"\n", "line 2: expected: module NAME, or module NAME FILE"},
+        {"module a\n arg \"open\n", "line 3: more than 16 words, an open quote"},
+        {"module a\n arg\n", "line 3: expected: arg WORD"},
+        {"module a\n arg b c\n", "line 3: expected: arg WORD"},
+        {"module a\n env b\n", "line 3: expected: env NAME=VALUE"},
+        {"module a\n env =b\n", "line 3: expected: env NAME=VALUE"},
+        {"module a\n env\n", "line 3: expected: env NAME=VALUE"},
+        {"module a\n stack 60K\n", "line 3: expected: stack SIZE"},
+        {"module a\n stack 2M\n", "line 3: expected: stack SIZE"},
+        {"module a\n stack \"\"\n", "line 3: expected: stack SIZE"},
+        {"module a\n clock 1\n", "line 3: expected nothing behind this word"},
+        {"module a\n port 60\n", "line 3: expected: port FIRST-LAST"},
+        {"module a\n port 64-60\n", "line 3: expected: port FIRST-LAST"},
+        {"module a\n port 3f8-10000\n", "line 3: expected: port FIRST-LAST"},
+        {"module a\n port 40-80\n", "line 3: these ports are the kernel's own"},
+        {"module a\n port cf8-cf8\n", "line 3: these ports are the kernel's own"},
+        {"module a\n port 0-ffff\n", "line 3: these ports are the kernel's own"},
+        {"module a\n isa-irq 2\n", "line 3: expected: isa-irq LINE"},
+        {"module a\n isa-irq 16\n", "line 3: expected: isa-irq LINE"},
+        {"module a\n blob a/b\n", "line 3: expected: blob FILE"},
+        {"module a\n blob \"\"\n", "line 3: expected: blob FILE"},
+    };
+    static struct config c;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[128], error[256];
+        int n = snprintf(text, sizeof text, "sasos 1\n%s", cases[i].text);
+        assert_false(config_parse(text, (size_t)n, &c, error, sizeof error));
+        if (strncmp(error, cases[i].error, strlen(cases[i].error)))
+            fail_msg("%s: %s, not %s", cases[i].text, error, cases[i].error);
+    }
+    // 4 KiB of words and not a byte more, whatever their number.
+    static char text[8192];
+    char error[256];
+    for (int size = 127; size <= 128; size++) { // 32 of them, each with a 0
+        int n = sprintf(text, "sasos 1\nmodule a\n");
+        for (int i = 0; i < 32; i++) n += sprintf(text + n, " arg %0*d\n", size, i);
+        n += sprintf(text + n, "run a\n");
+        assert_int_equal(config_parse(text, (size_t)n, &c, error, sizeof error), size == 127);
+    }
+    assert_string_equal(
+        error, "line 34: more than 32 arg and env lines, or 4 KiB of them, for one module");
+}
+
 static void full(void **state) {
     (void)state;
     static struct config c;
@@ -175,7 +234,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(manifest_good), cmocka_unit_test(manifest_bad),
         cmocka_unit_test(config_good),   cmocka_unit_test(hostile),
-        cmocka_unit_test(full),
+        cmocka_unit_test(full),          cmocka_unit_test(config_bad),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,74 @@
+// call_system.c — kernel calls about the machine: its console, its clock, the files of the boot image.
+#include "sasos/arch/time.h"
+#include "sasos/lib/console.h"
+#include "sasos/lib/mem.h"
+#include "sasos/run/hostcall.h"
+
+#define CONSOLE_CHUNK 256u // bytes that are written with interrupts off
+
+CALL(console_write) {
+    uint32_t n = ldr_arg32(args, 1);
+    if (!caller(inst)->config->console) return E_DENIED;
+    const char *text = ldr_memory_at(inst, ldr_arg32(args, 0), n);
+    if (!text || n > INT32_MAX) return E_FAULT;
+    for (uint32_t at = 0; at < n; at += CONSOLE_CHUNK) {
+        char chunk[CONSOLE_CHUNK];
+        uint32_t length = MIN(n - at, CONSOLE_CHUNK);
+        memcpy(chunk, text + at, length);
+        con_write(chunk, length);
+    }
+    return n;
+}
+
+// ---- The clock on the wall: what the firmware said at boot, or somebody with the grant said since ----
+
+static int64_t wall_minus_time; // ns
+static bool wall_set;
+
+CALL(wall_ns) {
+    (void)inst, (void)args;
+    if (!__atomic_load_n(&wall_set, __ATOMIC_ACQUIRE)) return (int64_t)time_unix_ns();
+    return (int64_t)((uint64_t)time_now_ns() +
+                     (uint64_t)__atomic_load_n(&wall_minus_time, __ATOMIC_RELAXED));
+}
+
+CALL(wall_set) {
+    int64_t ns = (int64_t)ldr_arg(args, 0);
+    if (!caller(inst)->config->clock) return E_DENIED;
+    if (ns < 0) return E_INVAL;
+    __atomic_store_n(&wall_minus_time, ns - (int64_t)time_now_ns(), __ATOMIC_RELAXED);
+    __atomic_store_n(&wall_set, true, __ATOMIC_RELEASE);
+    return 0;
+}
+
+// ---- Files ----
+
+CALL(blob_find) {
+    struct dom *d = caller(inst);
+    uint32_t n = ldr_arg32(args, 1);
+    const char *name = ldr_memory_at(inst, ldr_arg32(args, 0), n);
+    if (!name) return E_FAULT;
+    for (uint32_t i = 0; i < d->config->blobs; i++)
+        if (str_len(d->config->blob[i]) == n && !memcmp(d->config->blob[i], name, n)) return i;
+    return E_NOENT;
+}
+
+CALL(blob_size) {
+    struct dom *d = caller(inst);
+    uint32_t i = ldr_arg32(args, 0);
+    return i < d->config->blobs ? (int64_t)d->blob[i].size : E_NOENT;
+}
+
+CALL(blob_read) {
+    struct dom *d = caller(inst);
+    uint32_t i = ldr_arg32(args, 0), n = ldr_arg32(args, 3);
+    uint64_t at = ldr_arg(args, 1);
+    if (i >= d->config->blobs) return E_NOENT;
+    if (n > INT32_MAX) return E_INVAL;
+    void *to = ldr_memory_at(inst, ldr_arg32(args, 2), n);
+    if (!to) return E_FAULT;
+    if (at >= d->blob[i].size) return 0;
+    n = (uint32_t)MIN((uint64_t)n, d->blob[i].size - at);
+    memcpy(to, d->blob[i].bytes + at, n);
+    return n;
+}

@@ -1,0 +1,127 @@
+// grants.c — what a module asks for in its manifest against what the configuration grants it. Everything is checked before anything is
+// set up: nothing is changed here but *d, which is not yet known to anybody.
+#include "sasos/lib/mem.h"
+#include "sasos/lib/printf.h"
+#include "sasos/run/domain.h"
+#include "sasos/run/fault.h"
+#include "sasos/run/run.h"
+
+#define MEMORY_DEFAULT (16u << 20)
+#define MODULE_STACK (256u << 10)
+#define PROGRAM_STACK (1u << 20) // languages with deep recursion; libraries run on it too
+#define SERVICE_BUDGET_MS 1000u  // drivers and libraries: others wait for them
+
+static bool refuse(char error[DOM_ERROR_MAX], const struct dom *d, const char *what, uint32_t asked,
+                   uint32_t granted) {
+    ksnprintf(error, DOM_ERROR_MAX,
+              "%s asks for %s %u, but the configuration (module at line %u) grants %u", dom_name(d),
+              what, asked, d->config->line, granted);
+    return false;
+}
+
+static bool check_quotas(struct dom *d, char error[DOM_ERROR_MAX]) {
+    const struct config_module *c = d->config;
+    struct ldr_manifest *m = &d->manifest;
+    uint32_t memory = c->memory ? c->memory : MEMORY_DEFAULT;
+    bool program = m->kind == MANIFEST_PROGRAM;
+    if (!str_eq(m->name, c->file)) {
+        ksnprintf(error, DOM_ERROR_MAX, "the module %s calls itself %s in its manifest", c->file,
+                  m->name);
+        return false;
+    }
+    if (m->memory > memory) return refuse(error, d, "memory (KiB)", m->memory >> 10, memory >> 10);
+    if (m->dma > c->dma) return refuse(error, d, "DMA pages (KiB)", m->dma >> 10, c->dma >> 10);
+    if (m->irqs > c->irqs) return refuse(error, d, "interrupts", m->irqs, c->irqs);
+    if (c->budget_ms && m->budget_ms > c->budget_ms)
+        return refuse(error, d, "a budget (ms)", m->budget_ms, c->budget_ms);
+    m->memory = m->memory ? m->memory : memory;
+    bool service = m->kind == MANIFEST_DRIVER || m->kind == MANIFEST_LIBRARY;
+    m->budget_ms = m->budget_ms   ? m->budget_ms
+                   : c->budget_ms ? c->budget_ms
+                   : service      ? SERVICE_BUDGET_MS
+                                  : 0;
+    d->stack = c->stack ? c->stack : program ? PROGRAM_STACK : MODULE_STACK;
+    return true;
+}
+
+static bool config_grants_pci(const struct config_module *c, uint16_t vendor, uint16_t device) {
+    for (uint32_t i = 0; i < c->pcis; i++)
+        if (c->pci[i].vendor == vendor && c->pci[i].device == device) return true;
+    return false;
+}
+
+// The first function that the manifest asks for, the configuration grants, and nobody has.
+static bool check_function(struct dom *d, char error[DOM_ERROR_MAX]) {
+    bool granted = d->manifest.pcis == 0, taken = false;
+    for (uint32_t i = 0; i < d->manifest.pcis && !d->fn; i++) {
+        uint16_t vendor = d->manifest.pci[i].vendor, device = d->manifest.pci[i].device;
+        if (!config_grants_pci(d->config, vendor, device)) continue;
+        granted = true;
+        const struct pci_fn *fn;
+        for (unsigned n = 0; !d->fn && (fn = pci_match(vendor, device, n)); n++) {
+            if (!dom_of_function(fn))
+                d->fn = fn;
+            else
+                taken = true;
+        }
+    }
+    if (d->manifest.pcis == 0 || (d->fn && iommu_present())) return true;
+    if (!granted)
+        ksnprintf(
+            error,
+            DOM_ERROR_MAX, "%s asks for a PCI function (%04x:%04x …), but the configuration (module at line %u) grants it none of that kind",
+            dom_name(d), d->manifest.pci[0].vendor, d->manifest.pci[0].device, d->config->line);
+    else if (d->fn)
+        ksnprintf(error,
+                  DOM_ERROR_MAX, "%s needs a device that does DMA, and this machine has no usable IOMMU to fence it: refused",
+                  dom_name(d));
+    else
+        ksnprintf(error, DOM_ERROR_MAX, "%s: %s (it drives %04x:%04x)", dom_name(d),
+                  taken ? "every device of its kind is held by another domain" : "there is no such device in this machine; is the disk missing from the command line?",
+                  d->manifest.pci[0].vendor, d->manifest.pci[0].device);
+    return false;
+}
+
+// A server says how many clients it can serve.
+static bool check_clients(struct dom *d, const struct config *config, char error[DOM_ERROR_MAX]) {
+    uint32_t clients = 0;
+    for (uint32_t m = 0; m < config->modules; m++)
+        for (uint32_t i = 0; i < config->module[m].connects; i++)
+            clients += str_eq(config->module[m].connect[i].module, dom_name(d));
+    if (clients <= d->manifest.channels) return true;
+    ksnprintf(error, DOM_ERROR_MAX, "%s can serve %u clients, but the configuration connects %u",
+              dom_name(d), d->manifest.channels, clients);
+    return false;
+}
+
+static bool check_peers(struct dom *d, char error[DOM_ERROR_MAX]) {
+    for (uint32_t i = 0; i < d->config->connects; i++) {
+        const struct config_connect *c = &d->config->connect[i];
+        struct dom *peer = dom_find(c->module);
+        if (!peer || peer->state != DOM_RUNNING) {
+            ksnprintf(error, DOM_ERROR_MAX, "%s is connected to %s, which is not running",
+                      dom_name(d), c->module);
+            return false;
+        }
+        if (c->size < d->manifest.channel) {
+            refuse(error, d, "a channel (KiB) of", d->manifest.channel >> 10, c->size >> 10);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_blobs(struct dom *d, char error[DOM_ERROR_MAX]) {
+    for (uint32_t i = 0; i < d->config->blobs; i++)
+        if (!run_file(d->config->blob[i], &d->blob[i])) {
+            ksnprintf(error, DOM_ERROR_MAX, "%s is granted the file %s, which is not in this image",
+                      dom_name(d), d->config->blob[i]);
+            return false;
+        }
+    return true;
+}
+
+bool dom_check(struct dom *d, const struct config *config, char error[DOM_ERROR_MAX]) {
+    return check_quotas(d, error) && check_blobs(d, error) && check_function(d, error) &&
+           check_clients(d, config, error) && check_peers(d, error);
+}

@@ -1,0 +1,18 @@
+// hostcall.h — the kernel calls of hostcall.def, one function each, and what they share.
+//
+// Every argument is input: checked once, from private copies. A call runs on its thread's C stack with interrupts on, on behalf of the domain
+// whose code made it, which need not be the thread's own. Nothing allocates but dma_alloc, pci_bar_map and irq_enable: set-up calls.
+#ifndef SASOS_RUN_HOSTCALL_H
+#define SASOS_RUN_HOSTCALL_H
+#include "sasos/run/domain.h"
+
+#define X(result, name, parameters, types, text) ldr_host_fn hc_##name;
+#include "sasos/run/hostcall.def"
+#undef X
+
+#define CALL(name) int64_t hc_##name(struct ldr_instance *inst, const struct ldr_args *args)
+
+static inline struct dom *caller(const struct ldr_instance *inst) { return ldr_user(inst); }
+// The domain whose thread it is.
+static inline struct dom *home_of_thread(void) { return thr_data(thr_current()); }
+#endif

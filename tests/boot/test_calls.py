@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Kernel calls with their grants, libraries on their clients' threads, programs without a manifest."""
+import os
+import subprocess
+import tempfile
+
+import qemu
+import tap
+
+GRANTS = """sasos 1
+module abi-grants
+  arg one
+  arg "two words # not a comment"
+  arg ""
+  env HOME=/
+  env "GREETING=good morning"
+  blob words.txt
+  clock
+  console
+  entropy
+  entropy-source
+run abi-grants
+"""
+LIBRARY = """sasos 1
+module lib-wait
+module first lib-client
+  connect lib lib-wait 4K
+  arg use
+module second lib-client
+  connect lib lib-wait 4K
+  arg sleep
+start lib-wait
+run first expect exit 33
+start second
+stop second
+run first expect exit 33
+start second
+stop lib-wait
+"""
+PROGRAM = b"""(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 1)
+  (func $deep (param i32) (result i32)
+    (if (result i32) (local.get 0)
+      (then (i32.add (call $deep (i32.sub (local.get 0) (i32.const 1))) (i32.load8_u (i32.const 0))))
+      (else (i32.const 5))))
+  (func (export "_start") (call $proc_exit (call $deep (i32.const DEPTH)))))
+"""
+RUN = """sasos 1
+module lib-wait
+module command prog
+  program
+  connect wasi_snapshot_preview1 lib-wait 4K
+start lib-wait
+run command expect """
+
+
+def wat(folder, name, text):
+    path = os.path.join(folder, name)
+    subprocess.run(['wat2wasm', '-', '-o', path], input=text, check=True)
+    return path
+
+
+with tempfile.TemporaryDirectory() as folder:
+    words = os.path.join(folder, 'words.txt')
+    with open(words, 'w') as f:
+        f.write('abcdefghijklmnopqrstuvwxyz')
+    r = qemu.boot(config=GRANTS, modules=['abi-grants', 'good-exit', words], disk=None)
+    tap.ok(r.ok, 'every granted call does what its row says', r)
+    tap.has(r, r'^raw text \\$', 'console text comes out as it is')
+    r = qemu.boot(config=GRANTS.replace('run abi-grants', 'run abi-grants expect refused'), modules=['abi-grants'], disk=None)
+    tap.ok(r.ok, 'a granted file that is not in the image refuses its module', r)
+
+    r = qemu.boot(config=LIBRARY, modules=['lib-wait', 'lib-client'], disk=None)
+    tap.ok(r.ok, 'a library waits on its clients\' threads, reaches their memory, ends one; a client that sleeps in it can be stopped', r)
+    tap.has(r, r'second: stopped', 'the sleeping client is stopped')
+    tap.has(r, r'second: ended with status -111', 'a client that sleeps in a library that is stopped gets E_DEAD')
+
+    program = wat(folder, 'prog.wasm', PROGRAM.replace(b'DEPTH', b'10000'))
+    r = qemu.boot(config=RUN + 'exit 5\n', modules=['lib-wait', program], disk=None)
+    tap.ok(r.ok, 'a program without a manifest runs on its large stack and ends by a library\'s call', r)
+    program = wat(folder, 'prog.wasm', b'(module (func (export "_start")))')
+    r = qemu.boot(config=RUN + 'ok\n', modules=['lib-wait', program], disk=None)
+    tap.ok(r.ok, 'a program that returns has ended with status 0', r)
+    program = wat(folder, 'prog.wasm', b'(module (func (export "main")))')
+    r = qemu.boot(config=RUN + 'refused\n', modules=['lib-wait', program], disk=None)
+    tap.ok(r.ok, 'a program without _start is refused', r)
+    tap.has(r, r'refused: command must export _start\(\)', 'with a sentence')
+    program = wat(folder, 'prog.wasm', b'(module (import "sasos1" "log" (func (param i32 i32) (result i64))) (func (export "_start")))')
+    r = qemu.boot(config=RUN + 'refused\n', modules=['lib-wait', program], disk=None)
+    tap.ok(r.ok, 'a program that imports with another type is refused', r)
+tap.done()

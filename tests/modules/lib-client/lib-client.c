@@ -1,0 +1,26 @@
+// lib-client.c — calls lib-wait. Its argument says what: `use` (ends by the library's finish(): status 33), `sleep` (never returns).
+#include "drivers/sdk/sasos.h"
+
+#define IMPORT(name) __attribute__((import_module("lib"), import_name(#name)))
+IMPORT(visit) int32_t visit(void *at, uint32_t n);
+IMPORT(nap) int32_t nap(int32_t ms);
+IMPORT(finish) int32_t finish(int32_t status);
+
+#define CHECK(x) \
+    if (!(x)) return __LINE__
+
+int32_t SASOS_EXPORT(app_main)(void) {
+    static char text[] = "abcdef";
+    char word[8];
+    if (sasos_arg(0, word, sizeof word) == 5) return nap(-1); // sleep
+    CHECK(visit(text, 6) == 0);
+    CHECK(text[0] == 'f' && text[5] == 'a' && text[6] == 0);
+    CHECK(visit((void *)(uintptr_t)0x7fff0000u, 6) == E_FAULT);
+    CHECK(visit((void *)(uintptr_t)0xfffffffeu, 6) == E_FAULT);
+    int64_t before = sasos_time_ns();
+    CHECK(nap(2) == SASOS_EVENT_TIMER && sasos_time_ns() - before >= 2000000);
+    CHECK(sasos_chan_generation(0) == 1 && sasos_chan_generation(1) == E_NOENT);
+    CHECK(sasos_caller_channel() == E_NOENT && sasos_caller_exit(1) == E_NOENT);
+    finish(33);
+    return __LINE__; // never comes here
+}
