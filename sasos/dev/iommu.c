@@ -72,7 +72,7 @@ void iommu_init(void) {
     remapping = b->start_interrupts();
     log_info(
         "iommu",
-        "%s: translation is on: %u unit%s, %u-level tables%s, %u domains, %s, all devices blocked",
+        "translation is on (%s): %u unit%s, %u-level tables%s, %u domains, %s, all devices blocked",
         b->name, limits.units, limits.units == 1 ? "" : "s", limits.levels,
         limits.large_pages ? " with 2 MiB pages" : "", limits.domain_ids - 1,
         remapping ? "interrupts remapped" : "interrupts not remapped");
@@ -215,8 +215,9 @@ void iommu_detach(struct iommu_domain *dom, const struct pci_fn *fn) {
     owner[index] = NULL;
     dom->functions--;
     spin_unlock(&table_lock, flags);
-    log_info("iommu", "%02x:%02x.%u released: its domain was mapped %u times, invalidated %u times",
-             pci_bus(fn), pci_dev(fn), pci_func(fn), dom->maps, dom->invalidations);
+    if (dom->maps)
+        log_info("iommu", "%02x:%02x.%u released: its domain was mapped %u times, invalidated %u times",
+                 pci_bus(fn), pci_dev(fn), pci_func(fn), dom->maps, dom->invalidations);
 }
 
 // ---- mapping ----
