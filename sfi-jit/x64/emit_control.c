@@ -82,26 +82,54 @@ static uint32_t target(const struct x64_emitter *e, const struct x64_insn *i, ui
     return resolve(e, e->code->target[(uint32_t)i->disp + k]);
 }
 
-// A few cases, compared one after another; those that go where the default goes are not asked for.
-static void emit_switch(struct x64_emitter *e, uint32_t insn) {
-    const struct x64_insn *i = &e->code->insn[insn];
-    unsigned index = x64_reg(e, insn, 0);
-    uint32_t last = (uint32_t)i->imm - 1, other = target(e, i, last), cases = last;
-    while (cases > 0 && target(e, i, cases - 1) == other) cases--;
-    for (uint32_t k = 0; k < cases; k++) {
-        uint32_t to = target(e, i, k);
-        if (to == other) continue;
-        if (k == 0)
-            x64_op(&e->s, 0x85, false, index, x64_rm_reg(index), 0, 0); // test
-        else
-            x64_op(&e->s, 0x83, false, 7, x64_rm_reg(index), 1, k); // cmp
-        if (k == cases - 1 && to == next_block(e)) {
-            x64_jcc(&e->s, CC_NE, other);
+// A switch in pieces: from `first` on, up to the next piece's first, it goes to `to`.
+struct piece {
+    uint32_t first, to;
+};
+
+static void compare_index(struct x64_emitter *e, unsigned index, uint32_t with) {
+    if (with < 128)
+        x64_op(&e->s, 0x83, false, 7, x64_rm_reg(index), 1, with);
+    else
+        x64_op(&e->s, 0x81, false, 7, x64_rm_reg(index), 4, with);
+}
+
+// Bisects the pieces: at most log2(n) compare-and-branches. Code that follows is not the next block but more of this switch, unless
+// this is the `last` part.
+static void emit_pieces(struct x64_emitter *e, unsigned index, const struct piece *p, uint32_t n,
+                        bool last) {
+    uint32_t to = p[n - 1].to;
+    if (n == 3 && p[0].to == to && p[2].first - p[1].first == 1) {
+        compare_index(e, index, p[1].first);
+        x64_jcc(&e->s, CC_E, p[1].to);
+    } else if (n == 2) {
+        compare_index(e, index, p[1].first);
+        if (last && p[0].to == next_block(e)) {
+            x64_jcc(&e->s, CC_AE, to);
             return;
         }
-        x64_jcc(&e->s, CC_E, to);
+        x64_jcc(&e->s, CC_B, p[0].to);
+    } else if (n > 2) {
+        uint32_t above = x64_new_label(&e->s), half = n / 2;
+        compare_index(e, index, p[half].first);
+        x64_jcc(&e->s, CC_AE, above);
+        emit_pieces(e, index, p, half, false);
+        x64_bind(&e->s, above);
+        emit_pieces(e, index, p + half, n - half, last);
+        return;
     }
-    go_to(e, other);
+    if (!last || to != next_block(e)) x64_jmp(&e->s, to);
+}
+
+static void emit_switch(struct x64_emitter *e, uint32_t insn) {
+    const struct x64_insn *i = &e->code->insn[insn];
+    struct piece *piece = JIT_ARRAY(e->arena, struct piece, (size_t)i->imm);
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < i->imm; k++) {
+        uint32_t to = target(e, i, k);
+        if (n == 0 || piece[n - 1].to != to) piece[n++] = (struct piece){k, to};
+    }
+    emit_pieces(e, x64_reg(e, insn, 0), piece, n, true);
 }
 
 // SFI_T_JUMP_TABLE of sfi.h.

@@ -244,17 +244,19 @@ uint8_t x64_condition(struct x64_lower *l, ir_ref r) {
 
 // ---- blocks ------------------------------------------------------------------------------------
 
+#define PIECES_MAX 8u // of a switch that is bisected; more are looked up in a table
+
 static void lower_switch(struct x64_lower *l, const struct ir_ins *i) {
     const struct ir_block *b = &l->f->block[i->block];
     struct x64_code *o = &l->out;
-    uint32_t same = 1;
-    while (same < b->succs && b->succ[same] == b->succ[0]) same++;
-    if (same == b->succs) {
+    uint32_t pieces = 1; // cases in a row that go to one place
+    for (uint32_t k = 1; k < b->succs; k++) pieces += b->succ[k] != b->succ[k - 1];
+    if (pieces == 1) {
         x64_new(l, MOP_JMP, 0);
         return;
     }
     uint32_t index = x64_use(l, i->a);
-    bool table = b->succs > 5;
+    bool table = pieces > PIECES_MAX;
     struct x64_insn *n = x64_new(l, table ? MOP_JTABLE : MOP_SWITCH, 4);
     n->imm = b->succs;
     n->disp = (int32_t)o->targets;

@@ -501,6 +501,31 @@ static void test_switches(void **state) {
     drop(m);
 }
 
+// Switches with few places to go to, in long and short runs of cases: bisected, up to 300 cases.
+static void test_switch_runs(void **state) {
+    (void)state;
+    struct text t = {0};
+    add(&t, "(module");
+    for (unsigned run = 1; run <= 60; run += run < 4 ? 1 : 7) {
+        add(&t, "(func (param i32) (result i32)");
+        for (unsigned k = 0; k <= 3; k++) add(&t, "(block $b%u ", k);
+        add(&t, "(br_table");
+        for (unsigned k = 0; k < 5 * run; k++) add(&t, " $b%u", k / run * 2 % 3);
+        add(&t, " $b3 (local.get 0))");
+        for (unsigned k = 0; k <= 3; k++) add(&t, ") (return (i32.const %u))", 100 + k);
+        add(&t, "(unreachable))");
+    }
+    add(&t, ")");
+    struct module m = load(&t);
+    uint32_t f = 0;
+    for (unsigned run = 1; run <= 60; run += run < 4 ? 1 : 7, f++)
+        for (uint32_t x = 0; x < 310; x++) {
+            uint32_t k = x < 5 * run ? x / run * 2 % 3 : 3;
+            assert_int_equal((uint32_t)call(m, f, x < 305 ? x : 0 - x, 0), 103 - (x < 305 ? k : 3));
+        }
+    drop(m);
+}
+
 // An effect between a load and its use keeps the load where it is.
 static void test_folded_loads(void **state) {
     (void)state;
@@ -553,6 +578,7 @@ int main(void) {
         cmocka_unit_test(test_float_compare),
         cmocka_unit_test(test_pressure),
         cmocka_unit_test(test_switches),
+        cmocka_unit_test(test_switch_runs),
         cmocka_unit_test(test_folded_loads),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
