@@ -271,6 +271,17 @@ uint32_t pci_config_read(const struct pci_fn *fn, unsigned offset, unsigned size
     return read32(fn, offset);
 }
 
+enum status pci_config_write(const struct pci_fn *fn, unsigned offset, unsigned size, uint32_t value) {
+    if (!pci_config_writable(fn->cfg, &fn->caps, offset, size)) return ST_DENIED;
+    if (size == 1)
+        mmio_write8(fn->cfg + offset, (uint8_t)value);
+    else if (size == 2)
+        write16(fn, offset, (uint16_t)value);
+    else
+        write32(fn, offset, value);
+    return ST_OK;
+}
+
 // ---- grant and revoke ----
 
 void pci_decode(const struct pci_fn *fn) {

@@ -140,6 +140,13 @@ bool pci_virtio_cap(const struct pci_fn *fn, uint8_t cfg_type, unsigned nth,
 bool pci_page_grantable(const struct pci_fn *all, unsigned count, const struct pci_fn *fn,
                         unsigned bar, uint64_t page);
 
+// True if a driver may write these bytes of its function's configuration space: wholly inside a vendor-specific capability's own
+// data (no virtio function's: one of its kind is a back door to every register), or in the device's own area before the first
+// capability. Everything that has a meaning for the bus, for interrupts, power, address translation or the system is refused,
+// and all of it if the capabilities are malformed.
+bool pci_config_writable(const volatile uint8_t *cfg, const struct pci_caps *caps, unsigned offset,
+                         unsigned size);
+
 // ---- the machine (pci.c) ----
 
 // Finds all functions, switches bus mastering, ATS and MSI/MSI-X off everywhere, sizes the BARs.
@@ -154,6 +161,9 @@ bool pci_bar_page_grantable(const struct pci_fn *fn, unsigned bar, uint64_t page
 
 // Configuration space for a driver: reads only, aligned, in range; all ones otherwise.
 uint32_t pci_config_read(const struct pci_fn *fn, unsigned offset, unsigned size);
+
+// And writes, where pci_config_writable(); DENIED elsewhere.
+enum status pci_config_write(const struct pci_fn *fn, unsigned offset, unsigned size, uint32_t value);
 
 // Grant: memory decoding and bus mastering on, on all bridges above too. The caller has attached
 // the function to its IOMMU domain first. DENIED for a bridge or a function whose DMA cannot be

@@ -222,3 +222,29 @@ bool pci_page_grantable(const struct pci_fn *all, unsigned count, const struct p
         }
     return true;
 }
+
+// The capability with the highest start at or below `offset`, 0 if there is none before it. The chain was found sound.
+static unsigned capability_before(const volatile uint8_t *cfg, unsigned offset) {
+    unsigned found = 0;
+    if (!(cfg16(cfg, PCI_STATUS) & STATUS_CAPABILITIES_LIST)) return 0;
+    unsigned at = cfg[PCI_CAPABILITIES_POINTER] & 0xfcu;
+    for (unsigned i = 0; at >= CONFIG_HEADER_SIZE && i < CONFIG_LEGACY_SIZE / 4; i++) {
+        if (at <= offset && at > found) found = at;
+        at = cfg[at + 1] & 0xfcu;
+    }
+    return found;
+}
+
+bool pci_config_writable(const volatile uint8_t *cfg, const struct pci_caps *caps, unsigned offset,
+                         unsigned size) {
+    if ((size != 1 && size != 2 && size != 4) || offset % size || caps->malformed) return false;
+    if (offset < CONFIG_HEADER_SIZE || offset >= CONFIG_LEGACY_SIZE) return false;
+    if (cfg16(cfg, PCI_VENDOR_ID) == 0x1af4)
+        return false; // virtio §4.1.4.9, PCI configuration access capability
+    unsigned first = capability_before(cfg, offset), last = capability_before(cfg, offset + size - 1);
+    if (first != last) return false;
+    if (!first) return true;
+    // The length byte counts from the capability's start (PCIe §7.9.4).
+    return cfg[first] == PCI_CAP_VENDOR && offset >= first + 3 &&
+           offset + size <= first + cfg[first + 2];
+}

@@ -2,6 +2,7 @@
 //
 // IOVA = the driver's own 32-bit address: dom_map_dma() makes the CPU's and the device's mapping together, so they cannot differ.
 // Nothing is unmapped while the domain lives; the fence goes as a whole, before the pages can be reused.
+#include "sasos/dev/ioapic.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/panic.h"
 #include "sasos/mem/frame.h"
@@ -70,7 +71,25 @@ static void on_irq(void *arg) {
     thr_wake(&irq->dom->events, irq->bit);
 }
 
+static void on_line(void *arg) {
+    struct dom_irq *irq = arg;
+    thr_wake(&irq->dom->events, irq->bit);
+}
+
+static int32_t line_enable(struct dom *d, uint32_t n) {
+    if (n >= d->manifest.irqs || n >= d->config->isa_irqs) return E_DENIED;
+    if (!(d->irqs_bound & 1u << n)) {
+        d->irq[n] = (struct dom_irq){d, SASOS_EVENT_IRQ(n)};
+        enum status s = ioapic_bind(d->config->isa_irq[n], on_line, &d->irq[n]);
+        if (s != ST_OK) return s == ST_NOT_FOUND ? E_NOENT : s == ST_EXISTS ? E_AGAIN : E_NOMEM;
+        d->irqs_bound |= 1u << n;
+    }
+    ioapic_unmask(d->config->isa_irq[n]);
+    return 0;
+}
+
 int32_t dom_irq_enable(struct dom *d, uint32_t message) {
+    if (!d->fn) return line_enable(d, message);
     if (!d->msix || message >= d->manifest.irqs) return E_DENIED;
     if (message >= msix_count(d->msix)) return E_NOENT;
     if (!(d->irqs_bound & 1u << message)) {
@@ -98,6 +117,9 @@ enum status dom_device_open(struct dom *d) {
 }
 
 void dom_device_close(struct dom *d) {
+    for (uint32_t n = 0; !d->fn && n < SASOS_IRQS_MAX; n++)
+        if (d->irqs_bound & 1u << n) ioapic_free(d->config->isa_irq[n]);
+    d->irqs_bound = 0;
     if (!d->fence) return;
     if (!pci_quiesce(d->fn))
         log_warn("run", "%s: transactions of its device do not end; reset all the same", dom_name(d));

@@ -1,5 +1,6 @@
 // grants.c — what a module asks for in its manifest against what the configuration grants it. Everything is checked before anything is
 // set up: nothing is changed here but *d, which is not yet known to anybody.
+#include "sasos/dev/acpi.h"
 #include "sasos/lib/mem.h"
 #include "sasos/lib/printf.h"
 #include "sasos/run/domain.h"
@@ -31,7 +32,9 @@ static bool check_quotas(struct dom *d, char error[DOM_ERROR_MAX]) {
     }
     if (m->memory > memory) return refuse(error, d, "memory (KiB)", m->memory >> 10, memory >> 10);
     if (m->dma > c->dma) return refuse(error, d, "DMA pages (KiB)", m->dma >> 10, c->dma >> 10);
-    if (m->irqs > c->irqs) return refuse(error, d, "interrupts", m->irqs, c->irqs);
+    uint32_t irqs = m->pcis ? c->irqs : c->isa_irqs;
+    if (m->irqs > irqs)
+        return refuse(error, d, m->pcis ? "interrupts" : "interrupt lines", m->irqs, irqs);
     if (c->budget_ms && m->budget_ms > c->budget_ms)
         return refuse(error, d, "a budget (ms)", m->budget_ms, c->budget_ms);
     m->memory = m->memory ? m->memory : memory;
@@ -111,6 +114,26 @@ static bool check_peers(struct dom *d, char error[DOM_ERROR_MAX]) {
     return true;
 }
 
+static bool in_register(const struct config_ports *p, const struct acpi_gas *g, uint32_t bytes) {
+    return g->address && g->space_id == ACPI_SPACE_IO && g->address <= p->last &&
+           g->address + bytes > p->first;
+}
+
+// Ports that only this machine's tables name: those that switch it off or reset it.
+static bool check_ports(struct dom *d, char error[DOM_ERROR_MAX]) {
+    for (uint32_t i = 0; i < d->config->ports; i++) {
+        const struct config_ports *p = &d->config->port[i];
+        if (!in_register(p, &acpi()->pm1a_cnt, 2) && !in_register(p, &acpi()->pm1b_cnt, 2) &&
+            !in_register(p, &acpi()->reset_reg, 1))
+            continue;
+        ksnprintf(error,
+                  DOM_ERROR_MAX, "%s is granted ports %x-%x, of which some switch this machine off: they are the kernel's own",
+                  dom_name(d), p->first, p->last);
+        return false;
+    }
+    return true;
+}
+
 static bool check_blobs(struct dom *d, char error[DOM_ERROR_MAX]) {
     for (uint32_t i = 0; i < d->config->blobs; i++)
         if (!run_file(d->config->blob[i], &d->blob[i])) {
@@ -122,6 +145,6 @@ static bool check_blobs(struct dom *d, char error[DOM_ERROR_MAX]) {
 }
 
 bool dom_check(struct dom *d, const struct config *config, char error[DOM_ERROR_MAX]) {
-    return check_quotas(d, error) && check_blobs(d, error) && check_function(d, error) &&
-           check_clients(d, config, error) && check_peers(d, error);
+    return check_quotas(d, error) && check_blobs(d, error) && check_ports(d, error) &&
+           check_function(d, error) && check_clients(d, config, error) && check_peers(d, error);
 }

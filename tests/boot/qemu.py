@@ -327,12 +327,12 @@ def make_image(folder, config=None, modules=None, kernel=None, pack=None):
 
 
 def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='default', readonly=False, writable=False,
-         disk_device=DISK_DEVICE, devices=(), netdevs=(), qemu_args=(), memory=512, smp=1, cpu='max', iommu=IOMMU, cold=False,
+         disk_device=DISK_DEVICE, devices=(), netdevs=(), chardevs=(), qemu_args=(), memory=512, smp=1, cpu='max', iommu=IOMMU, cold=False,
          timeout=60, echo=False):
     """Boots the system once and returns a Result.
 
     config      the appliance's configuration, str or bytes
-    modules     what the image carries: names (looked up in build/modules, then build/testmod), paths ending in .wasm,
+    modules     what the image carries: names (looked up in build/modules, then build/testmod), paths,
                 or (name, bytes); pack: the bytes of a whole pack instead
     kernel      path of another kernel ELF
     image       path of a whole boot image, instead of all these
@@ -342,6 +342,7 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
     cpu, smp    -cpu and -smp; memory: MiB
     devices     more -device values; qemu_args: more arguments, which are not part of the snapshot's machine
     netdevs     -netdev values without their ids, which are n0, n1, …: a device names one by netdev=n0
+    chardevs    -chardev values, for devices that need one
     cold        from reset through the ESP, instead of from a snapshot
     """
     if disk == 'default':
@@ -349,6 +350,7 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
     args = machine_args(memory, smp, cpu, iommu, ([disk_device] if disk else []) + list(devices))
     if readonly:
         args += ['-name', 'readonly-disk']  # a snapshot of its own: the device's features differ
+    args += [w for value in chardevs for w in ('-chardev', value)]
     wires = [w for i, value in enumerate(netdevs) for w in ('-netdev', value.replace(',', f',id=n{i},', 1))]
     # In the snapshot each is a hub of its own: any network can take its place.
     hubs = [w for i in range(len(netdevs)) for w in ('-netdev', f'hubport,id=n{i},hubid={i}')]

@@ -89,4 +89,20 @@ with tempfile.TemporaryDirectory() as folder:
     program = wat(folder, 'prog.wasm', b'(module (import "sasos1" "log" (func (param i32 i32) (result i64))) (func (export "_start")))')
     r = qemu.boot(config=RUN + 'refused\n', modules=['lib-wait', program], disk=None)
     tap.ok(r.ok, 'a program that imports with another type is refused', r)
+
+# The second serial port by port and line grants, with the lines remapped by the IOMMU and without.
+PORTS = """sasos 1
+module port-driver
+  port 2f8-2ff
+  isa-irq 3
+start port-driver expect EXPECT
+"""
+for name, iommu in (('remapped', qemu.IOMMU), ('without an IOMMU', None)):
+    r = qemu.boot(config=PORTS.replace('EXPECT', 'refused'), modules=['port-driver'], disk=None, iommu=iommu)
+    tap.ok(r.ok, f'{name}: a driver that asks for more lines than are granted is refused', r)
+    r = qemu.boot(config=PORTS.replace('isa-irq 3', 'isa-irq 3\n isa-irq 7').replace('EXPECT', 'exit 7'), modules=['port-driver'],
+                  disk=None, iommu=iommu, devices=['isa-serial,chardev=second,index=1'], chardevs=['null,id=second'])
+    tap.ok(r.ok, f'{name}: ports and interrupt line are the driver\'s, and no others', r)
+r = qemu.boot(config='sasos 1\nmodule good-exit\n port 600-60f\nrun good-exit expect refused\n', modules=['good-exit'], disk=None)
+tap.ok(r.ok, 'ports that switch this machine off cannot be granted', r)
 tap.done()

@@ -70,6 +70,40 @@ static void chain(void **state) {
     assert_int_equal(caps.pri, 0);
 }
 
+static void config_writes(void **state) {
+    (void)state;
+    put(0, 0x8086, 2);
+    cfg[0x34] = 0x60;
+    cap(0x60, PCI_CAP_VENDOR, 0x50); // the chain need not rise
+    cfg[0x62] = 12;
+    cap(0x50, PCI_CAP_POWER_MANAGEMENT, 0x80);
+    cap(0x80, PCI_CAP_MSIX, 0);
+    pci_caps_parse(cfg, &caps);
+    assert_false(caps.malformed);
+    for (unsigned size = 0; size <= 5; size++)
+        for (unsigned o = 0; o < 2 * PCI_CONFIG_SIZE; o++) {
+            bool own = o >= 0x40 && o + size <= 0x50, vendor = o >= 0x63 && o + size <= 0x6c;
+            bool want = (size == 1 || size == 2 || size == 4) && o % size == 0 && (own || vendor);
+            if (pci_config_writable(cfg, &caps, o, size) != want)
+                fail_msg("%u bytes at %x", size, o);
+        }
+    assert_false(pci_config_writable(cfg, &caps, UINT32_MAX - 3, 4));
+    cfg[0x62] = 255; // reaches over the next capability: that one's bytes stay its own
+    assert_true(pci_config_writable(cfg, &caps, 0x7c, 4));
+    assert_false(pci_config_writable(cfg, &caps, 0x80, 4));
+    put(0, 0x1af4, 2);
+    assert_false(pci_config_writable(cfg, &caps, 0x40, 4));
+    put(0, 0x8086, 2);
+    cap(0x80, PCI_CAP_MSIX, 0x50); // a loop
+    pci_caps_parse(cfg, &caps);
+    assert_true(caps.malformed);
+    assert_false(pci_config_writable(cfg, &caps, 0x40, 4));
+    cfg[PCI_STATUS] = 0; // no capabilities at all: all of it is the device's
+    pci_caps_parse(cfg, &caps);
+    assert_true(pci_config_writable(cfg, &caps, 0x40, 4) && pci_config_writable(cfg, &caps, 0xfc, 4));
+    assert_false(pci_config_writable(cfg, &caps, 0x3c, 4) || pci_config_writable(cfg, &caps, 4, 2));
+}
+
 static void chain_absent(void **state) {
     (void)state;
     cfg[PCI_STATUS] = 0;
@@ -367,8 +401,9 @@ static void space(void **state) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(chain), T(chain_absent), T(chain_hostile), T(extended_hostile), T(chains_random), T(msix),
-        T(bars),  T(virtio),       T(grantable),     T(scopes),           T(space),
+        T(chain),         T(config_writes), T(chain_absent), T(chain_hostile), T(extended_hostile),
+        T(chains_random), T(msix),          T(bars),         T(virtio),        T(grantable),
+        T(scopes),        T(space),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
