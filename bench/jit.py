@@ -220,7 +220,7 @@ def cells_of(results, columns):
             cells.append('{:.2f} ±{:.2f}'.format(*ratio(results, c)))
     s = results.get('sfi', {})
     if 'native_text' in s:
-        cells += [show(s['text_bytes'] / s['native_text']), f"{s['nop_bytes'] / s['text_bytes']:.1%}"]
+        cells += [show(s['text_bytes'] / s['native_text']), f"{s['nop_bytes'] / s['code_bytes']:.1%}"]
     return cells
 
 
@@ -271,7 +271,7 @@ def speeds(results):
     return {'compile_mb_s': total['module_bytes'] / 1e6 / (total['compile_s'] + total['parse_s']),
             'verify_mb_s': total['code_bytes'] / 1e6 / total['verify_s'],
             'code_ratio': mean([s['text_bytes'] / s['native_text'] for s in sfis]),
-            'padding': total['nop_bytes'] / total['text_bytes'], 'spills': total['spills']}
+            'padding': total['nop_bytes'] / total['code_bytes'], 'spills': total['spills']}
 
 
 def bars(table, means, large, term):
@@ -296,7 +296,7 @@ def bars(table, means, large, term):
         if ratio(r, 'sfi'):
             bar(f'{p.name}, run time against native', ratio(r, 'sfi')[0], 1.4)
             one = speeds([r])
-            bar(f'{p.name}, code size against native (which has its libc elsewhere)', one['code_ratio'], 1.4)
+            bar(f'{p.name}, code size against native', one['code_ratio'], 1.4)
             bar(f'{p.name}, compiling, MB of wasm a second', one['compile_mb_s'], least=5, digits=1)
             bar(f'{p.name}, verifying, MB of code a second', one['verify_mb_s'], least=200, digits=0)
 

@@ -8,6 +8,7 @@ Each round runs each column once; the whole output must be the same.
 """
 import json
 import os
+import re
 import subprocess
 
 import common
@@ -19,7 +20,7 @@ COLUMNS = ('native', 'sfi', 'v8')
 FLAGS = ['-O2', '-std=gnu99', '-w']
 WASM = ['--target=wasm32-wasi', '-mbulk-memory', '-msign-ext', '-mnontrapping-fptoint', '-ftls-model=local-exec',
         '-isystem', PORT + '/wasi', '-D_WASI_EMULATED_SIGNAL', '-D_WASI_EMULATED_PROCESS_CLOCKS', '-Wl,-z,stack-size=1048576',
-        '-Wl,--stack-first', '-Wl,--strip-all']
+        '-Wl,--stack-first', '-Wl,--strip-debug']
 SIMD = ['-msimd128']
 WASM_LIBS = ['-lm', '-lwasi-emulated-signal', '-lwasi-emulated-process-clocks']
 SQLITE = ['-DSQLITE_OS_OTHER=1', '-DSQLITE_THREADSAFE=0', '-DSQLITE_OMIT_LOAD_EXTENSION', '-DSQLITE_TEMP_STORE=3',
@@ -50,7 +51,9 @@ class Program:
         progress(f'compiling {self.name} for this machine (once)')
         make(self.file('native'), ['clang', *FLAGS, *flags, '-o', self.file('native'), *sources, '-lm'], *port)
         progress(f'compiling {self.name} for WASI (once)')
-        make(self.file('program.wasm'), ['clang', *FLAGS, *WASM, *self.simd, *flags, '-o', self.file('program.wasm'), *sources, *WASM_LIBS], *port)
+        named = self.file('named.wasm')
+        make(named, ['clang', *FLAGS, *WASM, *self.simd, *flags, '-o', named, *sources, *WASM_LIBS], *port)
+        make(self.file('program.wasm'), ['wasm-strip', named, '-o', self.file('program.wasm')], named)
 
     def command(self, column):
         wasm = self.file('program.wasm')
@@ -60,8 +63,14 @@ class Program:
             'v8': ['node', *common.V8, '--no-warnings', 'bench/node_wasi.js', wasm, *self.arguments],
         }[column]
 
-    def native_text(self):
-        return common.text_size(self.file('native'))
+    def text_of_both(self):
+        """Bytes of code, of sfi-jit and native, of the functions that both programs have: the native one's libc is elsewhere."""
+        listed = run([os.path.join(common.BUILD, 'host', 'sfi-dump'), self.file('named.wasm')])
+        ours = {m[1]: int(m[2]) for m in re.finditer(r'^func \d+ (\S+): at [0-9a-f]+, (\d+) bytes', listed, re.M)}
+        symbols = run(['llvm-nm', '-S', '--defined-only', self.file('native')])
+        native = {m[2]: int(m[1], 16) for m in re.finditer(r'^[0-9a-f]+ ([0-9a-f]+) [tT] (\S+)$', symbols, re.M)}
+        both = ours.keys() & native.keys()
+        return sum(ours[f] for f in both), sum(native[f] for f in both)
 
 
 class Lua(Program):
@@ -140,5 +149,5 @@ def measure(p, columns, rounds, progress):
                 continue
             results[c] = common.merge(results[c], ms, more)
     if 'text_bytes' in results.get('sfi', {}):
-        results['sfi']['native_text'] = p.native_text()
+        results['sfi']['text_bytes'], results['sfi']['native_text'] = p.text_of_both()
     return results

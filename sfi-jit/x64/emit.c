@@ -12,8 +12,8 @@ const struct x64_mop_info x64_mop_info[MOPS] = {
 
 _Static_assert(MOPS <= 256, "an operator's number fits struct x64_insn");
 
-struct x64_rm x64_slot(const struct x64_emitter *e, ra_loc loc) {
-    return x64_rm_base(RSP, (int32_t)(e->slots + 8 * (loc - RA_SLOT(0))));
+struct x64_rm x64_slot(ra_loc loc) {
+    return x64_rm_base(RSP, (int32_t)(8 * (loc - RA_SLOT(0))));
 }
 
 struct x64_rm x64_rm_of(struct x64_emitter *e, uint32_t insn, uint32_t operand) {
@@ -27,7 +27,7 @@ struct x64_rm x64_rm_of(struct x64_emitter *e, uint32_t insn, uint32_t operand) 
     default: break;
     }
     ra_loc loc = x64_loc(e, insn, operand);
-    return RA_IS_SLOT(loc) ? x64_slot(e, loc) : x64_rm_reg(loc & 15);
+    return RA_IS_SLOT(loc) ? x64_slot(loc) : x64_rm_reg(loc & 15);
 }
 
 // ---- moves -------------------------------------------------------------------------------------
@@ -88,16 +88,16 @@ static void move_loc(struct x64_emitter *e, ra_loc from, ra_loc to, const struct
         }
     } else if (RA_IS_REG(to)) {
         if (v->cls == RA_FP) {
-            x64_vex(s, fp_move(v->bytes), false, to & 15, 0, x64_slot(e, from), 0, 0);
+            x64_vex(s, fp_move(v->bytes), false, to & 15, 0, x64_slot(from), 0, 0);
         } else {
-            x64_op(s, 0x8b, wide, to, x64_slot(e, from), 0, 0);
+            x64_op(s, 0x8b, wide, to, x64_slot(from), 0, 0);
             x64_def_size(s, to, v->bytes);
         }
     } else {
         if (v->cls == RA_FP)
-            x64_vex(s, fp_move(v->bytes) + 1, false, from & 15, 0, x64_slot(e, to), 0, 0);
+            x64_vex(s, fp_move(v->bytes) + 1, false, from & 15, 0, x64_slot(to), 0, 0);
         else
-            x64_op(s, 0x89, wide, from, x64_slot(e, to), 0, 0);
+            x64_op(s, 0x89, wide, from, x64_slot(to), 0, 0);
     }
 }
 
@@ -130,7 +130,7 @@ static void make_frame(struct x64_emitter *e) {
     if (size > SFI_FRAME_MAX)
         jit_fail(e->arena, JIT_ERR_LIMIT, 0, UINT32_MAX, "a function needs too large a stack frame");
     e->frame = (uint32_t)size;
-    e->slots = 8 * saved;
+    e->saved = 8 * e->ra->slots;
 }
 
 static void prologue(struct x64_emitter *e) {
@@ -138,7 +138,7 @@ static void prologue(struct x64_emitter *e) {
         bool is_short = e->frame < 128;
         x64_op(&e->s, is_short ? 0x83 : 0x81, true, 5, x64_rm_reg(RSP), is_short ? 1 : 4, e->frame);
     }
-    uint32_t at = 0;
+    uint32_t at = e->saved;
     for (unsigned r = 0; r < 16; r++)
         if (e->ra->used & e->in->callee_saved & 1u << r) {
             x64_op(&e->s, 0x89, true, r, x64_rm_base(RSP, (int32_t)at), 0, 0);

@@ -1,6 +1,6 @@
 // emit.h — from allocated machine instructions to the function assembler. Private to emit*.c.
 //
-// Frame, from rsp upwards: saved registers, spill slots. r11 and xmm15 belong to the emitter: they hold nothing
+// Frame, from rsp upwards: spill slots, saved registers. r11 and xmm15 belong to the emitter: they hold nothing
 // between two machine instructions.
 #ifndef X64_EMIT_H
 #define X64_EMIT_H
@@ -22,7 +22,7 @@ struct x64_emitter {
     const struct x64_code *code;
     const struct ra_input *in;
     const struct ra_output *ra;
-    uint32_t frame, slots;   // bytes; offset of slot 0, behind the saved registers
+    uint32_t frame, saved;   // bytes; offset of the saved registers, behind the slots
     uint32_t move;           // next of ra->move
     uint32_t block;          // being emitted
     bool *empty;             // [blocks]: only a jump; never laid out
@@ -45,7 +45,7 @@ static inline unsigned x64_reg(const struct x64_emitter *e, uint32_t insn, uint3
 // The operand that ModRM names: `operand`, or the instruction's memory operand whose index register `operand` is. If the
 // access may trap this is noted for the next unit.
 struct x64_rm x64_rm_of(struct x64_emitter *e, uint32_t insn, uint32_t operand);
-struct x64_rm x64_slot(const struct x64_emitter *e, ra_loc loc);
+struct x64_rm x64_slot(ra_loc loc);
 // The label of a stub that traps.
 uint32_t x64_trap_label(struct x64_emitter *e, enum sfi_trap kind, uint32_t wasm, uint16_t aux);
 uint32_t x64_ftoi_label(struct x64_emitter *e, uint32_t wasm, unsigned reg, unsigned fsize);

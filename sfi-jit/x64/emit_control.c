@@ -204,7 +204,7 @@ static void emit_call_indirect(struct x64_emitter *e, uint32_t insn, const struc
 
 static void restore_saved(struct x64_emitter *e) {
     struct x64_asm *s = &e->s;
-    uint32_t at = 0;
+    uint32_t at = e->saved;
     for (unsigned r = 0; r < 16; r++)
         if (e->ra->used & e->in->callee_saved & 1u << r) {
             x64_op(s, 0x8b, true, r, x64_rm_base(RSP, (int32_t)at), 0, 0);

@@ -88,6 +88,28 @@ static uint32_t wanted_slot(const struct ra_state *s, uint32_t vreg) {
     return NONE;
 }
 
+#define OFTEN 255u // no slot counts as used more often
+
+// Numbers the slots of one word anew, those in most use first: a frame's first 128 bytes are reached with a displacement of one byte.
+static uint32_t *slot_order(struct ra_state *s, uint32_t slots) {
+    uint32_t *uses = JIT_ARRAY(s->a, uint32_t, slots), *rank = JIT_ARRAY(s->a, uint32_t, slots);
+    uint32_t first[OFTEN + 2] = {0}; // by use, from OFTEN downwards
+    for (uint32_t i = 0; i < s->pieces; i++) {
+        const struct ra_piece *p = &s->piece[i];
+        const struct ra_value *v = &s->value[p->vreg];
+        if (!v->spilled || s->in->vreg[p->vreg].bytes == 16) continue;
+        uses[v->slot]++;
+    }
+    for (uint32_t v = 1; v < s->in->vregs; v++)
+        if (s->value[v].spilled && s->in->vreg[v].bytes != 16)
+            uses[s->value[v].slot] += s->value[v].use_end - s->value[v].use;
+    for (uint32_t k = 0; k < slots; k++) first[OFTEN - (uses[k] < OFTEN ? uses[k] : OFTEN) + 1]++;
+    for (uint32_t u = 1; u <= OFTEN; u++) first[u] += first[u - 1];
+    for (uint32_t k = 0; k < slots; k++)
+        rank[k] = first[OFTEN - (uses[k] < OFTEN ? uses[k] : OFTEN)]++;
+    return rank;
+}
+
 // Values whose lives, holes included, do not overlap share a slot. The order of the first pieces is the order of the definitions.
 static void give_slots(struct ra_state *s) {
     struct slot_pool small = {0}, wide = {0};
@@ -99,10 +121,11 @@ static void give_slots(struct ra_state *s) {
         v->slot = take_slot(s, s->in->vreg[p->vreg].bytes == 16 ? &wide : &small, p->from,
                             s->range[v->range_end - 1].to, wanted_slot(s, p->vreg));
     }
+    const uint32_t *rank = slot_order(s, small.slots);
     for (uint32_t v = 1; v < s->in->vregs; v++) {
         if (!s->value[v].spilled) continue;
         uint32_t k = s->value[v].slot;
-        s->value[v].slot = RA_SLOT(s->in->vreg[v].bytes == 16 ? 2 * k : 2 * wide.slots + k);
+        s->value[v].slot = RA_SLOT(s->in->vreg[v].bytes == 16 ? 2 * k : 2 * wide.slots + rank[k]);
     }
     s->out->slots = 2 * wide.slots + small.slots;
     for (uint32_t i = 0; i < s->pieces; i++)
