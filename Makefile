@@ -216,6 +216,21 @@ $(foreach d,$(testmod_dirs),$(eval $(call module,$d,$B/testmod/$(call module_nam
 all: $(modules)
 do-test: $(testmods) $B/boot/probe.elf $B/boot/ktest.elf $B/boot/spec.elf
 
+# ---- WASI programs ----
+# tests/wasi/NAME.c is a program of the test set, built as any WASI program is: build/wasi/NAME.wasm, against Debian's wasi-libc.
+# build/test/wasi-bed runs one with the personality in a Linux process.
+wasi_cc := --target=wasm32-wasi -std=gnu17 $(warn) -Wno-unused-result -O2 -mbulk-memory -msign-ext -mnontrapping-fptoint -ftls-model=local-exec -Wl,--strip-debug
+wasi_progs := $(patsubst tests/wasi/%.c,$B/wasi/%.wasm,$(wildcard tests/wasi/*.c))
+$(wasi_progs): $B/wasi/%.wasm: tests/wasi/%.c $(wildcard tests/wasi/*.h) $(call track,$B/o/wasi.flags,$(wasi_cc))
+	@$(call say,WASI,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) $(wasi_cc) $< -o $@
+$B/test/wasi-bed: $B/o/host/tests/wasi/bed/bed.c.o $B/o/libhost.a
+	@$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) -fuse-ld=lld -o $@ $^ -Wl,--as-needed $(host_libs)
+do-test: $(wasi_progs) $B/test/wasi-bed
+
 # ---- boot image and disk ----
 efi_ld := lld-link -nologo -subsystem:efi_application -nodefaultlib -entry:efi_main -timestamp:0
 $B/boot/boot.efi: $(call objs,efi,$(efi))
