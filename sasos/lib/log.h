@@ -4,10 +4,17 @@
 // shows), debug (kept out of the console unless log_level(LOG_DEBUG)). Any context. Lines longer than 240 bytes are cut.
 #ifndef SASOS_LIB_LOG_H
 #define SASOS_LIB_LOG_H
+#include <stddef.h>
+#include <stdint.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 void log_level(enum log_level most); // messages above it are dropped
+// What was logged is kept, the newest 64 KiB of it: a position counts all bytes since boot. Copies whole bytes from `from` on, or from
+// the oldest kept if that is later; at most size − 1 and a 0. Returns the position to go on from.
+uint64_t log_read(uint64_t from, char *to, size_t size);
+void log_range(uint64_t *out_first, uint64_t *out_next); // what is kept
+
 void klog(enum log_level level, const char *area, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

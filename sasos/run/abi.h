@@ -2,6 +2,8 @@
 #ifndef SASOS_ABI_H
 #define SASOS_ABI_H
 
+#include <stdint.h>
+
 #define SASOS_NAMESPACE "sasos1"
 
 #define SASOS_ERRORS(X)                                                          \
@@ -38,4 +40,52 @@ enum sasos_error {
     (1u << 17) // the system is about to end this domain: finish what must be finished
 #define SASOS_IRQS_MAX 8u
 #define SASOS_CHANNELS_MAX 8u
+
+// ---- What dom_info() and sys_info() tell. Fields are only added, at the end: who asks says how many bytes it knows. ----
+#define SASOS_NAME 40u
+#define SASOS_COUNTERS_MAX 16u
+#define SASOS_COUNTER_NAME 24u
+enum sasos_dom_kind { SASOS_DRIVER, SASOS_APP, SASOS_LIBRARY, SASOS_PROGRAM };
+enum sasos_dom_state {
+    SASOS_NOT_LOADED, // nothing but the name is known
+    SASOS_STARTING,
+    SASOS_RUNNING,
+    SASOS_RESTARTING, // dead, and waiting for its next life
+    SASOS_ENDED,
+};
+struct sasos_counter {
+    char name[SASOS_COUNTER_NAME];
+    int64_t value;
+};
+struct sasos_dom_info {
+    char name[SASOS_NAME], file[SASOS_NAME];
+    uint32_t kind, state;                      // enums above
+    uint32_t lives;                            // how often it was started
+    uint32_t faults;                           // how often it ended by trap, budget or blocked DMA
+    int32_t status;                            // of its last exit, or the error of a failed start
+    uint32_t channels;                         // that it has
+    uint16_t segment, rid, vendor, device;     // of its PCI function; vendor 0: none
+    uint64_t memory, memory_max, dma, dma_max; // bytes: in use, granted
+    uint64_t cpu_ns;                           // its thread's time; a library's is its clients'
+    uint64_t started_ns;                       // when its present life began
+    uint64_t interrupts;                       // in its present life
+    uint32_t log_dropped;                      // lines that it was not allowed to log
+    uint32_t counters;
+    struct sasos_counter counter[SASOS_COUNTERS_MAX];
+    char end[160]; // how its last life ended, a sentence; empty at first
+};
+enum sasos_sys_flags { SASOS_DMA_FENCED = 1, SASOS_FENCE_PROVED = 2, SASOS_HYPERVISOR = 4 };
+struct sasos_sys_info {
+    uint64_t time_ns;
+    int64_t wall_ns;
+    uint64_t memory, memory_free;      // bytes
+    uint64_t kernel_objects;           // live allocations of the kernel
+    uint64_t log_first, log_next;      // positions for log_read()
+    uint64_t dma_faults, dma_commands; // blocked accesses; commands to the IOMMU
+    uint64_t interrupts_unexpected;
+    uint32_t flags;   // enum sasos_sys_flags
+    uint32_t domains; // indices of dom_info()
+    uint32_t cpus, unused;
+    char cpu[48], iommu[16];
+};
 #endif

@@ -25,11 +25,14 @@ CALL(console_write) {
 static int64_t wall_minus_time; // ns
 static bool wall_set;
 
+int64_t wall_now_ns(void) {
+    if (!__atomic_load_n(&wall_set, __ATOMIC_ACQUIRE)) return (int64_t)time_unix_ns();
+    return (int64_t)(time_now_ns() + (uint64_t)__atomic_load_n(&wall_minus_time, __ATOMIC_RELAXED));
+}
+
 CALL(wall_ns) {
     (void)inst, (void)args;
-    if (!__atomic_load_n(&wall_set, __ATOMIC_ACQUIRE)) return (int64_t)time_unix_ns();
-    return (int64_t)((uint64_t)time_now_ns() +
-                     (uint64_t)__atomic_load_n(&wall_minus_time, __ATOMIC_RELAXED));
+    return wall_now_ns();
 }
 
 CALL(wall_set) {

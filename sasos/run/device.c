@@ -68,11 +68,13 @@ static void on_irq(void *arg) {
     // A device reports success for DMA that was blocked, and this interrupt may come before the unit's own: look there first, so that
     // the driver is dead before it can believe its device.
     iommu_poll_faults();
+    irq->dom->interrupts++;
     thr_wake(&irq->dom->events, irq->bit);
 }
 
 static void on_line(void *arg) {
     struct dom_irq *irq = arg;
+    irq->dom->interrupts++;
     thr_wake(&irq->dom->events, irq->bit);
 }
 

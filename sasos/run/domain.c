@@ -288,6 +288,7 @@ static void live(void *arg) {
     struct ldr_trap_info info;
     thr_set_data(thr_current(), d);
     d->home = thr_current();
+    d->started_ns = time_now_ns();
     ldr_thread_set_c_limit(d->thread, thr_stack_bottom(thr_current()) + C_STACK_RESERVE);
     d->state = DOM_STARTING;
     if (ldr_start(d->thread, d->inst, &info) == LDR_TRAPPED) {
@@ -343,6 +344,13 @@ void dom_kill(struct dom *d, enum dom_end end) {
     for (unsigned i = 0; i < DOM_MAX; i++)
         if (doms[i] && doms[i]->home) thr_interrupt(doms[i]->home);
     spin_unlock(&homes_lock, flags);
+}
+
+uint64_t dom_cpu_ns(const struct dom *d) {
+    uint64_t flags = spin_lock(&homes_lock);
+    uint64_t ns = d->home ? thr_cpu_ns(d->home) : 0;
+    spin_unlock(&homes_lock, flags);
+    return ns;
 }
 
 uint32_t dom_timer_due(struct dom *d) {

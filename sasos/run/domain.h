@@ -85,6 +85,8 @@ struct dom {
     int32_t status;
     uint32_t allocations; // of the kernel while an application ran
     struct ldr_trap_info info;
+    uint64_t started_ns;
+    uint64_t interrupts;      // since then
     const struct dom *ticked; // by the tick: whose code this home thread was in, only compared
     uint32_t ticks;           // and for how many ticks without a pause
     // any
@@ -122,7 +124,8 @@ struct dom *dom_find(const char *name); // running or ended, not yet freed
 // ---- between the files of run/ ----
 // Whether the configuration grants what the manifest asks, and the machine has it; fills in what follows from both.
 bool dom_check(struct dom *d, const struct config *config, char error[DOM_ERROR_MAX]);
-uint32_t dom_timer_due(struct dom *d); // SASOS_EVENT_TIMER, once, when its time has come
+uint64_t dom_cpu_ns(const struct dom *d); // of its home thread, 0 if there is none
+uint32_t dom_timer_due(struct dom *d);    // SASOS_EVENT_TIMER, once, when its time has come
 uint32_t dom_dma_alloc(struct dom *d, uint32_t bytes);
 uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t bytes);
 int32_t dom_irq_enable(struct dom *d, uint32_t message);

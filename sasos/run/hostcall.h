@@ -13,6 +13,7 @@
 #define CALL(name) int64_t hc_##name(struct ldr_instance *inst, const struct ldr_args *args)
 
 static inline struct dom *caller(const struct ldr_instance *inst) { return ldr_user(inst); }
+int64_t wall_now_ns(void); // what wall_ns() tells
 // The domain whose thread it is.
 static inline struct dom *home_of_thread(void) { return thr_data(thr_current()); }
 #endif

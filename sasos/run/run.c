@@ -26,6 +26,10 @@ struct channel *run_channel(uint32_t module, uint32_t connect) {
     return &channels[module][connect];
 }
 
+const struct config_module *run_module(uint32_t index) {
+    return index < config.modules ? &config.module[index] : NULL;
+}
+
 bool run_file(const char *name, struct pack_module *out) {
     uint32_t i = pack_find(&pack, name);
     if (i == pack.count) return false;

@@ -19,6 +19,7 @@ module abi-grants
   console
   entropy
   entropy-source
+  observe
 run abi-grants
 """
 LIBRARY = """sasos 1

@@ -73,8 +73,45 @@ static int32_t files(void) {
     return 0;
 }
 
+static int32_t observation(void) {
+    static struct sasos_dom_info d;
+    static struct sasos_sys_info s;
+    static char text[70000];
+    CHECK(sasos_dom_info(0, &d, sizeof d) == sizeof d);
+    CHECK(text_is(d.name, 10, "abi-grants") && text_is(d.file, 10, "abi-grants") && d.file[10] == 0);
+    CHECK(d.kind == SASOS_APP && d.state == SASOS_RUNNING && d.end[0] == 0 && d.vendor == 0);
+    CHECK(d.memory > sizeof text && d.memory <= d.memory_max && d.memory_max == 1 << 20 &&
+          d.dma_max == 0);
+    CHECK(d.counters == 1 && text_is(d.counter[0].name, 7, "answers") && d.counter[0].value == 42);
+    d.name[5] = '!';
+    CHECK(sasos_dom_info(0, &d, 5) == 5 && d.name[5] == '!'); // and not a byte more
+    CHECK(sasos_dom_info(1, &d, sizeof d) == E_NOENT);
+    CHECK(sasos_dom_info(0, (void *)(uintptr_t)0xfffffff0u, 64) == E_FAULT);
+    CHECK(sasos_sys_info(&s, sizeof s) == sizeof s && sasos_sys_info(&s, 8) == 8);
+    CHECK(s.domains == 1 && s.cpus >= 1 && s.memory_free && s.memory_free < s.memory);
+    CHECK(s.flags & SASOS_DMA_FENCED && text_is(s.iommu, 4, "VT-d"));
+    int64_t next = sasos_log_read(0, text, sizeof text);
+    CHECK(next > 100 && s.log_first == 0 && (uint64_t)next == s.log_next && text[0] == '[' &&
+          text[next - 1] == '\n');
+    sasos_log("marked", 6);
+    CHECK(sasos_log_read((uint64_t)next, text, 8) == next + 7 && text[7] == 0); // a part, and on from there
+    CHECK(sasos_log_read((uint64_t)next + 7, text, sizeof text) > next + 7);
+    for (uint32_t i = 0; i < 300; i++) // over 64 KiB: the oldest goes
+        sasos_log("................................................................................"
+                  "................"
+                  "................................................................................"
+                  "................",
+                  192);
+    CHECK(sasos_sys_info(&s, sizeof s) == sizeof s && s.log_next - s.log_first == 65536);
+    next = sasos_log_read(0, text, sizeof text);
+    CHECK((uint64_t)next == s.log_next && text[65535] == '\n' && text[65536] == 0);
+    CHECK(sasos_log_read((uint64_t)next, text, 100) == next && text[0] == 0);
+    CHECK(sasos_log_read(UINT64_MAX, text, 100) == -1 && sasos_log_read(0, text, 0) == E_INVAL);
+    return 0;
+}
+
 int32_t SASOS_EXPORT(app_main)(void) {
-    int32_t (*const parts[])(void) = {texts, clocks, numbers, files};
+    int32_t (*const parts[])(void) = {texts, clocks, numbers, files, observation};
     for (uint32_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         int32_t line = parts[i]();
         if (line) return line;

@@ -1,0 +1,123 @@
+// info.c — what an operator may see: dom_info(), sys_info(), log_read(), for domains with the grant `observe`.
+//
+// Fields are read while others change them: each is a number that was true, not all of them at one time. What has pointers behind it is
+// read under the lock that keeps it there.
+#include "sasos/arch/cpu.h"
+#include "sasos/arch/irq.h"
+#include "sasos/arch/time.h"
+#include "sasos/dev/dev.h"
+#include "sasos/lib/log.h"
+#include "sasos/lib/mem.h"
+#include "sasos/mem/frame.h"
+#include "sasos/mem/heap.h"
+#include "sasos/run/hostcall.h"
+#include "sasos/run/run.h"
+
+#define LOG_CHUNK 512u
+
+_Static_assert(SASOS_NAME == CONFIG_NAME && SASOS_COUNTERS_MAX == MANIFEST_COUNTERS_MAX &&
+                   SASOS_COUNTER_NAME == MANIFEST_COUNTER,
+               "abi.h repeats these");
+_Static_assert((int)SASOS_DRIVER == MANIFEST_DRIVER && (int)SASOS_PROGRAM == MANIFEST_PROGRAM,
+               "in the same order");
+
+static uint32_t state_of(const struct dom *d) {
+    switch (d->state) {
+    case DOM_NEW:
+    case DOM_STARTING: return SASOS_STARTING;
+    case DOM_RUNNING: return SASOS_RUNNING;
+    default: return SASOS_ENDED;
+    }
+}
+
+static void describe(const struct dom *d, struct sasos_dom_info *out) {
+    out->kind = d->manifest.kind;
+    out->state = state_of(d);
+    out->status = d->status;
+    out->channels = d->channels;
+    const struct pci_fn *fn = d->fn;
+    if (fn) {
+        out->segment = fn->segment;
+        out->rid = fn->rid;
+        out->vendor = fn->vendor;
+        out->device = fn->device;
+    }
+    out->memory = (uint64_t)ldr_memory_pages(d->inst) << 16;
+    out->memory_max = d->manifest.memory;
+    out->dma = d->dma_used;
+    out->dma_max = d->manifest.dma;
+    out->cpu_ns = dom_cpu_ns(d);
+    out->started_ns = d->started_ns;
+    out->interrupts = __atomic_load_n(&d->interrupts, __ATOMIC_RELAXED);
+    out->counters = d->manifest.counters;
+    for (uint32_t i = 0; i < out->counters; i++) {
+        memcpy(out->counter[i].name, d->manifest.counter[i], SASOS_COUNTER_NAME);
+        out->counter[i].value = __atomic_load_n(&d->counter[i], __ATOMIC_RELAXED);
+    }
+    if (d->state == DOM_ENDED) dom_end_text(d, out->end, sizeof(out->end));
+}
+
+// The first `size` bytes of what is told, into the caller's memory.
+static int64_t give(struct ldr_instance *inst, uint32_t at, uint32_t size, const void *from,
+                    uint32_t have) {
+    uint32_t n = MIN(size, have);
+    void *to = ldr_memory_at(inst, at, n);
+    if (!to) return E_FAULT;
+    memcpy(to, from, n);
+    return n;
+}
+
+CALL(dom_info) {
+    if (!caller(inst)->config->observe) return E_DENIED;
+    const struct config_module *c = run_module(ldr_arg32(args, 0));
+    if (!c) return E_NOENT;
+    struct sasos_dom_info out = {.state = SASOS_NOT_LOADED};
+    str_copy(out.name, sizeof(out.name), c->name);
+    str_copy(out.file, sizeof(out.file), c->file);
+    const struct dom *d = dom_find(c->name);
+    if (d) describe(d, &out);
+    return give(inst, ldr_arg32(args, 1), ldr_arg32(args, 2), &out, sizeof(out));
+}
+
+CALL(sys_info) {
+    if (!caller(inst)->config->observe) return E_DENIED;
+    const struct cpu_features *cpu = cpu_features();
+    struct sasos_sys_info out = {
+        .time_ns = time_now_ns(),
+        .wall_ns = wall_now_ns(),
+        .memory = frame_total() * FRAME_SIZE,
+        .memory_free = frame_count_free() * FRAME_SIZE,
+        .kernel_objects = heap_stats().objects,
+        .dma_faults = iommu_counters().faults,
+        .dma_commands = iommu_counters().invalidations,
+        .interrupts_unexpected = irq_unexpected(),
+        .flags = (iommu_present() ? SASOS_DMA_FENCED : 0u) |
+                 (dev_fence_proved() ? SASOS_FENCE_PROVED : 0u) |
+                 (cpu->hypervisor ? SASOS_HYPERVISOR : 0u),
+        .cpus = 1,
+    };
+    while (run_module(out.domains)) out.domains++;
+    log_range(&out.log_first, &out.log_next);
+    str_copy(out.cpu, sizeof(out.cpu), cpu->brand);
+    str_copy(out.iommu, sizeof(out.iommu), iommu_kind());
+    return give(inst, ldr_arg32(args, 0), ldr_arg32(args, 1), &out, sizeof(out));
+}
+
+CALL(log_read) {
+    uint64_t from = ldr_arg(args, 0);
+    uint32_t size = ldr_arg32(args, 2), at = 0;
+    if (!caller(inst)->config->observe) return E_DENIED;
+    char *to = ldr_memory_at(inst, ldr_arg32(args, 1), size);
+    if (!to) return E_FAULT;
+    if (!size) return E_INVAL;
+    for (bool more = true; more && at + 1 < size;) { // in pieces, with interrupts off for each
+        char chunk[LOG_CHUNK];
+        from = log_read(from, chunk, MIN(size - at, LOG_CHUNK));
+        uint32_t n = (uint32_t)str_len(chunk);
+        memcpy(to + at, chunk, n);
+        at += n;
+        more = n;
+    }
+    to[at] = 0;
+    return (int64_t)from;
+}
