@@ -145,6 +145,7 @@ int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint3
         log_line("virtio: queue %u has an impossible size", index);
         return E_NODEV;
     }
+    write16(v->common + QUEUE_SIZE, (uint16_t)size); // 4.1.5.1.3: the driver may make it smaller
     // One allocation: descriptors 16·n, available ring 6 + 2·n, used ring 6 + 8·n at a multiple of 4 (2.7).
     uint32_t avail = 16 * size, used = (avail + 6 + 2 * size + 63) & ~63u;
     uint32_t memory = q->desc && q->size == size ? q->desc : sasos_dma_alloc(used + 6 + 8 * size);

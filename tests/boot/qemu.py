@@ -342,7 +342,7 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
     cpu, smp    -cpu and -smp; memory: MiB
     devices     more -device values; qemu_args: more arguments, which are not part of the snapshot's machine
     netdevs     -netdev values without their ids, which are n0, n1, …: a device names one by netdev=n0
-    chardevs    -chardev values, for devices that need one
+    chardevs    -chardev values without their ids, which are c0, c1, …: a device names one by chardev=c0
     cold        from reset through the ESP, instead of from a snapshot
     """
     if disk == 'default':
@@ -350,10 +350,11 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
     args = machine_args(memory, smp, cpu, iommu, ([disk_device] if disk else []) + list(devices))
     if readonly:
         args += ['-name', 'readonly-disk']  # a snapshot of its own: the device's features differ
-    args += [w for value in chardevs for w in ('-chardev', value)]
     wires = [w for i, value in enumerate(netdevs) for w in ('-netdev', value.replace(',', f',id=n{i},', 1))]
     # In the snapshot each is a hub of its own: any network can take its place.
     hubs = [w for i in range(len(netdevs)) for w in ('-netdev', f'hubport,id=n{i},hubid={i}')]
+    wires += [w for i, value in enumerate(chardevs) for w in ('-chardev', re.sub(r'(?=,|$)', f',id=c{i}', value, count=1))]
+    hubs += [w for i in range(len(chardevs)) for w in ('-chardev', f'null,id=c{i}')]
     with tempfile.TemporaryDirectory(prefix='sasos-') as folder:
         if not image:
             image = make_image(folder, config, modules, kernel, pack)

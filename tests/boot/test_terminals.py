@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""The terminal drivers: bytes go both ways, whole and in order, more at once than any buffer holds."""
+import os
+import random
+import re
+import select
+import socket
+import tempfile
+import time
+
+import qemu
+import tap
+import wire
+
+
+class Line:
+    """The host's end of a guest's serial line: a socket that QEMU connects to."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, 'line')
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(self.path)
+        self.server.listen(1)
+        self.server.settimeout(60)
+        self.chardev = f'socket,path={self.path}'
+        self.got = b''
+
+    def connect(self):
+        self.socket, _ = self.server.accept()
+
+    def read(self, enough, timeout=30):
+        """Reads until enough(what came since the last time) or time is over; what came."""
+        end = time.monotonic() + timeout
+        while not enough(self.got) and select.select([self.socket], [], [], max(0, end - time.monotonic()))[0]:
+            data = self.socket.recv(65536)
+            if not data:
+                break
+            self.got += data
+        got, self.got = self.got, b''
+        return got
+
+
+def echo(name, driver, grants, device, patterns=(), **machine):
+    config = f'sasos 1\nmodule {driver}\n{grants}module tty-echo\n connect tty {driver} 12K\nstart {driver}\nrun tty-echo\n'
+    with tempfile.TemporaryDirectory() as folder:
+        line = Line(folder)
+        run = wire.Background(config=config, modules=[driver, 'tty-echo'], disk=None, devices=device, chardevs=[line.chardev], **machine)
+        line.connect()
+        if not tap.same(line.read(lambda got: b'ready\r\n' in got).partition(b'ready')[1], b'ready', f'{name}: the guest is heard'):
+            line.socket.close()
+            print(run.result())
+            return
+        for size, window in ((1, 1), (100, 100), (40000, 4000)):
+            sent = bytes(b & 0x7f | 0x80 for b in random.Random(size).randbytes(size))
+            got = b''
+            for at in range(0, size, window):
+                line.socket.sendall(sent[at:at + window])
+                got += line.read(lambda g: len(g) >= len(sent[at:at + window]))
+            tap.ok(got == sent, f'{name}: {size} bytes come back as they were', f'{len(got)} came back')
+        line.socket.sendall(b'\rq')
+        r = run.result()
+        tap.ok(r.ok, f'{name}: ends well', r)
+        tap.has(r, 'tty-echo: 40103 bytes came, 0 were lost', f'{name}: none were lost')
+        for p in patterns:
+            tap.has(r, p, f'{name}: says so')
+
+
+VIRTIO = ['virtio-serial-pci,iommu_platform=on,disable-legacy=on,max_ports=1', 'virtconsole,chardev=c0']
+echo('virtio-console', 'virtio-console', ' pci 1af4:1043\n irq 1\n dma 32K\n', VIRTIO, ['virtio-console: a console'])
+
+r = qemu.boot(config='sasos 1\nmodule virtio-rng\n pci 1af4:1044\n irq 1\n dma 16K\n entropy-source\nstart virtio-rng\nstop virtio-rng\n',
+              modules=['virtio-rng'], disk=None, devices=['virtio-rng-pci,iommu_platform=on,disable-legacy=on'])
+tap.ok(r.ok, 'virtio-rng: starts and stops', r)
+tap.has(r, r'virtio-rng: 64 bytes of the host\'s entropy are mixed in', 'virtio-rng: the kernel has mixed them in')
+tap.done()
