@@ -328,7 +328,7 @@ def make_image(folder, config=None, modules=None, kernel=None, pack=None):
 
 def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='default', readonly=False, writable=False,
          disk_device=DISK_DEVICE, devices=(), netdevs=(), chardevs=(), qemu_args=(), memory=512, smp=1, cpu='max', iommu=IOMMU, cold=False,
-         timeout=60, echo=False):
+         timeout=60, echo=False, started=None):
     """Boots the system once and returns a Result.
 
     config      the appliance's configuration, str or bytes
@@ -343,6 +343,7 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
     devices     more -device values; qemu_args: more arguments, which are not part of the snapshot's machine
     netdevs     -netdev values without their ids, which are n0, n1, …: a device names one by netdev=n0
     chardevs    -chardev values without their ids, which are c0, c1, …: a device names one by chardev=c0
+    started     is called with the Machine when it runs: for who watches from another thread
     cold        from reset through the ESP, instead of from a snapshot
     """
     if disk == 'default':
@@ -370,6 +371,8 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
             snap = snapshot(args, drives + hubs)
             args += drives + ['-incoming', f"exec:cat '{snap}'", '-fw_cfg', f'name=opt/kernel,file={quote(image)}']
         with Machine(args + wires + list(qemu_args), echo) as m:
+            if started:
+                started(m)
             why = m.read_until(None, timeout)
             status = m.process.poll()
             refused = re.search(r'^SASOS cannot boot: .*', m.text, re.M)

@@ -67,6 +67,35 @@ def echo(name, driver, grants, device, patterns=(), **machine):
 
 VIRTIO = ['virtio-serial-pci,iommu_platform=on,disable-legacy=on,max_ports=1', 'virtconsole,chardev=c0']
 echo('virtio-console', 'virtio-console', ' pci 1af4:1043\n irq 1\n dma 32K\n', VIRTIO, ['virtio-console: a console'])
+echo('uart', 'uart', ' port 2f8-2ff\n isa-irq 3\n arg 2f8\n', ['isa-serial,chardev=c0,index=1'], ['uart: 16550 at port 2f8, 115200 baud'])
+r = qemu.boot(config='sasos 1\nmodule uart\n port 2f8-2ff\n isa-irq 3\n arg 2f8\nstart uart expect refused\n', modules=['uart'], disk=None)
+tap.has(r, 'uart: there is no UART at port 2f8', 'uart: an empty port is found out')
+
+# What is typed, as QEMU's names of the keys, and what the client must get.
+TYPED = [
+    (['a'], b'a'), (['shift', 'a'], b'A'), (['ctrl', 'c'], b'\x03'), (['alt', 'x'], b'\x1bx'), (['1'], b'1'),
+    (['shift', '1'], b'!'), (['spc'], b' '), (['ret'], b'\r'), (['backspace'], b'\x7f'), (['tab'], b'\t'), (['up'], b'\x1b[A'),
+    (['shift', 'left'], b'\x1b[D'), (['delete'], b'\x1b[3~'), (['f1'], b'\x1bOP'), (['f12'], b'\x1b[24~'), (['kp_7'], b'7'),
+    (['kp_enter'], b'\r'), (['shift', 'slash'], b'?'), (['caps_lock'], b''), (['b'], b'B'), (['caps_lock'], b''), (['pause'], b''),
+    (['z'], b'z'), (['ret'], b'\r'), (['q'], b'q')]
+with tempfile.TemporaryDirectory() as folder:
+    control = os.path.join(folder, 'qmp')
+    run = wire.Background(config='sasos 1\nmodule ps2\n port 60-60\n port 64-64\n isa-irq 1\nmodule tty-echo\n connect tty ps2 12K\n arg print\n'
+                                 'start ps2\nrun tty-echo\n', modules=['ps2', 'tty-echo'], disk=None,
+                          qemu_args=['-qmp', f'unix:{control},server=on,wait=off'])
+    want = b''.join(w for _, w in TYPED)
+    if run.wait_for('tty-echo: ready'):
+        keyboard = qemu.Qmp(control)
+        for keys, _ in TYPED:
+            for down in (True, False):
+                for key in keys if down else reversed(keys):
+                    keyboard.call('input-send-event', events=[
+                        {'type': 'key', 'data': {'down': down, 'key': {'type': 'qcode', 'data': key}}}])
+    r = run.result()
+    tap.ok(r.ok, 'ps2: ends well', r)
+    got = bytes.fromhex(''.join(re.findall(r'tty-echo: got ([0-9a-f]*)$', r.text, re.M)))
+    tap.same(got + b'q', want, 'ps2: keys arrive as characters and sequences')
+    tap.has(r, 'ps2: a keyboard, scan codes of set 1', 'ps2: says so')
 
 r = qemu.boot(config='sasos 1\nmodule virtio-rng\n pci 1af4:1044\n irq 1\n dma 16K\n entropy-source\nstart virtio-rng\nstop virtio-rng\n',
               modules=['virtio-rng'], disk=None, devices=['virtio-rng-pci,iommu_platform=on,disable-legacy=on'])

@@ -11,6 +11,7 @@ import select
 import socket
 import struct
 import threading
+import time
 
 import qemu
 
@@ -82,14 +83,23 @@ class Background(threading.Thread):
 
     def __init__(self, **arguments):
         super().__init__(daemon=True)
-        self.arguments, self.failure, self.value = arguments, None, None
+        self.arguments, self.failure, self.value, self.machine = arguments, None, None, None
         self.start()
 
     def run(self):
         try:
-            self.value = qemu.boot(**self.arguments)
+            self.value = qemu.boot(started=self.watch, **self.arguments)
         except BaseException as e:  # told to whoever asks for the result
             self.failure = e
+
+    def watch(self, machine):
+        self.machine = machine
+
+    def wait_for(self, text):
+        """True when the guest has said it, False if it ended without."""
+        while self.is_alive() and not (self.machine and text in self.machine.text):
+            time.sleep(0.02)
+        return bool(self.machine) and text in self.machine.text
 
     def result(self):
         self.join()
