@@ -16,7 +16,12 @@ enum { // controller commands
     KEYBOARD_OFF = 0xad,
     KEYBOARD_ON = 0xae,
 };
-enum { CONFIG_KEYBOARD_IRQ = 0x01, CONFIG_MOUSE_IRQ = 0x02, CONFIG_KEYBOARD_OFF = 0x10, CONFIG_TRANSLATE = 0x40 };
+enum {
+    CONFIG_KEYBOARD_IRQ = 0x01,
+    CONFIG_MOUSE_IRQ = 0x02,
+    CONFIG_KEYBOARD_OFF = 0x10,
+    CONFIG_TRANSLATE = 0x40
+};
 enum { SELF_TEST_GOOD = 0x55 };
 enum { // keyboard
     KEYBOARD_RESET = 0xff,
