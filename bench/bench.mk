@@ -28,7 +28,7 @@ cflags_twin := $(base) -O2 -g $(freestanding) -fno-pic -fno-pie -fvisibility=hid
     -Wno-ignored-attributes
 $(eval $(call variant,twin))
 manifest_words = $(shell sed -n 's/^$1 *\(.*\.\)*//p' $2/manifest)
-twin_exports = $(call manifest_words,export,$1) $(if $(filter drivers/%,$1),driver_start driver_event,app_main)
+twin_exports = $(call manifest_words,export,$1) $(if $(shell grep -x 'kind driver' $1/manifest),driver_start driver_event,app_main)
 twin_list = $(foreach w,$1,X($w))
 define twin
 $B/bench/twin/$1.o: $(call objs,twin,$(wildcard $2/*.c) $(call shared_c,$2)) bench/rig/twin.c bench/rig/rig.h $2/manifest \
@@ -43,16 +43,48 @@ $B/bench/twin/$1.o: $(call objs,twin,$(wildcard $2/*.c) $(call shared_c,$2)) ben
 endef
 $(eval $(call twin,blkload,bench/apps/blkload))
 $(eval $(call twin,virtio-blk,drivers/virtio/blk))
-rig_twins := $(foreach t,blkload virtio-blk,$B/bench/twin/$t.o)
+$(eval $(call twin,caller,bench/apps/caller))
+$(eval $(call twin,callee,bench/apps/callee))
+rig_main := bench/rig/main.c bench/rig/crossings.c
+rig_objs := $(call objs,host,$(filter-out bench/rig/twin.c $(rig_main),$(wildcard bench/rig/*.c))) $B/o/libhost.a
 
 # Not position-independent: a twin's statics then have 32-bit addresses, as its module's have.
-$B/bench/rig: $(call objs,host,$(filter-out bench/rig/twin.c,$(wildcard bench/rig/*.c))) $(rig_twins) $B/o/libhost.a
+$B/bench/rig: $(call objs,host,bench/rig/main.c) $(foreach t,blkload virtio-blk,$B/bench/twin/$t.o)
+$B/bench/crossings: $(call objs,host,bench/rig/crossings.c) $(foreach t,caller callee,$B/bench/twin/$t.o)
+$B/bench/rig $B/bench/crossings: $(rig_objs)
 	@$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$Q$(CC) -fuse-ld=lld -no-pie -o $@ $^ -Wl,--as-needed $(host_libs)
 
-do-test: $B/bench/rig $(bench_modules)
+# ---- the bench kernel: native twins of drivers in it (bench/guest/native.h); the kernel that is shipped has none ----
+cflags_ktwin := $(filter-out -fno-omit-frame-pointer,$(cflags_kernel)) -fvisibility=hidden -Wno-unknown-attributes -Wno-ignored-attributes
+$(eval $(call variant,ktwin))
+define ktwin # $1 name, $2 folder: its exports are called NAME_export
+$B/bench/ktwin/$1.o: $(call objs,ktwin,$(wildcard $2/*.c) $(call shared_c,$2)) $2/manifest
+	@$$(call say,TWIN,$$@)
+	@mkdir -p $$(@D)
+	$$Qld.lld -r -o $$@.all $$(filter %.o,$$^)
+	$$Qllvm-objcopy $(foreach e,$(call twin_exports,$2),--redefine-sym $e=$(subst -,_,$1)_$e --keep-global-symbol=$e) $$@.all $$@
+	@rm -f $$@.all
+endef
+$(eval $(call ktwin,virtio-blk,drivers/virtio/blk))
+$(eval $(call ktwin,nvme,drivers/nvme))
+ktwins := $(foreach t,virtio-blk nvme,$B/bench/ktwin/$t.o)
+kernel_wrapped := $(addprefix --wrap=,ldr_instantiate ldr_call ldr_instance_free)
+$B/bench/kernel.elf: sasos/kernel.ld $(kernel_objs) $(call objs,kernel,$(wildcard bench/guest/*.c)) $(ktwins)
+	@$(call say,LD,$@)
+	$Q$(kernel_ld) $(kernel_wrapped) -T $< -o $@.all $(filter %.o,$^)
+	$Qllvm-objcopy --strip-debug $@.all $@
+	@rm -f $@.all
+
+# Counts guest instructions, inside QEMU.
+$B/bench/count.so: bench/plugin/count.c
+	@$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) -std=gnu17 $(warn) -O2 -shared -fPIC -fuse-ld=lld -o $@ $<
+
+do-test: $B/bench/rig $B/bench/crossings $(bench_modules) $B/bench/kernel.elf
 bench: deps
 	@$(MAKE) --no-print-directory do-bench
-do-bench: all $B/bench/rig $B/bench/run $(bench_modules)
+do-bench: all $B/bench/rig $B/bench/crossings $B/bench/run $B/bench/kernel.elf $B/bench/count.so $(bench_modules)
 	@B=$B bench/bench.py

@@ -22,6 +22,8 @@ from terminal import Terminal
 
 PARTS = {  # name: what it answers
     'hosted': 'drivers on the real CPU, cycles a request',
+    'crossings': 'a call between domains, against other ways to call',
+    'guest': 'drivers in the guest, end to end: module, native twin, Linux; instructions a request',
 }
 
 

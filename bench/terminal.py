@@ -32,7 +32,7 @@ class Terminal:
         self.line()
         self.line(what)
         self.widths = [max(len(h) + 2, 11) for h in head]
-        self.widths[0] = max(self.widths[0], 34 if len(head) < 6 else 14)
+        self.widths[0] = max(self.widths[0], 40 if len(head) < 6 else 24)
         self.line(''.join(h.ljust(w) if not i else h.rjust(w) for i, (h, w) in enumerate(zip(head, self.widths))))
 
     def row(self, cells):

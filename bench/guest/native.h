@@ -1,0 +1,21 @@
+// native.h — native twins of drivers, linked into the bench kernel (build/bench/kernel.elf). No other kernel has any of this.
+//
+// A module instance that the configuration calls `native` (module native virtio-blk) is created as every other: its grants, fence, channels
+// and interrupts are the module's. But it is never entered: native.c, put in front of some functions of the loader by the linker (--wrap),
+// calls the twin instead. The twin is the module's own source as kernel code; where a module sees its window, the twin sees the same pages at the
+// same 32-bit addresses, since the window's DMA and device areas are mapped a second time at 2 to 4 GiB. One instance a boot.
+#ifndef BENCH_GUEST_NATIVE_H
+#define BENCH_GUEST_NATIVE_H
+#include "sasos/run/domain.h"
+
+#define NATIVES(X) X(virtio_blk, "virtio-blk") X(nvme, "nvme")
+
+extern struct dom *native_domain; // whose twin runs
+void native_map(void);            // the window's areas as they are now
+#define X(twin, name)                             \
+    int32_t twin##_driver_start(void);            \
+    int32_t twin##_driver_event(uint32_t events); \
+    int32_t twin##_blk_submit(void);
+NATIVES(X)
+#undef X
+#endif

@@ -1,0 +1,169 @@
+"""guest.py — drivers in the guest, end to end: the module, its native twin in the bench kernel, and Debian's Linux, on one QEMU command line."""
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import tempfile
+
+import peers
+from common import OUT, Failed
+from peers import qemu
+
+KERNEL, COUNT_PLUGIN, LOAD = (os.path.abspath(os.path.join(OUT, f)) for f in ('kernel.elf', 'count.so', 'modules/blkload.wasm'))
+WARM_UP = 'read:rand:4096:32:1500'
+SIDES = ('sandboxed', 'native', 'linux')
+DRIVERS = {  # name: (the -device value, a snapshot of the firmware cannot have it, grants)
+    'virtio-blk': (qemu.DISK_DEVICE, False, '  pci 1af4:1042\n  irq 1\n  dma 64K\n'),
+    'nvme': ('nvme,drive=disk,serial=1', True, '  pci 1b36:0010\n  irq 4\n  dma 512K\n  budget 3000\n'),
+}
+ARGUMENTS = 24  # of one module instance
+PASSES = 3  # of all cells in one boot
+TEXT = '''The system as it boots in QEMU, with the appliance's kernel but for one thing: the bench kernel also holds the drivers' native twins, and a configuration
+line says which of the two serves the disk. Application, rings, channel, fence and interrupts are the same. Debian's cloud kernel runs on the same
+command line, with its own driver and an IOMMU in strict mode (DMA fenced as ours always is), O_DIRECT, a load generator of the same loop. QEMU emulates the
+processor here, so times are those of an emulated machine, in which every guest instruction costs about the same: ratios on one command line. Instructions are
+counted by a QEMU plugin: the difference between a run of many requests and one of few, so without the boot.'''
+WHY = 'emulated time of one busy host; the instruction counts of the same cells say what is executed'
+
+
+def count_of(size, depth):
+    return {1: 600, 8: 2000}.get(depth, 3000) if size < 65536 else 300
+
+
+def cells(quick):
+    for op in ('read', 'write'):
+        for pattern in ('rand', 'seq'):
+            for size in (512, 4096, 65536):
+                for depth in (1, 8, 32, 128):
+                    if quick and (pattern == 'seq' or depth in (8, 128) or (op == 'write' and size != 4096)):
+                        continue
+                    yield f'{op}:{pattern}:{size}:{depth}:{count_of(size, depth)}'
+
+
+def config(driver, native, names):
+    """One driver, and as many instances of the load generator as the arguments need."""
+    name = 'native' if native else driver
+    text = f'sasos 1\nmodule {name} {driver}\n{DRIVERS[driver][2]}  memory 2M\n'
+    steps = f'start {name}\n'
+    for i in range(0, len(names), ARGUMENTS):
+        text += f'module load{i} blkload\n  connect blk {name} 9M\n  memory 2M\n'
+        text += ''.join(f'  arg {c}\n' for c in names[i:i + ARGUMENTS])
+        steps += f'run load{i}\n'
+    return text + steps
+
+
+@contextlib.contextmanager
+def disk():
+    """A fresh disk image in memory, so that the host's disk has no part in it."""
+    with tempfile.NamedTemporaryFile(dir='/dev/shm' if os.path.isdir('/dev/shm') else None, prefix='sasos-bench-') as f:
+        with open(qemu.default_disk(), 'rb') as content:
+            shutil.copyfileobj(content, f)
+        f.flush()
+        yield f.name
+
+
+def boot(side, driver, names, qemu_args=()):
+    """(the machine's output, its command line)."""
+    device, cold, _ = DRIVERS[driver]
+    with disk() as path:
+        if side == 'linux':
+            return peers.boot(driver, device, path, names, qemu_args)
+        r = qemu.boot(config=config(driver, side == 'native', names), modules=[driver, LOAD], kernel=KERNEL, disk=path, writable=True,
+                      disk_device=device, cold=cold, timeout=240, qemu_args=list(qemu_args))
+    if not r.ok:
+        raise Failed(f'{side}: {r.why}\n{r.text[-500:]}')
+    return r.text, r.command
+
+
+def times(text, names):
+    """{cell: microseconds a request}, of a cell's passes in this boot the fastest, since another load of the host makes some slower."""
+    found = {}
+    for m in re.finditer(r'cell (\S+) ns=(\d+) errors=0', text):
+        us = int(m[2]) / 1e3 / int(m[1].split(':')[4])
+        found[m[1]] = min(us, found.get(m[1], us))
+    missing = [n for n in names if n not in found]
+    if missing:
+        raise Failed(f'no result for {missing[0]}')
+    return found
+
+
+def rounds_of(results, term, section, driver, names, rounds):
+    """{side: {cell: [microseconds, one a round]}}."""
+    got = {s: {n: [] for n in names} for s in SIDES}
+    for r in range(rounds):
+        for side in (SIDES if r % 2 == 0 else SIDES[::-1]):
+            term.progress(f'{driver}, {side}: round {r + 1} of {rounds}')
+            text, command = boot(side, driver, [WARM_UP] + names * PASSES)
+            if r == 0:
+                section.commands.append(f'{side}: ' + shlex.join(command))
+            for name, us in times(text, names).items():
+                if name in got[side]:
+                    got[side][name].append(us)
+            maps = re.search(r'released: its domain was mapped (\d+) times', text.split('run load')[-1])
+            if side == 'sandboxed' and maps:
+                results.metric(f'guest.{driver}.iommu-maps', int(maps[1]), 'in the life of the driver, none of them for a request')
+    return got
+
+
+HEAD = ['', 'bytes', 'depth', 'µs', 'native', 'Linux', '× native', '× Linux']
+
+
+def record(results, driver, name, got):
+    op, pattern, size, depth, _ = name.split(':')
+    key = f'guest.{driver}.{op}.{pattern}.{size}.{depth}'
+    us = {s: results.metric(f'{key}.{s}', got[s][name], 'µs a request')['value'] for s in SIDES}
+    pair = lambda other: [b / a for a, b in zip(got['sandboxed'][name], got[other][name])]  # noqa: E731
+    native = results.metric(key + '.throughput', pair('native'), '× native', 'higher', least=0.9, note=WHY)
+    linux = results.metric(key + '.against-linux', pair('linux'), '× Linux', 'higher', least=1, note=WHY)
+    return [f'{op} {pattern}', int(size), int(depth), us['sandboxed'], us['native'], us['linux'], native, linux]
+
+
+def instructions(results, term, section, driver, depths, few, many):
+    """Guest instructions a 4 KiB read, by side and depth."""
+    head = ['4 KiB random reads', 'depth', 'instructions', 'sandboxed', 'native', 'Linux', '× Linux']
+    rows = []
+    term.title(f'{driver}: guest instructions a request', head)
+    for depth in depths:
+        found = {}
+        for side in SIDES:
+            counts = []
+            for n in (few, many):
+                term.progress(f'{driver}, {side}: counting instructions, depth {depth}, {n} requests')
+                text, command = boot(side, driver, [f'read:rand:4096:{depth}:{n}'], ['-plugin', COUNT_PLUGIN, '-d', 'plugin'])
+                m = re.search(r'count: instructions=(\d+) sandboxed=(\d+)', text)
+                if not m:
+                    raise Failed('this QEMU does not run the counting plugin')
+                counts.append([int(m[1]), int(m[2])])
+            found[side] = [(b - a) / (many - few) for a, b in zip(*counts)]
+            results.metric(f'guest.{driver}.instructions.{depth}.{side}', found[side][0], 'instructions')
+        ratio = results.metric(f'guest.{driver}.instructions.{depth}.against-linux', found['sandboxed'][0] / found['linux'][0], '× Linux', most=1 / 3)
+        rows.append(['', depth, found['sandboxed'][0], found['sandboxed'][1], found['native'][0], found['linux'][0], ratio])
+        term.row(rows[-1])
+    section.table(f'{driver}: guest instructions', head, rows, 'instructions: all of the guest\'s, our side; sandboxed: those of them in verified code, '
+                  'driver and application. A request of depth 1 has its interrupt and its wake-ups to itself.')
+    section.chart('bars', f'{driver}: guest instructions a 4 KiB read', 'instructions', series=list(SIDES), items=[
+        {'label': f'depth {d}', 'series': k, 'value': results.metrics[f'guest.{driver}.instructions.{d}.{s}']['value']}
+        for d in depths for k, s in enumerate(SIDES)])
+
+
+def measure(results, term, quick):
+    section = results.section('guest', 'Drivers in the guest', TEXT)
+    results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=peers.kernel()[2])
+    rounds = 2 if quick else 5
+    for driver in DRIVERS:
+        if quick and driver != 'virtio-blk':
+            continue
+        names = list(cells(quick))
+        got = rounds_of(results, term, section, driver, names, rounds)
+        term.title(f'{driver} in the guest ({results.machine["accelerator"]}), microseconds a request', HEAD)
+        rows = []
+        for name in names:
+            rows.append(record(results, driver, name, got))
+            term.row(rows[-1])
+        section.table(f'{driver}: time a request', HEAD, rows)
+        for size in (4096,):
+            section.chart('bars', f'{driver}: random reads of {size} bytes', 'requests a second', series=list(SIDES), items=[
+                {'label': f'depth {d}', 'series': k, 'value': 1e6 / m['value']} for d in (1, 8, 32, 128) for k, s in enumerate(SIDES)
+                if (m := results.metrics.get(f'guest.{driver}.read.rand.{size}.{d}.{s}'))])
+        instructions(results, term, section, driver, (1, 32), 500, 2500)
