@@ -224,12 +224,16 @@ bool dom_free(struct dom *d) {
 
 // ---- the home thread ----
 
-// Calls an export; false when the domain is over. *out is its result, untouched when it gave none.
-static bool enter(struct dom *d, const char *name, uint64_t arg, int32_t *out) {
+static uint32_t export_of(const struct dom *d, const char *name) {
     uint32_t index = 0;
+    ldr_find_func(d->inst, name, &index); // checked by instantiate()
+    return index;
+}
+
+// Calls an export; false when the domain is over. *out is its result, untouched when it gave none.
+static bool enter(struct dom *d, uint32_t index, uint64_t arg, int32_t *out) {
     uint64_t result = 0;
     struct ldr_trap_info info;
-    ldr_find_func(d->inst, name, &index); // checked by instantiate()
     d->ticks = 0;
     enum ldr_status s = ldr_call(d->thread, d->inst, index, &arg, &result, &info);
     if (s == LDR_TRAPPED && d->end == DOM_END_NONE) {
@@ -242,7 +246,7 @@ static bool enter(struct dom *d, const char *name, uint64_t arg, int32_t *out) {
 
 static bool start_with(struct dom *d, const char *name) {
     int32_t result = 0;
-    if (!enter(d, name, 0, &result)) return false;
+    if (!enter(d, export_of(d, name), 0, &result)) return false;
     if (result < 0) {
         d->status = result;
         d->end = DOM_END_FAILED;
@@ -256,11 +260,12 @@ static bool start_with(struct dom *d, const char *name) {
 static void live_driver(struct dom *d) {
     int32_t result;
     if (!start_with(d, "driver_start")) return;
+    uint32_t event = export_of(d, "driver_event"); // looked up once: events are on the data path
     for (;;) {
         uint32_t events = thr_wait(&d->events, d->timer);
         if (ldr_is_dead(d->inst)) return;
         events = (events & ~DOM_EVENTS_KERNEL) | dom_timer_due(d);
-        if (events && !enter(d, "driver_event", events, &result)) return;
+        if (events && !enter(d, event, events, &result)) return;
     }
 }
 
@@ -278,8 +283,8 @@ static void live_app(struct dom *d) {
     d->state = DOM_RUNNING;
     thr_wake(&d->done, DOM_DONE_STARTED);
     uint64_t before = heap_stats().allocations;
-    if (enter(d, d->manifest.kind == MANIFEST_PROGRAM ? "_start" : "app_main", 0, &d->status))
-        d->end = DOM_END_EXIT;
+    const char *name = d->manifest.kind == MANIFEST_PROGRAM ? "_start" : "app_main";
+    if (enter(d, export_of(d, name), 0, &d->status)) d->end = DOM_END_EXIT;
     d->allocations = (uint32_t)(heap_stats().allocations - before);
 }
 
