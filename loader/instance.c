@@ -37,6 +37,7 @@ static uint8_t type_of_letter(char c) {
 }
 static bool host_type_matches(const char *text, const struct wasm_functype *type) {
     uint32_t n = 0, params = UINT32_MAX;
+    if (*text == '*') return type->results <= 1;
     for (; *text; text++) {
         if (*text == ':') {
             params = n;

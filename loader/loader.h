@@ -83,7 +83,9 @@ const char *ldr_code_custom(const struct ldr_code *code, const char *name, uint3
 typedef int64_t ldr_host_fn(struct ldr_instance *inst, const struct ldr_args *args);
 struct ldr_hostfunc {
     const char *module, *name;
-    const char *type; // "iIfFvre:i": i32 i64 f32 f64 v128 funcref externref, results (no v128) behind the colon
+    // "iIfFvre:i": i32 i64 f32 f64 v128 funcref externref, results (no v128) behind the colon. "*": whatever the import's
+    // type is, with at most one result.
+    const char *type;
     ldr_host_fn *fn;
     void *ctx;
 };

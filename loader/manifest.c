@@ -71,6 +71,12 @@ static bool key_import(struct ldr_manifest *m, const struct words *w) {
     return true;
 }
 
+static bool key_optional(struct ldr_manifest *m, const struct words *w) {
+    if (!key_import(m, w)) return false;
+    m->import[m->imports - 1].optional = true;
+    return true;
+}
+
 static const struct {
     const char *word, *expected;
     bool (*read)(struct ldr_manifest *, const struct words *);
@@ -83,6 +89,7 @@ static const struct {
     {"dma", "expected: dma SIZE, at most 1024M", key_dma},
     {"budget", "expected: budget MILLISECONDS", key_budget},
     {"import", "expected: import NAMESPACE.NAME, at most 64 lines", key_import},
+    {"optional", "expected: optional NAMESPACE.NAME, at most 64 lines with the imports", key_optional},
     {"export", "expected: export NAME, at most 64 lines", key_export},
     {"channels", "expected: channels N, at most 256", key_channels},
     {"channel", "expected: channel SIZE", key_channel},

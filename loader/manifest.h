@@ -9,6 +9,7 @@
 //   dma SIZE                DMA pages
 //   budget MS               longest computation without giving the CPU back that it considers normal
 //   import NAMESPACE.NAME   an export of another domain that it calls
+//   optional NAMESPACE.NAME likewise, and where the configuration connects it to no NAMESPACE, calls give E_DENIED
 //   export NAME             a function that other domains may call
 //   channels N              at most this many clients (what has exports)
 //   channel SIZE            smallest channel that it works with (who calls)
@@ -40,6 +41,7 @@ struct ldr_manifest {
     char export[MANIFEST_EXPORTS_MAX][MANIFEST_NAME];
     struct {
         char name_space[MANIFEST_NAME], name[MANIFEST_NAME];
+        bool optional;
     } import[MANIFEST_IMPORTS_MAX];
     char counter[MANIFEST_COUNTERS_MAX][MANIFEST_COUNTER];
 };

@@ -23,8 +23,8 @@
 #define SASOS_FS_H
 #include "drivers/sdk/sasos.h"
 
-#define FS_VERSION 1u
-#define FS_DATA 4096u       // where names and data may begin
+#define FS_VERSION 0x31736673u // "sfs1": a client can tell by it which of its channels this is
+#define FS_DATA 4096u          // where names and data may begin
 #define FS_CHANNEL 1048576u // bytes: a good size of channel. The smallest that is of use is 64 KiB
 #define FS_NAME_MAX 255u
 #define FS_PATH_MAX 4095u

@@ -17,10 +17,9 @@ enum status chan_attach(struct dom *d, struct channel *c, unsigned side) {
         c->pa = frame_alloc_run(frames, c->size >= FRAME_2M ? FRAME_2M / FRAME_SIZE : 1, FRAME_ZERO);
         if (!c->pa) return ST_NO_MEMORY;
     }
-    if (side == CHAN_SERVER) { // a new server starts with a new channel: nothing of an earlier one's state is left in it
+    if (side == CHAN_SERVER) // a new server starts with a new channel: nothing of an earlier one's state is left in it
         memset(pt_direct(c->pa), 0, c->size);
-        c->generation++;
-    }
+    c->lives[side]++;
     uint32_t address = dom_map_dma(d, c->pa, c->size, false);
     if (!address) return ST_NO_MEMORY;
     d->channel[d->channels] = (struct dom_channel){c, (uint8_t)side, address};
@@ -43,9 +42,9 @@ int32_t chan_signal(struct dom *d, uint32_t index) {
 int32_t chan_generation(const struct dom *d, uint32_t index) {
     if (index >= d->channels) return E_NOENT;
     const struct channel *c = d->channel[index].channel;
-    return __atomic_load_n(&c->end[CHAN_SERVER], __ATOMIC_ACQUIRE)
-               ? (int32_t)(c->generation & INT32_MAX)
-               : E_PEER;
+    unsigned other = !d->channel[index].side;
+    return __atomic_load_n(&c->end[other], __ATOMIC_ACQUIRE) ? (int32_t)(c->lives[other] & INT32_MAX)
+                                                             : E_PEER;
 }
 
 void chan_detach_all(struct dom *d) {

@@ -76,13 +76,24 @@ static bool names_equal(const struct wasm_name *a, const char *b) {
     return a->length == str_len(b) && memcmp(a->text, b, a->length) == 0;
 }
 
+static int64_t absent(struct ldr_instance *inst, const struct ldr_args *args) {
+    (void)inst, (void)args;
+    return E_DENIED;
+}
+// What an optional import is that the configuration does not connect.
+static const struct ldr_hostfunc absent_function = {"", "", "*", absent, NULL};
+
 // A program has no manifest: what it imports is what it asks for.
-static bool manifest_imports(const struct ldr_manifest *m, const struct wasm_import *import) {
+static bool manifest_imports(const struct ldr_manifest *m, const struct wasm_import *import,
+                             bool *out_optional) {
+    *out_optional = false;
     if (m->kind == MANIFEST_PROGRAM) return true;
     for (uint32_t i = 0; i < m->imports; i++)
         if (names_equal(&import->module, m->import[i].name_space) &&
-            names_equal(&import->name, m->import[i].name))
+            names_equal(&import->name, m->import[i].name)) {
+            *out_optional = m->import[i].optional;
             return true;
+        }
     return false;
 }
 
@@ -97,17 +108,21 @@ static bool resolve(void *ctx, const struct wasm_import *import, struct ldr_exte
             }
         return false;
     }
-    if (!manifest_imports(&d->manifest, import)) return false;
+    bool optional;
+    if (!manifest_imports(&d->manifest, import, &optional)) return false;
     for (uint32_t i = 0; i < d->config->connects; i++) {
         const struct config_connect *c = &d->config->connect[i];
-        struct dom *peer = names_equal(&import->module, c->name_space) ? dom_find(c->module) : NULL;
+        if (!names_equal(&import->module, c->name_space)) continue;
+        optional = false;
+        struct dom *peer = dom_find(c->module);
         if (peer && peer->state == DOM_RUNNING &&
             ldr_manifest_exports(&peer->manifest, import->name.text, import->name.length)) {
             *out = ldr_export(peer->inst, import->name.text, import->name.length);
             return out->kind == LDR_EXT_FUNC;
         }
     }
-    return false;
+    *out = (struct ldr_extern){.kind = LDR_EXT_HOST, .host = &absent_function};
+    return optional;
 }
 
 // ---- creation ----

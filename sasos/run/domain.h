@@ -39,10 +39,10 @@ struct dom;
 // Pages shared by the two ends of a connection. Owned by the run, not by a domain: it outlives both.
 struct channel {
     uint64_t pa;
-    uint32_t size;       // bytes, whole pages; 0 = not made yet
-    struct dom *end[2];  // 0 the client, 1 the server; NULL when that end is not there
-    uint8_t index[2];    // the channel's number at that end
-    uint32_t generation; // lives of the server, from 1
+    uint32_t size;      // bytes, whole pages; 0 = not made yet
+    struct dom *end[2]; // 0 the client, 1 the server; NULL when that end is not there
+    uint8_t index[2];   // the channel's number at that end
+    uint32_t lives[2];  // of what was there, from 1
 };
 enum { CHAN_CLIENT, CHAN_SERVER };
 

@@ -31,7 +31,7 @@ static const char GOOD_MANIFEST[] = "sasos 1\n"
                                     "pci 1af4:1042\n"
                                     "pci 1af4:1001\n"
                                     "irq 3\ndma 64K\nbudget 250\nchannels 8\nchannel 4096\n"
-                                    "export blk_submit\nimport ns.fn\n";
+                                    "export blk_submit\nimport ns.fn\noptional ns.more\n";
 
 static void manifest_good(void **state) {
     (void)state;
@@ -55,6 +55,9 @@ static void manifest_good(void **state) {
     assert_false(ldr_manifest_exports(&m, "blk_submit2", 11));
     assert_string_equal(m.import[0].name_space, "ns");
     assert_string_equal(m.import[0].name, "fn");
+    assert_false(m.import[0].optional);
+    assert_string_equal(m.import[1].name, "more");
+    assert_true(m.import[1].optional);
 }
 
 static void manifest_bad(void **state) {

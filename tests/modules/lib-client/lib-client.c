@@ -5,6 +5,7 @@
 IMPORT(visit) int32_t visit(void *at, uint32_t n);
 IMPORT(nap) int32_t nap(int32_t ms);
 IMPORT(finish) int32_t finish(int32_t status);
+__attribute__((import_module("nobody"), import_name("here"))) int32_t nobody_here(int64_t x);
 
 #define CHECK(x) \
     if (!(x)) return __LINE__
@@ -20,6 +21,7 @@ int32_t SASOS_EXPORT(app_main)(void) {
     int64_t before = sasos_time_ns();
     CHECK(nap(2) == SASOS_EVENT_TIMER && sasos_time_ns() - before >= 2000000);
     CHECK(sasos_chan_generation(0) == 1 && sasos_chan_generation(1) == E_NOENT);
+    CHECK(nobody_here(5) == E_DENIED); // optional, not connected
     CHECK(sasos_caller_channel() == E_NOENT && sasos_caller_exit(1) == E_NOENT);
     finish(33);
     return __LINE__; // never comes here
