@@ -8,6 +8,7 @@ static struct desc table[FDS_MAX];
 static uint32_t lowest; // no descriptor below is free
 
 int32_t fd_get(uint32_t fd, uint64_t rights, struct desc **out) {
+    process_enter();
     if (fd >= FDS_MAX || table[fd].kind == DESC_FREE) return ERRNO_BADF;
     *out = &table[fd];
     return (table[fd].rights & rights) == rights ? SUCCESS : ERRNO_NOTCAPABLE;
@@ -25,7 +26,7 @@ void fd_drop(uint32_t fd) {
     struct desc *d = &table[fd];
     if (d->kind == DESC_FILE || (d->kind == DESC_DIR && !d->preopen))
         d->node.fs->close(d->node.handle);
-    if (d->kind == DESC_LISTENER || d->kind == DESC_STREAM) socket_close(d->socket);
+    if (d->kind == DESC_STREAM) socket_close(d);
     *d = (struct desc){.kind = DESC_FREE};
     if (fd < lowest) lowest = fd;
 }
@@ -352,28 +353,46 @@ int32_t WASI(fd_readdir)(uint32_t fd, uint32_t to, uint32_t size, uint64_t cooki
 #define RIGHTS_STREAM \
     (RIGHTS_FD_FDSTAT_SET_FLAGS | RIGHTS_FD_FILESTAT_GET | RIGHTS_POLL_FD_READWRITE)
 
-static void preopen(const char *name, const struct vfs *fs) {
-    uint32_t fd;
-    if (!fs) return;
-    struct desc d = {.kind = DESC_DIR,
-                     .preopen = name,
-                     .node = {fs, fs->root},
-                     .rights = RIGHTS_DIR,
-                     .inheriting = RIGHTS_DIR | RIGHTS_FILE};
-    fd_add(&d, &fd);
+static struct {
+    const char *name;
+    const struct vfs *fs;
+} mounts[MOUNTS_MAX];
+
+void fd_mount(const char *name, const struct vfs *fs) {
+    uint32_t i = 0;
+    while (i < MOUNTS_MAX && mounts[i].fs) i++;
+    if (fs && i < MOUNTS_MAX) {
+        mounts[i].name = name;
+        mounts[i].fs = fs;
+    }
 }
 
-int32_t fd_start(void) {
+void fd_close_all(void) {
+    for (uint32_t fd = 0; fd < FDS_MAX; fd++)
+        if (table[fd].kind != DESC_FREE) fd_drop(fd);
+}
+
+void fd_open_all(void) {
     uint32_t fd;
-    int32_t error = 0;
     fd_add(&(struct desc){.kind = DESC_INPUT, .rights = RIGHTS_STREAM | RIGHTS_FD_READ}, &fd);
     for (int i = 0; i < 2; i++)
         fd_add(&(struct desc){.kind = DESC_OUTPUT,
                               .rights = RIGHTS_STREAM | RIGHTS_FD_WRITE | RIGHTS_FD_SYNC |
                                         RIGHTS_FD_DATASYNC},
                &fd);
-    socket_start();
-    preopen("/", archive_start(&error));
-
-    return error;
+    for (uint32_t i = 0; i < socket_listeners; i++)
+        fd_add(&(struct desc){.kind = DESC_LISTENER,
+                              .preopen = "",
+                              .socket = (int32_t)i,
+                              .rights = RIGHTS_LISTENER,
+                              .inheriting = RIGHTS_SOCKET},
+               &fd);
+    socket_connect_all();
+    for (uint32_t i = 0; i < MOUNTS_MAX && mounts[i].fs; i++)
+        fd_add(&(struct desc){.kind = DESC_DIR,
+                              .preopen = mounts[i].name,
+                              .node = {mounts[i].fs, mounts[i].fs->root},
+                              .rights = RIGHTS_DIR,
+                              .inheriting = RIGHTS_DIR | RIGHTS_FILE},
+               &fd);
 }

@@ -8,6 +8,7 @@
 int32_t wait_until(uint32_t events, int64_t deadline) {
     int64_t now = sasos_time_ns();
     int64_t left = deadline == FOREVER ? -1 : deadline > now ? deadline - now : 0;
+    socket_flush();
     int32_t got = sasos_wait(events, left);
     process_waited_ns += sasos_time_ns() - now;
     return got;
@@ -97,6 +98,7 @@ int32_t WASI(poll_oneoff)(uint32_t in, uint32_t out, uint32_t n, uint32_t out_n)
         r.now = sasos_time_ns();
         r.earliest = FOREVER;
         r.events = 0;
+        socket_look();
         int32_t error = look(&r, in, out, n, &ready);
         if (error) return error;
         if (ready) return caller_put(out_n, &ready, sizeof(ready));

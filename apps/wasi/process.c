@@ -73,6 +73,22 @@ static int32_t words(bool environment, uint32_t pointers, uint32_t to) {
     return SUCCESS;
 }
 
+// An instance outlives its program and may get another one, or the same again: that one finds everything as at the start.
+void process_enter(void) {
+    static int32_t channel = E_NOENT, life;
+    if (channel < 0) channel = sasos_caller_channel();
+    int32_t now = sasos_chan_generation((uint32_t)channel);
+    if (now == life) return;
+    if (life) {
+        fd_close_all();
+        fd_open_all();
+        stdio_flush();
+    }
+    started_ns = sasos_time_ns();
+    process_waited_ns = 0;
+    life = now;
+}
+
 int32_t WASI(args_sizes_get)(uint32_t count, uint32_t bytes) { return sizes(false, count, bytes); }
 int32_t WASI(args_get)(uint32_t pointers, uint32_t to) { return words(false, pointers, to); }
 int32_t WASI(environ_sizes_get)(uint32_t count, uint32_t bytes) {
@@ -110,6 +126,7 @@ int32_t WASI(random_get)(uint32_t to, uint32_t n) {
 // ---- Ends ----
 void WASI(proc_exit)(uint32_t status) {
     stdio_flush();
+    fd_close_all(); // connections end with it; what it starts with is opened again for the next one
     sasos_caller_exit((int32_t)status);
 }
 
@@ -128,7 +145,4 @@ int32_t WASI(sched_yield)(void) {
     return SUCCESS;
 }
 
-void process_start(void) {
-    started_ns = sasos_time_ns();
-    option("PROGRAM", program, sizeof(program));
-}
+void process_start(void) { option("PROGRAM", program, sizeof(program)); }

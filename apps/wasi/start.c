@@ -19,7 +19,12 @@ void *more_memory(uint32_t bytes) {
 #endif
 
 int32_t WASI(library_start)(void) {
+    int32_t error = 0;
     process_start();
     stdio_start();
-    return fd_start();
+    fd_mount("/", archive_start(&error));
+    fd_mount("/data", datafs_start(&error));
+    if (!error) error = socket_start();
+    if (!error) fd_open_all();
+    return error;
 }

@@ -1,4 +1,5 @@
-// vfs.h — what the personality needs of a file system: archive.c (read-only, from the boot image).
+// vfs.h — what the personality needs of a file system: archive.c (read-only, from the boot image), datafs.c (a disk, through a file
+// service).
 //
 // A handle is a number that the file system gave at open(); its file lives until close(), whatever happens to its names. A path is n bytes
 // without a 0, relative to a directory's handle. It never leads out of that directory: an absolute path, a `..` that would leave it
@@ -58,6 +59,7 @@ struct vfs_node {
     uint32_t handle;
 };
 
-// NULL when the configuration does not grant what it is made of. *out_error: what stands in the way of starting at all.
+// Each is NULL when the configuration does not grant what it is made of. *out_error: what stands in the way of starting at all.
 const struct vfs *archive_start(int32_t *out_error);
+const struct vfs *datafs_start(int32_t *out_error);
 #endif

@@ -55,6 +55,7 @@ int32_t errno_of(int32_t error); // of an error of the kernel's or a service's
 // The value of an option of the personality, cut off at `size`; false if it is not given.
 bool option(const char *name, char *out, uint32_t size);
 void process_start(void);
+void process_enter(void);         // at the begin of a call: notices that the program is another one
 extern int64_t process_waited_ns; // time spent in wait, not computing
 
 // ---- stdio.c ----
@@ -81,14 +82,18 @@ struct desc {
     const char *preopen; // of a preopened directory: its name; "" for a preopened socket, else NULL
     struct vfs_node node; // FILE, DIR; one reference held
     uint64_t offset;      // FILE
-    uint32_t socket;      // LISTENER, STREAM
+    int32_t socket;       // LISTENER: number of the listener; STREAM: the stack's handle …
+    int32_t life;         // … and in which of the stack's lives it was given
 };
 // BADF, or NOTCAPABLE unless it has all of `rights`.
 int32_t fd_get(uint32_t fd, uint64_t rights, struct desc **out);
 // Takes the lowest free number. MFILE when there is none.
 int32_t fd_add(const struct desc *d, uint32_t *out_fd);
 void fd_drop(uint32_t fd); // an open one
-int32_t fd_start(void);    // opens what is granted; an error of the kernel's
+#define MOUNTS_MAX 4u
+void fd_mount(const char *name, const struct vfs *fs); // nothing when fs is NULL
+void fd_open_all(void);                                // the descriptors that a program starts with
+void fd_close_all(void);
 // $fstflags: TIME_OMIT where nothing is to change. INVAL for a time given twice.
 int32_t fd_times(uint32_t flags, uint64_t *atim, uint64_t *mtim);
 #define RIGHTS_FILE                                                                              \
@@ -111,13 +116,16 @@ int32_t fd_times(uint32_t flags, uint64_t *atim, uint64_t *mtim);
      RIGHTS_SOCK_ACCEPT)
 
 // ---- socket.c ----
-extern uint32_t socket_listeners; // preopened ones, at descriptors 3, 4, …; at most 9
-void socket_start(void);
-extern uint32_t socket_events; // of the kernel's: something may have become ready
-bool socket_ready(struct desc *d, bool write, struct witx_event *out);
-void socket_close(uint32_t socket);
+extern uint32_t socket_listeners; // preopened ones, at descriptors 3, 4, …; at most 8
+extern uint32_t socket_events;    // of the kernel's: something may have become ready
+int32_t socket_start(void);    // an error of the kernel's: what the options ask for cannot be had
+void socket_connect_all(void); // opens the preopened connections
+void socket_close(struct desc *d);
 int32_t socket_receive(struct desc *d, uint32_t flags, uint32_t *out_n); // into what iov_take() took
 int32_t socket_send(struct desc *d, uint32_t *out_n);
+bool socket_ready(struct desc *d, bool write, struct witx_event *out);
+void socket_look(void);  // before looking at what is ready and then waiting
+void socket_flush(void); // before waiting
 
 // ---- poll.c ----
 // Sleeps until one of `events` is pending or the time (time_ns) has come.

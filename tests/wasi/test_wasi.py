@@ -48,6 +48,11 @@ with tempfile.TemporaryDirectory() as folder:
     tap.ok(done.returncode == 0 and 'one two three four\n' in done.stdout and 'last\n' in done.stdout,
            'without the grant of the console, output goes to the log by lines', done.stdout[-500:])
 
+    twice = run(next(p for p in programs.programs() if p.name == 'descriptors'), archive, '--twice')
+    tap.ok(twice.returncode == 0 and 'FAILED' not in twice.stdout, 'a second program finds descriptors as at the start', twice.stdout)
+    twice = run(next(p for p in programs.programs() if p.name == 'closed'), archive, '--twice')
+    tap.ok(twice.returncode == 0 and 'FAILED' not in twice.stdout, 'though the first one ended without closing any', twice.stdout)
+
     # Archives that must be refused, each with a sentence and before the program runs.
     def refused(what, data, sentence):
         with open(archive, 'wb') as f:

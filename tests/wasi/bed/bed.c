@@ -5,6 +5,7 @@
 //     --blob NAME=FILE   a file that is granted to it
 //     --no-console       output goes line by line to the log, which is standard output here
 //     --no-entropy       it is not granted random bytes
+//     --twice            the program runs again, with the same personality; the status is that of the second time
 //     --wasi FILE        another personality
 //
 // Both are compiled, verified and linked by the loader, each in a store of its own; the kernel's calls are stand-ins. Exit status: the
@@ -30,7 +31,8 @@ static struct {
         uint8_t *bytes;
         size_t size;
     } blob[8];
-    bool console, entropy, exited;
+    bool console, entropy, twice, exited;
+    int32_t life; // how many programs there were
     int32_t status;
 } bed = {.console = true, .entropy = true};
 
@@ -109,6 +111,9 @@ CALL(caller_exit) {
     ldr_kill(bed.program, SFI_TRAP_KILLED);
     return 0;
 }
+CALL(chan_count) { return UNUSED, 0; }
+CALL(caller_channel) { return UNUSED, 0; }
+CALL(chan_generation) { return UNUSED, bed.life; }
 CALL(blob_find) {
     uint32_t n = ldr_arg32(a, 1);
     const char *name = ldr_memory_at(inst, ldr_arg32(a, 0), n);
@@ -141,9 +146,23 @@ static const struct {
 } calls[] = {
 #define F(name) \
     { #name, k_##name }
-    F(log),         F(console_write), F(time_ns),   F(wall_ns),     F(arg),
-    F(env),         F(wait),          F(random),    F(caller_read), F(caller_write),
-    F(caller_exit), F(blob_find),     F(blob_size), F(blob_read),
+    F(log),
+    F(console_write),
+    F(time_ns),
+    F(wall_ns),
+    F(arg),
+    F(env),
+    F(wait),
+    F(random),
+    F(caller_read),
+    F(caller_write),
+    F(caller_exit),
+    F(blob_find),
+    F(blob_size),
+    F(blob_read),
+    F(chan_count),
+    F(caller_channel),
+    F(chan_generation),
 };
 
 // Every kernel call, denied but for those above.
@@ -152,18 +171,20 @@ static struct ldr_hostfunc functions[] = {
 #include "sasos/run/hostcall.def"
 #undef X
 };
+// What is not connected is denied too, as the kernel does it for optional imports.
+static const struct ldr_hostfunc absent = {"", "", "*", k_denied, NULL};
 static bool kernel(void *ctx, const struct wasm_import *i, struct ldr_extern *out) {
     (void)ctx;
-    *out = (struct ldr_extern){.kind = LDR_EXT_NONE};
+    *out = (struct ldr_extern){.kind = LDR_EXT_HOST, .host = &absent};
     for (size_t k = 0; k < sizeof functions / sizeof *functions; k++) {
         struct ldr_hostfunc *f = &functions[k];
         if (strlen(f->name) != i->name.length || memcmp(f->name, i->name.text, i->name.length))
             continue;
         for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
             if (!strcmp(calls[c].name, f->name)) f->fn = calls[c].fn;
-        *out = (struct ldr_extern){.kind = LDR_EXT_HOST, .host = f};
+        out->host = f;
     }
-    return out->host;
+    return true;
 }
 static bool personality(void *ctx, const struct wasm_import *i, struct ldr_extern *out) {
     (void)ctx;
@@ -227,6 +248,8 @@ int main(int argc, char **argv) {
             bed.console = false;
         } else if (!strcmp(argv[i], "--no-entropy")) {
             bed.entropy = false;
+        } else if (!strcmp(argv[i], "--twice")) {
+            bed.twice = true;
         } else if (!strcmp(argv[i], "--wasi") && i + 1 < argc) {
             wasi = argv[++i];
         } else {
@@ -244,12 +267,17 @@ int main(int argc, char **argv) {
         fprintf(stderr, "wasi-bed: the personality does not start (%d)\n", (int32_t)result);
         return 3;
     }
-    bed.program = load(program, personality);
-    enum ldr_status s = call(bed.program, "_start", &result);
-    if (fflush(stdout)) return 2;
-    if (ldr_is_dead(bed.wasi)) {
-        fprintf(stderr, "wasi-bed: the personality died\n");
-        return 3;
+    enum ldr_status s = LDR_OK;
+    for (int time = 0; time <= bed.twice; time++) {
+        bed.exited = false;
+        bed.life++;
+        bed.program = load(program, personality);
+        s = call(bed.program, "_start", &result);
+        if (fflush(stdout)) return 2;
+        if (ldr_is_dead(bed.wasi)) {
+            fprintf(stderr, "wasi-bed: the personality died\n");
+            return 3;
+        }
     }
     return bed.exited ? bed.status & 255 : s == LDR_OK ? 0 : 134;
 }
