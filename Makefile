@@ -105,7 +105,7 @@ all: $(products)
 run test check: deps
 	@$(MAKE) --no-print-directory do-$@
 do-run: all
-	@tests/boot/qemu.py run $(if $(DISK),--disk '$(DISK)')
+	@tests/boot/qemu.py run $(if $(DISK),--disk '$(DISK)') $(if $(IOMMU),--iommu '$(IOMMU)')
 do-test: all $(test_bins)
 	@tests/run
 do-check: all
@@ -119,7 +119,7 @@ clean:
 	$Qrm -rf $B
 help:
 	@echo 'make all      build the tools, the modules, the kernel and the disk image (build/sasos.img)'
-	@echo 'make run      boot it under OVMF in QEMU with a disk: DISK=path (default: a generated one), ACCEL=tcg|kvm'
+	@echo 'make run      boot it under OVMF in QEMU with a disk: DISK=path (default: a generated one), IOMMU=intel|amd|none, ACCEL=tcg|kvm'
 	@echo 'make test     every test; the last line says N passed, N failed'
 	@echo 'make fuzz     the escape range: every campaign once; TIME=seconds SEED=n ONLY=name for more or less of it'
 	@echo 'make check    the walls between the parts, formatting, the kernel image (part of make test)'

@@ -4,7 +4,7 @@
 // Invariant: a field is read only through a `struct span` (bytes that the source vouched for) after
 // `need()` has checked the offset against the span's size; lengths found in a table can only shrink
 // a span, never grow it. Clauses: ACPI 6.5 unless VT-d (rev. 5.10) is named.
-#include "sasos/dev/acpi.h"
+#include "sasos/dev/acpi_span.h"
 
 #include "sfi-jit/lib.h"
 
@@ -21,30 +21,6 @@ enum {
     FADT_TMR_VAL_EXT = 1 << 8,
     FADT_HW_REDUCED_ACPI = 1 << 20,
 };
-
-struct span {
-    const uint8_t *bytes;
-    uint64_t size;
-};
-
-static bool need(struct span s, uint64_t offset, uint64_t count) {
-    return offset <= s.size && count <= s.size - offset;
-}
-
-// Little-endian reads; the caller has made sure of need().
-static uint8_t get8(struct span s, uint64_t o) { return s.bytes[o]; }
-
-static uint16_t get16(struct span s, uint64_t o) {
-    return (uint16_t)(s.bytes[o] | s.bytes[o + 1] << 8);
-}
-
-static uint32_t get32(struct span s, uint64_t o) {
-    return (uint32_t)get16(s, o) | (uint32_t)get16(s, o + 2) << 16;
-}
-
-static uint64_t get64(struct span s, uint64_t o) {
-    return (uint64_t)get32(s, o) | (uint64_t)get32(s, o + 4) << 32;
-}
 
 static bool sums_to_zero(struct span s, uint64_t size) {
     uint8_t sum = 0;
@@ -401,6 +377,10 @@ static void parse_table(const struct acpi_source *source, struct span t, struct 
     } else if (has_signature(t, "DMAR") && !(have & ACPI_HAVE_DMAR)) {
         status = parse_dmar(t, info);
         if (status != ACPI_OK) info->drhd_count = info->rmrr_count = info->scope_count = 0;
+    } else if (has_signature(t, "IVRS") && !(have & ACPI_HAVE_IVRS)) {
+        status = acpi_parse_ivrs(t, info);
+        if (status != ACPI_OK)
+            info->ivhd_count = info->ivrs_range_count = info->ivrs_ioapic_count = info->ivmd_count = 0;
     } else if (has_signature(t, "SSDT")) {
         scan_s5(t, info);
     }

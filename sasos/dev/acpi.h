@@ -1,5 +1,5 @@
 // acpi.h — what the firmware's ACPI tables say, read once and kept in plain numbers (ACPI 6.5; VT-d
-// specification 5.10 for DMAR).
+// specification 5.10 for DMAR; AMD 48882 rev. 3.09 for IVRS).
 //
 // Every table is hostile input: acpi_parse() reads memory only through the given source, checks
 // signature, length and checksum of each table before it looks inside, never follows a length past
@@ -28,6 +28,10 @@ struct bootinfo;
 #define ACPI_RMRR_MAX 16u
 #define ACPI_SCOPES_MAX 128u
 #define ACPI_SCOPE_PATH_MAX 8u
+#define ACPI_IVHD_MAX 16u
+#define ACPI_IVHD_REGISTERS 0x4000u // 48882 §3.4: bytes at register_base
+#define ACPI_IVRS_RANGES_MAX 256u
+#define ACPI_IVMD_MAX 16u
 #define ACPI_REJECTS_MAX 8u
 
 #define ACPI_STATUS_LIST(X)                                                        \
@@ -54,6 +58,7 @@ enum acpi_have { // bits of acpi_info.have
     ACPI_HAVE_HPET = 1 << 3,
     ACPI_HAVE_DMAR = 1 << 4,
     ACPI_HAVE_S5 = 1 << 5,
+    ACPI_HAVE_IVRS = 1 << 6,
 };
 
 enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_IO = 1, ACPI_SPACE_PCI_CONFIG = 2 }; // §5.2.3.2
@@ -114,6 +119,29 @@ struct acpi_rmrr { // VT-d §8.4: memory that firmware says a device must reach;
     uint16_t scope_first, scope_count;
 };
 
+struct acpi_ivhd { // 48882 §5.2.2.1: one AMD-Vi unit
+    uint64_t register_base;
+    uint16_t segment, rid;             // rid: of its own function
+    uint16_t capability;               // offset of its capability block in that configuration space
+    uint8_t flags;                     // bits 3:0 HtTunEn, PassPW, ResPassPW, Isoc
+    uint16_t range_first, range_count; // into acpi_info.ivrs_ranges
+};
+
+struct acpi_ivrs_range { // 48882 §5.2.2.2: requester ids first … last are behind the unit
+    uint16_t first, last;
+    uint16_t alias; // where aliased: their requests arrive under this id
+    bool aliased;
+};
+
+struct acpi_ivrs_ioapic { // 48882 §5.2.2.3: under which id an I/O APIC's interrupts arrive
+    uint16_t rid;
+    uint8_t id, unit; // unit: index of the IVHD
+};
+
+struct acpi_ivmd { // 48882 §5.2.2.8: memory that firmware says devices must reach; reported, never mapped silently
+    uint64_t base, size;
+};
+
 struct acpi_reject {
     char signature[4];
     uint8_t status; // enum acpi_status
@@ -162,6 +190,15 @@ struct acpi_info {
     struct acpi_drhd drhds[ACPI_DRHD_MAX];
     struct acpi_rmrr rmrrs[ACPI_RMRR_MAX];
     struct acpi_scope scopes[ACPI_SCOPES_MAX];
+
+    // IVRS (48882 §5.2.1)
+    uint8_t ivrs_physical_bits; // PASize
+    bool ivrs_incomplete;       // units or ranges had no room: not every device can be fenced
+    uint32_t ivhd_count, ivrs_range_count, ivrs_ioapic_count, ivmd_count;
+    struct acpi_ivhd ivhds[ACPI_IVHD_MAX];
+    struct acpi_ivrs_range ivrs_ranges[ACPI_IVRS_RANGES_MAX];
+    struct acpi_ivrs_ioapic ivrs_ioapics[ACPI_IOAPICS_MAX];
+    struct acpi_ivmd ivmds[ACPI_IVMD_MAX];
 };
 
 // How the parser reads physical memory: a pointer to `size` readable bytes, or NULL if that range

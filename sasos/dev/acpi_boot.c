@@ -57,7 +57,7 @@ static void report(const struct acpi_info *a) {
              a->cpu_count, enabled, a->ioapic_count, a->mcfg_count,
              a->have & ACPI_HAVE_HPET ? "HPET" : "no HPET",
              a->pm_timer.address ? "PM timer" : "no PM timer",
-             a->have & ACPI_HAVE_S5 ? "soft off" : "no soft off", a->drhd_count);
+             a->have & ACPI_HAVE_S5 ? "soft off" : "no soft off", a->drhd_count + a->ivhd_count);
     for (uint32_t i = 0; i < a->reject_count; i++) {
         const struct acpi_reject *r = &a->rejects[i];
         char name[5] = {0};
@@ -69,6 +69,9 @@ static void report(const struct acpi_info *a) {
     for (uint32_t i = 0; i < a->rmrr_count; i++)
         log_warn("acpi", "firmware wants a device to reach %llx-%llx for itself (RMRR): not granted",
                  (unsigned long long)a->rmrrs[i].base, (unsigned long long)a->rmrrs[i].limit);
+    for (uint32_t i = 0; i < a->ivmd_count; i++)
+        log_warn("acpi", "firmware wants devices to reach %llx+%llx for itself (IVMD): not granted",
+                 (unsigned long long)a->ivmds[i].base, (unsigned long long)a->ivmds[i].size);
     if (!(a->have & ACPI_HAVE_MCFG))
         log_error("acpi", "no MCFG table: PCI Express configuration space cannot be found, there "
                           "will be no devices");

@@ -22,7 +22,7 @@
 #define INTERRUPT_RANGE 0xfee00000ull
 #define INTERRUPT_RANGE_SIZE (1ull << 20)
 
-static const struct iommu_backend *const backends[] = {&vtd_backend};
+static const struct iommu_backend *const backends[] = {&vtd_backend, &amdvi_backend};
 static const struct iommu_backend *backend; // NULL: not present
 static struct iommu_limits limits;
 static bool remapping;
@@ -220,6 +220,16 @@ void iommu_detach(struct iommu_domain *dom, const struct pci_fn *fn) {
                  pci_bus(fn), pci_dev(fn), pci_func(fn), dom->maps, dom->invalidations);
 }
 
+const struct pci_fn *iommu_sole_function(unsigned unit) {
+    const struct pci_fn *sole = NULL;
+    unsigned attached = 0;
+    uint64_t flags = spin_lock(&table_lock);
+    for (unsigned i = 0; i < pci_count(); i++)
+        if (owner[i] && unit_of[i] == (int)unit) sole = pci_get(i), attached++;
+    spin_unlock(&table_lock, flags);
+    return attached == 1 ? sole : NULL;
+}
+
 // ---- mapping ----
 
 enum status iommu_map(struct iommu_domain *dom, uint64_t iova, uint64_t phys, uint64_t len,
@@ -251,6 +261,12 @@ enum status iommu_unmap(struct iommu_domain *dom, uint64_t iova, uint64_t len) {
 
 void iommu_poll_faults(void) {
     if (backend) backend->poll_faults();
+}
+
+bool iommu_refused(void) { return backend && backend->refused && backend->refused(); }
+
+void iommu_expect_unrecorded(void) {
+    if (backend && backend->expect_unrecorded) backend->expect_unrecorded();
 }
 
 const char *iommu_fault_text(uint8_t reason) {

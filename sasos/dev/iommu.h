@@ -59,8 +59,9 @@ struct iommu_fault {
     uint8_t reason; // the hardware's code; text by iommu_fault_text()
     bool write;
     bool interrupt;   // an interrupt request was refused: address is what the hardware says of it
-    uint64_t address; // page of the IOVA
+    uint64_t address; // page of the IOVA, or IOMMU_ADDRESS_UNKNOWN
 };
+#define IOMMU_ADDRESS_UNKNOWN UINT64_MAX
 // Called for every recorded fault, in interrupt context: no waiting, no allocation. One callback;
 // fn may be NULL (unknown id).
 typedef void iommu_fault_fn(const struct iommu_fault *fault, const struct pci_fn *fn);
@@ -72,6 +73,11 @@ void iommu_fault_expect(const struct pci_fn *fn);
 // Reads the fault records at once. Records may be lost when faults come faster than they are read;
 // the counters say how often.
 void iommu_poll_faults(void);
+// For the self-test: true if a unit has signalled since the last call that it refused a request, be
+// it recorded or not. Where that is all there is, iommu_expect_unrecorded() makes every poll look,
+// and takes such a refusal for a fault of the one function that is attached behind the unit.
+bool iommu_refused(void);
+void iommu_expect_unrecorded(void);
 
 // One interrupt entry: `rid` alone may raise it, it arrives as `vector` at the processor with that
 // APIC id. The message to program is returned, with a handle ≥ 0; -1 when the table is full or

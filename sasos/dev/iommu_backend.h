@@ -48,6 +48,8 @@ struct iommu_backend {
     void (*flush)(const void *start, uint64_t size); // page tables become visible to all units
     void (*poll_faults)(void);
     const char *(*fault_text)(uint8_t reason);
+    bool (*refused)(void); // see iommu_refused(); both NULL where every refusal is recorded
+    void (*expect_unrecorded)(void);
     int (*irq_alloc)(const struct pci_fn *fn, uint8_t vector, uint32_t apic_id,
                      uint64_t *out_address, uint32_t *out_data);
     int (*irq_alloc_ioapic)(uint8_t ioapic, uint8_t vector, uint32_t apic_id, bool level,
@@ -55,12 +57,16 @@ struct iommu_backend {
     void (*irq_free)(int handle);
 };
 
-extern const struct iommu_backend vtd_backend;
+extern const struct iommu_backend vtd_backend, amdvi_backend;
+
+// ---- iommu.c, for the backends ----
+void iommu_count_invalidation(void);
+// The only function that is attached behind that unit; NULL if there are none or several.
+const struct pci_fn *iommu_sole_function(unsigned unit);
 
 // ---- iommu_fault.c, for the backends ----
 void iommu_fault_deliver(const struct iommu_fault *f); // attributes, counts, logs, calls back
 void iommu_fault_lost(void);
 void iommu_fault_forget(const struct pci_fn *fn); // a new owner: its storm counter starts again
 void iommu_fault_totals(uint64_t *out_faults, uint64_t *out_lost);
-void iommu_count_invalidation(void);
 #endif

@@ -61,7 +61,11 @@ void iommu_fault_deliver(const struct iommu_fault *f) {
         log_error("iommu", "%02x:%02x.%u faulted %u times: its bus mastering is off", f->rid >> 8,
                   f->rid >> 3 & 31, f->rid & 7, nth);
     }
-    if (nth <= FAULT_LOGGED && !(fn && fn == __atomic_load_n(&expected, __ATOMIC_ACQUIRE)))
+    bool wanted = fn && fn == __atomic_load_n(&expected, __ATOMIC_ACQUIRE);
+    if (nth <= FAULT_LOGGED && !wanted && f->address == IOMMU_ADDRESS_UNKNOWN)
+        log_error("iommu", "%02x:%02x.%u: %s", f->rid >> 8, f->rid >> 3 & 31, f->rid & 7,
+                  iommu_fault_text(f->reason));
+    else if (nth <= FAULT_LOGGED && !wanted)
         log_error("iommu", "%02x:%02x.%u: %s blocked at 0x%llx: %s (%02x)", f->rid >> 8,
                   f->rid >> 3 & 31, f->rid & 7,
                   f->interrupt ? "interrupt"

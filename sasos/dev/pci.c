@@ -302,6 +302,26 @@ enum status pci_enable(const struct pci_fn *fn) {
     return ST_OK;
 }
 
+bool pci_msi_start(const struct pci_fn *fn, uint64_t address, uint32_t data) {
+    unsigned o = fn->caps.msi; // PCIe §7.7.1: Message Control, Address, (Upper Address,) Data
+    if (!o || o + 14 > 0x100) return false;
+    uint16_t control = read16(fn, o + 2);
+    bool wide = control & 1 << 7;
+    if (!wide && address >> 32) return false;
+    write32(fn, o + 4, (uint32_t)address);
+    if (wide) write32(fn, o + 8, (uint32_t)(address >> 32));
+    write16(fn, o + (wide ? 12 : 8), (uint16_t)data);
+    command_change(fn, 0, PCI_COMMAND_BUS_MASTER_ENABLE);
+    write16(fn, o + 2, (uint16_t)((control & ~(7 << 4)) | 1)); // one message; MSI Enable
+    return true;
+}
+
+uint16_t pci_status_take(const struct pci_fn *fn, uint16_t bits) {
+    uint16_t found = read16(fn, PCI_STATUS) & bits;
+    if (found) write16(fn, PCI_STATUS, found); // PCIe §7.5.1.1.4: RW1C
+    return found;
+}
+
 static bool transactions_pending(const struct pci_fn *fn) {
     if (fn->express)
         return read16(fn, fn->caps.express + 10u) & 1 << 5; // Device Status, Transactions Pending

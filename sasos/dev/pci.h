@@ -172,6 +172,11 @@ enum status pci_enable(const struct pci_fn *fn);
 // Only the first step of it: memory decoding on, on all bridges above too, for the kernel's own use
 // of a BAR.
 void pci_decode(const struct pci_fn *fn);
+// One message, for a function that the kernel itself drives (an IOMMU): MSI on, and the bus
+// mastering that it needs. False if it has no MSI. Once.
+bool pci_msi_start(const struct pci_fn *fn, uint64_t address, uint32_t data);
+// Which of those bits of the Status register are set; they are cleared.
+uint16_t pci_status_take(const struct pci_fn *fn, uint16_t bits);
 // Revoke, first half: bus mastering off, then waits (bounded) for transactions that are under way
 // (PCIe §7.5.3.5, Transactions Pending). False if they did not end: the frames must then not be
 // reused before the reset and the IOMMU's invalidation.

@@ -50,6 +50,8 @@ bool space_is_device(const struct acpi_info *acpi, uint64_t base, uint64_t size)
     for (uint32_t i = 0; i < acpi->drhd_count; i++)
         if (overlap(base, size, acpi->drhds[i].register_base, acpi->drhds[i].register_size))
             return false;
+    for (uint32_t i = 0; i < acpi->ivhd_count; i++)
+        if (overlap(base, size, acpi->ivhds[i].register_base, ACPI_IVHD_REGISTERS)) return false;
     for (uint32_t i = 0; i < acpi->mcfg_count; i++) {
         const struct acpi_mcfg *m = &acpi->mcfg[i];
         uint64_t first = m->base + ((uint64_t)m->bus_first << 20);

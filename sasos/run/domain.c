@@ -406,11 +406,19 @@ void dom_end_text(const struct dom *d, char *out, size_t size) {
                   dom_name(d), d->manifest.budget_ms, where);
         break;
     case DOM_END_DMA:
-        ksnprintf(out,
-                  size, "%s: killed: its device %02x:%02x.%x tried to %s bus address 0x%llx, outside its DMA area (%s fault %u: %s)",
-                  dom_name(d), d->fault.rid >> 8, d->fault.rid >> 3 & 31, d->fault.rid & 7,
-                  d->fault.write ? "write to" : "read from", (unsigned long long)d->fault.address,
-                  iommu_kind(), d->fault.reason, iommu_fault_text(d->fault.reason));
+        if (d->fault.address == IOMMU_ADDRESS_UNKNOWN)
+            ksnprintf(
+                out, size,
+                "%s: killed: its device %02x:%02x.%x tried to reach outside its DMA area (%s: %s)",
+                dom_name(d), d->fault.rid >> 8, d->fault.rid >> 3 & 31, d->fault.rid & 7,
+                iommu_kind(), iommu_fault_text(d->fault.reason));
+        else
+            ksnprintf(
+                out,
+                size, "%s: killed: its device %02x:%02x.%x tried to %s bus address 0x%llx, outside its DMA area (%s fault %u: %s)",
+                dom_name(d), d->fault.rid >> 8, d->fault.rid >> 3 & 31, d->fault.rid & 7,
+                d->fault.write ? "write to" : "read from", (unsigned long long)d->fault.address,
+                iommu_kind(), d->fault.reason, iommu_fault_text(d->fault.reason));
         break;
     default: ksnprintf(out, size, "%s: running", dom_name(d)); break;
     }

@@ -99,7 +99,8 @@ def quote(path):
     return path.replace(',', ',,')  # QEMU's option syntax
 
 
-IOMMU = 'intel-iommu,intremap=on,caching-mode=on,aw-bits=48'
+IOMMUS = {'intel': 'intel-iommu,intremap=on,caching-mode=on,aw-bits=48', 'amd': 'amd-iommu,intremap=on', 'none': None}
+IOMMU = IOMMUS['intel']  # QEMU migrates only this one: with the others, cold=True
 DISK_DEVICE = 'virtio-blk-pci,drive=disk,iommu_platform=on,disable-legacy=on'
 
 
@@ -408,7 +409,7 @@ def run(options):
         print('the file is no multiple of 512 bytes: the guest sees zeros up to the next one')
     print(f'started: {QEMU} with build/sasos.img', flush=True)
     timeout = options.timeout or 300 + (os.path.getsize(disk) >> 20)
-    r = boot(disk=os.path.abspath(disk), cold=True, timeout=timeout, echo=True)
+    r = boot(disk=os.path.abspath(disk), cold=True, timeout=timeout, echo=True, iommu=IOMMUS[options.iommu])
     print()
     digests = set(re.findall(r'sha256 ([0-9a-f]{64})$', r.text, re.M))
     if digests and digests == {host_digest(disk)}:
@@ -428,6 +429,7 @@ def main():
     verbs = parser.add_subparsers(dest='verb', required=True)
     p = verbs.add_parser('run', help='boot build/sasos.img')
     p.add_argument('--disk', help='a raw disk image (default: build/disk.img, generated)')
+    p.add_argument('--iommu', choices=IOMMUS, default='intel', help='the DMA fence of the machine (default: intel)')
     p.add_argument('--timeout', type=float, help='seconds (default: 300, and one for each MiB of the disk)')
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

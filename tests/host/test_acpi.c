@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "sasos/dev/acpi.c"
+#include "sasos/dev/acpi_ivrs.c"
 
 #define BLOCKS 16
 
@@ -399,13 +400,163 @@ static void dmar_too_many(void **state) {
     assert_true(info.dmar_incomplete); // the IOMMU code refuses
 }
 
+// ---- IVRS (AMD 48882 rev. 3.09 §5.2) ----
+
+static uint8_t *ivrs(unsigned slot, size_t extra) {
+    uint8_t *t = table(TABLE(slot), "IVRS", 48 + extra);
+    put(t + 36, 40 << 8, 4); // PASize
+    return t;
+}
+
+// An IVHD block of `length` bytes at e; returns where its device entries begin.
+static uint8_t *ivhd(uint8_t *e, uint8_t type, unsigned length, uint64_t base) {
+    e[0] = type, e[1] = 0xf1;
+    put(e + 2, length, 2), put(e + 4, 0x0102, 2), put(e + 6, 0x40, 2);
+    put(e + 8, base, 8), put(e + 16, 3, 2);
+    return e + (type == 0x10 ? 24 : 40);
+}
+
+static void ivrs_structures(void **state) {
+    (void)state;
+    root(1);
+    enum { ENTRIES = 4 + 4 + 4 + 4 + 4 + 8 + 4 + 8 + 8 + 8 + 23, LENGTH = 24 + ENTRIES };
+    uint8_t *t = ivrs(0, LENGTH + 32 + 12);
+    uint8_t *e = ivhd(t + 48, 0x10, LENGTH, 0xfed80000);
+    const uint8_t entries[ENTRIES] = {
+        2,    0x08, 0, 0, 2,
+        0x09, 0,    0, // 00:01.0 and its neighbour: one range
+        3,    0,    1, 0, 0,
+        0,    0,    0,    // a range, padding inside
+        4,    0xff, 1, 0, // its end: bus 1
+        67,   0,    2, 0, 0,
+        0xfa, 0,    0,    // bus 2 under the id 00:1f.2
+        4,    0xff, 2, 0, //
+        66,   0x20, 3, 0, 0,
+        0x20, 3,    0, // an alias of itself
+        72,   0,    0, 0, 5,
+        0xa0, 0,    1, // I/O APIC 5 is 00:14.0
+        72,   0,    0, 0, 0,
+        0xa1, 0,    2,                             // an HPET: skipped
+        240,  0,    0, 0, [ENTRIES - 23 + 21] = 1, // an ACPI device with one byte of name: skipped
+    };
+    memcpy(e, entries, sizeof entries);
+    uint8_t *m = t + 48 + LENGTH; // IVMD
+    m[0] = 0x21, m[2] = 32;
+    put(m + 16, 0x70000000, 8), put(m + 24, 0x10000, 8);
+    m[32] = 0x99, m[34] = 12; // an unknown block is skipped
+    seal(t);
+    assert_int_equal(parse(RSDP), ACPI_OK);
+    assert_int_equal(info.have, ACPI_HAVE_IVRS);
+    assert_int_equal(info.ivrs_physical_bits, 40);
+    assert_int_equal(info.ivhd_count, 1);
+    assert_int_equal(info.ivhds[0].register_base, 0xfed80000);
+    assert_int_equal(info.ivhds[0].rid, 0x0102);
+    assert_int_equal(info.ivhds[0].capability, 0x40);
+    assert_int_equal(info.ivhds[0].segment, 3);
+    assert_int_equal(info.ivhds[0].flags, 1);
+    assert_int_equal(info.ivhds[0].range_count, 4);
+    const struct acpi_ivrs_range want[] = {{0x08, 0x09, 0, false},
+                                           {0x100, 0x1ff, 0, false},
+                                           {0x200, 0x2ff, 0xfa, true},
+                                           {0x320, 0x320, 0x320, true}};
+    assert_memory_equal(info.ivrs_ranges, want, sizeof want);
+    assert_int_equal(info.ivrs_ioapic_count, 1);
+    assert_int_equal(info.ivrs_ioapics[0].id, 5);
+    assert_int_equal(info.ivrs_ioapics[0].rid, 0xa0);
+    assert_int_equal(info.ivmd_count, 1);
+    assert_int_equal(info.ivmds[0].size, 0x10000);
+
+    // Any impossible length, an end without a beginning, a range without an end or upside down: no
+    // IVRS at all, for half a list of units would leave devices unfenced.
+    const unsigned d = 48 + 24;
+    struct {
+        unsigned at;
+        uint8_t value;
+    } bad[] = {{50, 3},
+               {50, 23},
+               {50, 255},
+               {51, 1},
+               {50, LENGTH - 1},
+               {48 + 8, 1},
+               {d, 4},
+               {d + 8, 2},
+               {d + 8, 4},
+               {d + 16, 2},
+               {d + 16, 0},
+               {d + 18, 0},
+               {d + 20, 4},
+               {d + 28, 67},
+               {d + 56, 66},
+               {d + 77, 0xff},
+               {48 + LENGTH + 2, 31},
+               {48 + LENGTH + 2, 200},
+               {48 + LENGTH + 24 + 2, 0},
+               {48 + LENGTH + 34, 13}};
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        uint8_t old = t[bad[i].at];
+        t[bad[i].at] = bad[i].value;
+        seal(t);
+        assert_int_equal(parse(RSDP), ACPI_OK);
+        if (info.reject_count != 1) fail_msg("case %u is accepted", i);
+        assert_int_equal(info.have, 0);
+        assert_int_equal(info.ivhd_count + info.ivrs_range_count + info.ivmd_count, 0);
+        t[bad[i].at] = old;
+    }
+    for (unsigned cut = 36; cut < 48 + LENGTH + 44; cut++) { // cut off anywhere: bounded, and refused
+        put(t + 4, cut, 4);
+        seal(t);
+        assert_int_equal(parse(RSDP), ACPI_OK);
+        bool whole = cut == 48 + LENGTH || cut == 48 + LENGTH + 32;
+        assert_int_equal(info.ivhd_count, whole);
+    }
+}
+
+// Firmware describes a unit in three blocks; the newest type counts.
+static void ivrs_newest(void **state) {
+    (void)state;
+    root(1);
+    uint8_t *t = ivrs(0, 28 + 44 + 44);
+    ivhd(t + 48, 0x10, 28, 0xfed80000)[0] = 1;
+    ivhd(t + 76, 0x11, 44, 0xfed84000)[0] = 1;
+    ivhd(t + 120, 0x40, 44, 0xfed88000)[0] = 1;
+    seal(t);
+    parse(RSDP);
+    assert_int_equal(info.ivhd_count, 1);
+    assert_int_equal(info.ivhds[0].register_base, 0xfed88000);
+    assert_int_equal(info.ivrs_ranges[0].last, 0xffff);
+    t[120] = 0x12; // not known: the next one
+    seal(t);
+    parse(RSDP);
+    assert_int_equal(info.ivhd_count, 1);
+    assert_int_equal(info.ivhds[0].register_base, 0xfed84000);
+}
+
+static void ivrs_too_many(void **state) {
+    (void)state;
+    root(1);
+    uint8_t *t = ivrs(0, 24 * 20);
+    for (unsigned i = 0; i < 20; i++) ivhd(t + 48 + 24 * i, 0x10, 24, 0xfed80000 + 0x4000 * i);
+    seal(t);
+    parse(RSDP);
+    assert_int_equal(info.ivhd_count, ACPI_IVHD_MAX);
+    assert_true(info.ivrs_incomplete); // the IOMMU code refuses
+    root(1);
+    t = ivrs(0, 24 + 4 * 300);
+    uint8_t *e = ivhd(t + 48, 0x10, 24 + 4 * 300, 0xfed80000);
+    for (unsigned i = 0; i < 300; i++) e[4 * i] = 2, put(e + 4 * i + 1, 2 * i, 2);
+    seal(t);
+    parse(RSDP);
+    assert_int_equal(info.ivrs_range_count, ACPI_IVRS_RANGES_MAX);
+    assert_true(info.ivrs_incomplete);
+}
+
 // Random damage to a sound set of tables with the checksums repaired: whatever the parser says, it
 // stays in its bounds.
 static void damage(void **state) {
     (void)state;
     uint32_t seed = 1;
     for (unsigned round = 0; round < 20000; round++) {
-        root(3);
+        root(4);
         uint8_t *a = madt(0, 8 + 12);
         a[44] = 0, a[45] = 8, a[48] = 1, a[52] = 1, a[53] = 12;
         uint8_t *d = table(TABLE(1), "DMAR", 48 + 24 + 34);
@@ -416,14 +567,20 @@ static void damage(void **state) {
         memcpy(d + 96, (uint8_t[]){2, 10, 0, 0, 0, 0, 1, 0, 2, 3}, 10);
         uint8_t *m = table(TABLE(2), "MCFG", 44 + 16);
         put(m + 44, 0xe0000000, 8);
-        uint8_t *victims[] = {a, d, m};
-        for (unsigned k = 0; k < 3; k++) {
+        uint8_t *v = ivrs(3, 24 + 4 + 8 + 4 + 8 + 32);
+        uint8_t *e = ivhd(v + 48, 0x10, 24 + 24, 0xfed80000);
+        memcpy(e, (uint8_t[]){2, 8,   0, 0, 67, 0, 2, 0, 0, 8,   0, 0,
+                              4, 255, 2, 0, 72, 0, 0, 0, 0, 160, 0, 1},
+               24);
+        e[24] = 0x20, e[26] = 32, e[48] = 1;
+        uint8_t *victims[] = {a, d, m, v};
+        for (unsigned k = 0; k < 4; k++) {
             seed = seed * 1664525u + 1013904223u;
-            uint8_t *v = victims[(seed >> 8) % 3];
-            size_t size = (size_t)(v[4] | v[5] << 8);
-            v[36 + (seed >> 16) % (size - 36)] = (uint8_t)(seed >> 4);
+            uint8_t *w = victims[(seed >> 8) % 4];
+            size_t size = (size_t)(w[4] | w[5] << 8);
+            w[36 + (seed >> 16) % (size - 36)] = (uint8_t)(seed >> 4);
         }
-        seal(a), seal(d), seal(m);
+        seal(a), seal(d), seal(m), seal(v);
         assert_int_equal(parse(RSDP), ACPI_OK);
     }
 }
@@ -441,7 +598,9 @@ int main(void) {
         cmocka_unit_test(table_headers),   cmocka_unit_test(mcfg),
         cmocka_unit_test(fadt_and_s5),     cmocka_unit_test(hpet),
         cmocka_unit_test(dmar_structures), cmocka_unit_test(dmar_too_many),
-        cmocka_unit_test(damage),          cmocka_unit_test(texts),
+        cmocka_unit_test(ivrs_structures), cmocka_unit_test(ivrs_newest),
+        cmocka_unit_test(ivrs_too_many),   cmocka_unit_test(damage),
+        cmocka_unit_test(texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
