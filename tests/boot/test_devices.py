@@ -36,6 +36,8 @@ def devices(name, points, *patterns, below=(), **machine):
 
 # QEMU does not migrate edu: its BAR is there only after a boot from reset.
 devices('edu and a disk', EDU_POINTS + 2 * DISK_POINTS, PROVED, 'interrupts remapped', devices=[EDU], cold=True)
+devices('edu and a disk on AMD-Vi', EDU_POINTS + 2 * DISK_POINTS, r'AMD-Vi.*interrupts remapped', 'outside of its area was blocked',
+        devices=[EDU], cold=True, iommu=qemu.IOMMUS['amd'])
 devices('39 bits', 2 * DISK_POINTS, PROVED, '3-level tables', iommu='intel-iommu,intremap=on')
 devices('no interrupt remapping', 2 * DISK_POINTS, PROVED, 'a device can raise any interrupt vector',
         iommu='intel-iommu,intremap=off,aw-bits=48')

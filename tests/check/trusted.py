@@ -9,7 +9,7 @@ PARTS = [
     ('its tables and the contract', ['sfi-jit/verify/*.def', 'sfi-jit/sfi.h'], 'the allow-list, the rejections, the rules'),
     ('loader', ['loader/*.[chS]', 'loader/pack/*.[ch]'], 'links only what was verified, crosses between domains, resolves traps'),
     ('kernel: processor and memory', ['sasos/*.[ch]', 'sasos/arch/*.[chS]', 'sasos/mem/*.[ch]', 'sasos/lib/*.[ch]'], 'page tables, traps, clock, console'),
-    ('kernel: devices and IOMMU', ['sasos/dev/*.[ch]'], 'ACPI, PCI, MSI-X, VT-d'),
+    ('kernel: devices and IOMMU', ['sasos/dev/*.[ch]'], 'ACPI, PCI, interrupts, VT-d, AMD-Vi'),
     ('kernel: domains', ['sasos/run/*.[ch]', 'sasos/run/*.def'], 'threads, grants, kernel calls, channels, ends'),
     ('boot application', ['efi/*.[ch]'], 'loads the kernel'),
 ]

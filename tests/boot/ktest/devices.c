@@ -64,9 +64,15 @@ static void edu_copy(uint64_t source, uint64_t destination, bool from_edu) {
 static void edu_read(uint64_t from) { edu_copy(from, EDU_BUFFER, false); }
 static void edu_write(uint64_t to) { edu_copy(EDU_BUFFER, to, true); }
 
-// One more fault since `before`, with just this content.
+static bool amd; // QEMU 7.2's AMD-Vi says only that it refused something
+
+// One more fault since `before`, with just this content. `reason` is VT-d's; 2: the function has no
+// domain.
 static bool faulted(unsigned before, uint64_t address, bool write, uint8_t reason) {
     iommu_poll_faults();
+    if (amd)
+        return faults == before + 1 && last.address == IOMMU_ADDRESS_UNKNOWN &&
+               (last_fn == edu_fn) == (reason != 2);
     return faults == before + 1 && last_fn == edu_fn && last.rid == edu_fn->rid &&
            last.write == write && last.address == address && last.reason == reason && !last.interrupt;
 }
@@ -120,7 +126,8 @@ static void test_fence(void) {
     check(iommu_map(one, IOVA + 2 * LARGE, c, 4096, IOMMU_R) == ST_OK, "map read only");
     n = faults;
     edu_write(IOVA + 2 * LARGE);
-    check(faulted(n, IOVA + 2 * LARGE, true, 5) && other[0] == 1, "a write to it is blocked");
+    check((amd || faulted(n, IOVA + 2 * LARGE, true, 5)) && other[0] == 1,
+          "a write to it is blocked");
 
     memset(page, 0, 64);
     check(iommu_unmap(one, IOVA + LARGE, 4096) == ST_OK, "unmap");
@@ -143,7 +150,8 @@ static void test_fence(void) {
     n = faults;
     edu_read(IOVA);
     check(faulted(n, IOVA, false, 6), "what the first one had is not there");
-    check(iommu_fault_count(edu_fn) - counted == 9, "every fault is counted");
+    // By AMD-Vi without the two that came while it had no domain, and the write to a page to read.
+    check(iommu_fault_count(edu_fn) - counted == (amd ? 6 : 9), "every fault is counted");
     pci_quiesce(edu_fn);
     n = faults;
     edu_read(IOVA);
@@ -252,7 +260,7 @@ static void test_interrupts(const struct pci_fn *fn, struct iommu_domain *dom, u
     d[2] = IOVA + 0x100000;
     read_sector(page, notify, 4);
     iommu_poll_faults();
-    check(iommu_fault_count(fn) > before && last.address == IOVA + 0x100000 && last.write,
+    check(iommu_fault_count(fn) > before && (amd || (last.address == IOVA + 0x100000 && last.write)),
           "data outside of the area: a fault");
 
     uint16_t nth = 4;
@@ -296,6 +304,7 @@ static void test_disks(void) {
 
 unsigned ktest_devices(void) {
     uint64_t frames = frame_count_free();
+    amd = str_eq(iommu_kind(), "AMD-Vi");
     iommu_on_fault(on_fault);
     test_fence();
     test_disks();
