@@ -10,6 +10,7 @@
 #   tests/host/test_X.c                       has a main(): build/test/test_X; other files there go into every test
 #   drivers/**/NAME/manifest, apps/NAME/manifest   a module: build/modules/NAME.wasm (drivers/virtio/blk: virtio-blk)
 #   tests/modules/NAME/manifest               a module for tests only (*.c, or one *.wat): build/testmod/NAME.wasm
+#   drivers/**/NAME/*.rs                      a driver in Rust, for tests only, where the compiler is: build/testmod/NAME.wasm
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc) # -jN on the command line wins
@@ -53,7 +54,8 @@ kernel := $(call all_c,sasos $(patsubst %/,%,$(wildcard sasos/*/ sasos/*/*/)))
 efi := $(wildcard efi/*.c)
 test_main := $(wildcard tests/host/test_*.c)
 test_lib := $(filter-out $(test_main),$(call all_c,tests/host))
-module_dirs := $(patsubst %/manifest,%,$(wildcard drivers/*/manifest drivers/*/*/manifest apps/*/manifest))
+rust_dirs := $(patsubst %/,%,$(sort $(dir $(wildcard drivers/*/*/*.rs))))
+module_dirs := $(filter-out $(rust_dirs),$(patsubst %/manifest,%,$(wildcard drivers/*/manifest drivers/*/*/manifest apps/*/manifest)))
 testmod_dirs := $(patsubst %/manifest,%,$(wildcard tests/modules/*/manifest))
 
 # ---- how a file is compiled, by variant ----
@@ -111,7 +113,7 @@ do-test: all $(test_bins)
 do-check: all
 	@tests/run tests/check
 deps:
-	@.ci/deps
+	@.ci/deps $(if $(filter test,$(MAKECMDGOALS)),rustc libstd-rust-dev-wasm32)
 dis: $B/kernel/kernel.dis
 format:
 	$Qclang-format -i $(shell git ls-files '*.c' '*.h')
@@ -214,7 +216,22 @@ testmods := $(foreach d,$(testmod_dirs),$B/testmod/$(call module_name,$d).wasm)
 $(foreach d,$(module_dirs),$(eval $(call module,$d,$B/modules/$(call module_name,$d).wasm)))
 $(foreach d,$(testmod_dirs),$(eval $(call module,$d,$B/testmod/$(call module_name,$d).wasm)))
 all: $(modules)
-do-test: $(testmods) $B/boot/probe.elf $B/boot/ktest.elf $B/boot/spec.elf
+# Debian's compiler is meant, not one that happens to come first in PATH: only that one is sure to have the target's library.
+RUSTC ?= /usr/bin/rustc
+rust_flags := --edition 2021 --target wasm32-unknown-unknown --crate-type cdylib --crate-name driver -D warnings \
+    --remap-path-prefix $(CURDIR)=. -C opt-level=2 -C panic=abort -C lto -C linker=wasm-ld -C linker-flavor=wasm-ld \
+    -C link-args='$(wordlist 2,99,$(wasm_ld))'
+rustmods := $(if $(wildcard $(RUSTC)),$(foreach d,$(rust_dirs),$B/testmod/$(call module_name,$d).wasm))
+define rust_module
+$B/testmod/$(call module_name,$1).wasm: $(wildcard $1/*.rs drivers/sdk/*.rs) $1/manifest $B/host/sasos-manifest
+	@$$(call say,RUST,$$@)
+	@mkdir -p $$(@D)
+	$$Q$(RUSTC) $$(rust_flags) -o $$@.tmp $$<
+	$$Q$B/host/sasos-manifest $$@.tmp $1/manifest $$@
+	@rm -f $$@.tmp
+endef
+$(foreach d,$(rust_dirs),$(eval $(call rust_module,$d)))
+do-test: $(testmods) $(rustmods) $B/boot/probe.elf $B/boot/ktest.elf $B/boot/spec.elf
 
 # ---- WASI programs ----
 # tests/wasi/NAME.c is a program of the test set, built as any WASI program is: build/wasi/NAME.wasm, against Debian's wasi-libc.

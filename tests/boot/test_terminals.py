@@ -96,9 +96,4 @@ with tempfile.TemporaryDirectory() as folder:
     got = bytes.fromhex(''.join(re.findall(r'tty-echo: got ([0-9a-f]*)$', r.text, re.M)))
     tap.same(got + b'q', want, 'ps2: keys arrive as characters and sequences')
     tap.has(r, 'ps2: a keyboard, scan codes of set 1', 'ps2: says so')
-
-r = qemu.boot(config='sasos 1\nmodule virtio-rng\n pci 1af4:1044\n irq 1\n dma 16K\n entropy-source\nstart virtio-rng\nstop virtio-rng\n',
-              modules=['virtio-rng'], disk=None, devices=['virtio-rng-pci,iommu_platform=on,disable-legacy=on'])
-tap.ok(r.ok, 'virtio-rng: starts and stops', r)
-tap.has(r, r'virtio-rng: 64 bytes of the host\'s entropy are mixed in', 'virtio-rng: the kernel has mixed them in')
 tap.done()
