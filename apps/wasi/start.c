@@ -24,6 +24,7 @@ int32_t WASI(library_start)(void) {
     stdio_start();
     fd_mount("/", archive_start(&error));
     fd_mount("/data", datafs_start(&error));
+    fd_mount("/sys", sysfs_start());
     if (!error) error = socket_start();
     if (!error) fd_open_all();
     return error;

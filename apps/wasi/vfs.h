@@ -1,5 +1,5 @@
 // vfs.h — what the personality needs of a file system: archive.c (read-only, from the boot image), datafs.c (a disk, through a file
-// service).
+// service), sysfs.c (the state of the system).
 //
 // A handle is a number that the file system gave at open(); its file lives until close(), whatever happens to its names. A path is n bytes
 // without a 0, relative to a directory's handle. It never leads out of that directory: an absolute path, a `..` that would leave it
@@ -62,4 +62,5 @@ struct vfs_node {
 // Each is NULL when the configuration does not grant what it is made of. *out_error: what stands in the way of starting at all.
 const struct vfs *archive_start(int32_t *out_error);
 const struct vfs *datafs_start(int32_t *out_error);
+const struct vfs *sysfs_start(void);
 #endif

@@ -22,6 +22,8 @@ def configuration(chosen):
         modules += [f'  arg "{a}"' for a in p.args] + [f'  env "{e}"' for e in p.env]
         if p.entropy:
             modules.append('  entropy')
+        if p.observe:
+            modules.append('  observe')
         if p.files:
             modules.append('  blob files.tar\n  env SASOS_FILES=files.tar')
         modules.append(f'module {p.name}\n  program\n  memory 8M\n  connect wasi_snapshot_preview1 wasi-{p.name} 4K')
