@@ -2,6 +2,7 @@
 #include "loader/tools/lib/file.h"
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,12 +40,24 @@ uint8_t *file_read(const char *path, size_t extra, size_t *out_size) {
     return bytes;
 }
 
+// Blocks of zeros are not written: a large file system that is nearly empty stays small.
+static bool write_sparse(FILE *f, const uint8_t *bytes, size_t size) {
+    static const uint8_t zeros[4096];
+    for (size_t at = 0; at < size; at += sizeof zeros) {
+        size_t n = size - at < sizeof zeros ? size - at : sizeof zeros;
+        bool hole = memcmp(bytes + at, zeros, n) == 0;
+        if (hole ? fseek(f, (long)n, SEEK_CUR) != 0 : fwrite(bytes + at, 1, n, f) != n)
+            return false;
+    }
+    return fflush(f) == 0 && ftruncate(fileno(f), (off_t)size) == 0;
+}
+
 void file_write(const char *path, const void *bytes, size_t size) {
     char *tmp = alloc(strlen(path) + 32);
     sprintf(tmp, "%s.%ld.tmp", path, (long)getpid());
     FILE *f = fopen(tmp, "wb");
     if (!f) die("cannot create %s: %s", tmp, strerror(errno));
-    if (fwrite(bytes, 1, size, f) != size || fclose(f) != 0 || rename(tmp, path) != 0) {
+    if (!write_sparse(f, bytes, size) || fclose(f) != 0 || rename(tmp, path) != 0) {
         int e = errno;
         unlink(tmp);
         die("cannot write %s: %s", path, strerror(e));

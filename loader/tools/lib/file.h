@@ -12,6 +12,7 @@ _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2))
 
 // The file's bytes, malloc'ed with `extra` zero bytes behind them.
 uint8_t *file_read(const char *path, size_t extra, size_t *out_size);
+// Holes where there are whole blocks of zeros.
 void file_write(const char *path, const void *bytes, size_t size);
 
 // Zeroed memory; never null.
