@@ -100,7 +100,7 @@ ifneq ($(wildcard sasos/kernel.ld),)
 products += $B/kernel/kernel.elf $B/kernel/kernel.sym $B/boot/BOOTX64.EFI $B/sasos.img
 endif
 
-.PHONY: all run test check format dis deps clean help do-run do-test do-check bench fuzz gdb appliance
+.PHONY: all run test check format dis deps clean help do-run do-test do-check bench fuzz gdb appliance do-appliance verify-image
 all: $(products)
 
 # The packages come first: nothing else of these three verbs works without them.
@@ -124,6 +124,9 @@ help:
 	@echo 'make run      boot it under OVMF in QEMU with a disk: DISK=path (default: a generated one), IOMMU=intel|amd|none, ACCEL=tcg|kvm'
 	@echo 'make test     every test; the last line says N passed, N failed'
 	@echo 'make fuzz     the escape range: every campaign once; TIME=seconds SEED=n ONLY=name for more or less of it'
+	@echo 'make appliance   a WASI program as a bootable VM image: APP=prog.wasm ARGS= ENV= FILES=dir DATA=64M LISTEN=tcp:8080'
+	@echo '               NET=dhcp MEMORY=64M CONFIG=file OUT=name SIGN=key,cert'
+	@echo 'make verify-image   what an image holds, who signed it, what each module is granted: IMAGE=file.img'
 	@echo 'make check    the walls between the parts, formatting, the kernel image (part of make test)'
 	@echo 'make dis      build/kernel/kernel.dis, the disassembly of the kernel'
 	@echo 'make format   clang-format all tracked sources'
@@ -132,8 +135,15 @@ help:
 	@echo 'make deps     install the Debian packages that are missing (make run, test and check do it too)'
 	@echo 'make clean    remove build/'
 	@echo 'V=1 shows the commands. CONF=path is the configuration in the image (default apps/demo.conf).'
-gdb appliance:
+gdb:
 	@echo 'make $@: this part does not exist yet.' >&2; exit 1
+# Variables of the command line are in the environment of recipes, in whatever quotes they came.
+appliance: deps
+	@$(MAKE) --no-print-directory do-appliance
+do-appliance: all
+	@efi/appliance make --from-environment
+verify-image: all
+	@efi/appliance verify '$(or $(IMAGE),$(error make verify-image: which one? IMAGE=file.img))'
 
 # ---- host tools and the verifier as a library ----
 host_objs := $(call objs,host,$(jit) $(ldr) $(host_lib))
