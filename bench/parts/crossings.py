@@ -13,6 +13,7 @@ ROWS = {  # what: (label, sandboxed key, native key)
     'null': 'a function of another domain',
     'touch': 'with 64 bytes by reference, answered',
     'kernel': 'a kernel call that does nothing',
+    'enter': 'the kernel calls a domain (an event)',
 }
 LINUX = {'syscall': 'Linux: a system call', 'pipe': 'Linux: a process and back, pipes',
          'futex': 'Linux: a process and back, futex'}

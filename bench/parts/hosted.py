@@ -5,11 +5,11 @@ import subprocess
 from common import OUT, Failed
 
 RIG = OUT + '/rig'
-DRIVERS = {'virtio-blk': 'build/modules/virtio-blk.wasm'}
+DRIVERS = {'virtio-blk': 'build/modules/virtio-blk.wasm', 'nvme': 'build/modules/nvme.wasm'}
 LOAD = OUT + '/modules/blkload.wasm'
 SIZES = (512, 4096, 65536)
 DEPTHS = (1, 8, 32, 128)
-COUNT = {512: 8000, 4096: 6000, 65536: 600}  # requests of one run: some milliseconds
+COUNT = {512: 4000, 4096: 2000, 65536: 300}  # requests of one try: half a millisecond, so that some are not disturbed
 WHY_ONE = ('one request at a time makes every entry into a domain count (a crossing, an event, a signal: about 300 cycles together), and the '
            'model answers in 170 cycles; a device that needs 10 µs would hide all but 1 %')
 WHY = 'the driver\'s own code is slower, and the model, unlike a device, takes almost no time: see the columns "driver"'

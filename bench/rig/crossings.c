@@ -43,6 +43,18 @@ static double loop(struct rig_domain *d, const char *name, uint32_t n) {
     return (double)least / n;
 }
 
+// C into a domain and back, as the kernel delivers an event.
+static double enter(struct rig_domain *d) {
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t before = rig_tsc();
+        for (unsigned k = 0; k < CALLS; k++) rig_enter(d, &d->event, 0);
+        uint64_t cycles = rig_tsc() - before;
+        if (cycles < least) least = cycles;
+    }
+    return (double)least / CALLS;
+}
+
 static void print(const char *name, const double *value, int rounds, bool last) {
     printf("\"%s\": [", name);
     for (int i = 0; i < rounds; i++) printf("%s%.2f", i ? ", " : "", value[i]);
@@ -52,7 +64,7 @@ static void print(const char *name, const double *value, int rounds, bool last) 
 static void calls(struct rig_stack *s, const char *side, int rounds) {
     static const char *const names[] = {"local", "indirect", "null", "touch", "kernel"};
     enum { NAMES = sizeof names / sizeof *names };
-    static double value[NAMES][ROUNDS_MAX];
+    static double value[NAMES][ROUNDS_MAX], entering[ROUNDS_MAX];
     char text[40];
     for (int r = -1; r < rounds; r++) { // the first is to warm up
         double nothing = loop(s->app, "loop_nothing", CALLS);
@@ -61,7 +73,10 @@ static void calls(struct rig_stack *s, const char *side, int rounds) {
             double cost = loop(s->app, text, CALLS) - nothing;
             if (r >= 0) value[i][r] = cost > 0 ? cost : 0;
         }
+        if (r >= 0) entering[r] = enter(s->driver);
     }
+    snprintf(text, sizeof text, "%s.enter", side);
+    print(text, entering, rounds, false);
     for (int i = 0; i < NAMES; i++) {
         snprintf(text, sizeof text, "%s.%s", side, names[i]);
         print(text, value[i], rounds, false);

@@ -1,9 +1,9 @@
 // main.c — the rig's program: cycles per request of a block driver, sandboxed and native, on this CPU.
 //
 //   rig hz                                            the time-stamp counter's frequency
-//   rig DRIVER APP.wasm DRIVER.wasm ROUNDS CELL…      DRIVER: virtio-blk. CELL: an argument of bench/apps/blkload, one measurement
+//   rig DRIVER APP.wasm DRIVER.wasm ROUNDS CELL…      DRIVER: virtio-blk or nvme. CELL: an argument of bench/apps/blkload, one measurement
 //
-// Every round runs a cell four times, sandboxed and native in turn: once as a whole, once with the time divided. A line of JSON for
+// Every round runs a cell sandboxed and native in turn, as a whole and with the time divided, the fastest of three tries each. A line of JSON for
 // each cell: {"cell": …, "sandboxed": {…}, "native": {…}}, each of the two having lists with a number a round, in time-stamp counts per request:
 //   total    the whole, undisturbed: application, crossings, driver, device model
 //   model    the device model
@@ -13,6 +13,7 @@
 // A measurement with OP verify checks data and gives no numbers; the exit status is 1 if anything failed.
 #include "bench/rig/rig.h"
 #include "sfi-jit/host/host.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +22,15 @@
 #define DISK \
     (1ull << 20) // small enough for the cache: the model should disturb as little as it can
 #define ROUNDS_MAX 101
+#define TRIES 3
 
-extern const struct rig_twin twin_blkload, twin_virtio_blk;
+extern const struct rig_twin twin_blkload, twin_virtio_blk, twin_nvme;
 
 static const struct kind {
     const char *name;
     const struct rig_twin *twin;
     struct rig_device *(*device)(struct rig_disk *disk);
-} kinds[] = {{"virtio-blk", &twin_virtio_blk, rig_virtio_blk}};
+} kinds[] = {{"virtio-blk", &twin_virtio_blk, rig_virtio_blk}, {"nvme", &twin_nvme, rig_nvme}};
 
 enum { SANDBOXED, NATIVE, SIDES };
 static const char *const side_name[SIDES] = {"sandboxed", "native"};
@@ -49,22 +51,32 @@ static double count_of(const char *cell) {
     return colon ? atof(colon + 1) : 0;
 }
 
+// Of some tries the fastest: what else the machine does is left out.
 static void measure(struct side *side, const char *cell, double *out) {
-    double n = count_of(cell);
-    run(side->whole, cell);
-    out[TOTAL] = (double)(side->whole->mark[1].tsc - side->whole->mark[0].tsc) / n;
+    double n = count_of(cell), best = HUGE_VAL;
     struct rig_stack *s = side->divided;
+    out[TOTAL] = HUGE_VAL;
+    for (int i = 0; i < TRIES; i++) {
+        run(side->whole, cell);
+        double total = (double)(side->whole->mark[1].tsc - side->whole->mark[0].tsc) / n;
+        if (total < out[TOTAL]) out[TOTAL] = total;
+    }
     s->timing = true;
     rig_stack_bracket(s, true);
-    run(s, cell);
+    for (int i = 0; i < TRIES; i++) {
+        run(s, cell);
+        const struct rig_time *a = &s->mark[0].time, *b = &s->mark[1].time;
+        double driver = (double)(b->event - a->event + b->submit - a->submit);
+        if (driver >= best) continue;
+        best = driver;
+        out[MODEL] = (double)(b->model - a->model) / n;
+        out[EVENT] = (double)(b->event - a->event) / n;
+        out[SUBMIT] = (double)(b->submit - a->submit) / n;
+        out[EVENTS] = (double)(b->events - a->events) / n;
+        out[SUBMITS] = (double)(b->submits - a->submits) / n;
+    }
     s->timing = false;
     rig_stack_bracket(s, false);
-    const struct rig_time *a = &s->mark[0].time, *b = &s->mark[1].time;
-    out[MODEL] = (double)(b->model - a->model) / n;
-    out[EVENT] = (double)(b->event - a->event) / n;
-    out[SUBMIT] = (double)(b->submit - a->submit) / n;
-    out[EVENTS] = (double)(b->events - a->events) / n;
-    out[SUBMITS] = (double)(b->submits - a->submits) / n;
 }
 
 static void cell_line(struct side side[SIDES], const char *cell, int rounds) {

@@ -75,6 +75,7 @@ struct rig_disk { // shared by the block models
     uint64_t sectors;
 };
 struct rig_device *rig_virtio_blk(struct rig_disk *disk);
+struct rig_device *rig_nvme(struct rig_disk *disk);
 
 // ---- Domains and stacks: domain.c ----
 struct rig_export {

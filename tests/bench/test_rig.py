@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'boot'))
 import tap  # noqa: E402
 
 RIG, LOAD = 'build/bench/rig', 'build/bench/modules/blkload.wasm'
-DRIVERS = {'virtio-blk': 'build/modules/virtio-blk.wasm'}
+DRIVERS = {'virtio-blk': 'build/modules/virtio-blk.wasm', 'nvme': 'build/modules/nvme.wasm'}
 
 
 def rig(driver, module, *cells, rounds=1):
