@@ -288,6 +288,7 @@ static bool open_tables(void) {
 static void device_start(uint32_t lane, uint32_t slot, const struct bs_channel *channel,
                          const struct bs_work *w) {
     struct queue *q = &nvme.queue[lane];
+    keep_base(q);
     uint32_t entry = q->sq + (q->tail++ & q->mask) * (uint32_t)sizeof(struct nvme_command);
     uint32_t opcode = w->op == BLK_READ ? NVME_READ : w->op == BLK_WRITE ? NVME_WRITE : NVME_FLUSH;
     write32(entry, opcode | slot << 16);
@@ -313,6 +314,7 @@ static void device_start(uint32_t lane, uint32_t slot, const struct bs_channel *
 
 static void device_kick(uint32_t lane) {
     struct queue *q = &nvme.queue[lane];
+    keep_base(q);
     ring_doorbell(q->sq_doorbell, q->sq_shadow, q->sq_event, q->rung, q->tail, q->mask);
     q->rung = q->tail;
 }
@@ -335,6 +337,7 @@ static int32_t error_of(uint32_t status) {
 
 static void collect(uint32_t lane) {
     struct queue *q = &nvme.queue[lane];
+    keep_base(q);
     uint32_t old = q->head, dw3;
     while (completion(q, &dw3)) {
         uint32_t slot = NVME_CQE_CID(dw3);

@@ -89,6 +89,7 @@ static inline void bs_complete(struct bs_channel *c, uint32_t cookie, int32_t st
 // The device is done with a busy slot. Clients see nothing of it before bs_answered().
 static inline void bs_finish(uint32_t lane, uint32_t slot, int32_t status) {
     struct bs_lane *l = &bs.lane[lane];
+    keep_base(l);
     struct bs_slot *s = &l->slot[slot], *first = &l->slot[s->first];
     if (status) first->status = status;
     s->busy = 0;
@@ -96,6 +97,7 @@ static inline void bs_finish(uint32_t lane, uint32_t slot, int32_t status) {
     if (--first->left) return;
     l->free_slot[l->free_count++] = s->first; // kept until now, for the account
     struct bs_channel *c = &bs.channel[s->channel];
+    keep_base(c);
     c->in_flight--;
     bs_complete(c, first->cookie, first->status);
 }
@@ -145,6 +147,7 @@ static inline uint32_t bs_take(struct bs_lane *l, const struct bs_channel *c, ui
 // All parts of a request; there are slots for them.
 static void bs_start(struct bs_channel *c, const struct blk_request *r, uint32_t parts) {
     struct bs_lane *l = &bs.lane[c->lane];
+    keep_base(l);
     uint32_t first = 0;
     struct bs_work w = {.op = r->op,
                         .address = c->address + r->buffer,
@@ -171,10 +174,12 @@ static void bs_start(struct bs_channel *c, const struct blk_request *r, uint32_t
 
 // Takes what the client has asked for, as long as there are slots and room for every completion that could come.
 static bool bs_serve(struct bs_channel *c) {
+    keep_base(c);
     uint32_t ready = ring_pending(&c->requests);
     if (!ready) return false;
     uint32_t room = ring_space(&c->completions), started = 0;
     struct bs_lane *l = &bs.lane[c->lane];
+    keep_base(l);
     for (; ready && room > c->in_flight; ready--, room--) {
         struct blk_request r = c->shared->request[ring_slot(&c->requests)];
         barrier_compiler(); // checked and used is the copy, whatever the client does to its entry meanwhile

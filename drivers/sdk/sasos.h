@@ -33,6 +33,10 @@ static inline void barrier_compiler(void) { __asm__ volatile("" ::: "memory"); }
 // A store before it is visible before a load after it: where both sides announce and then look (doorbell suppression).
 static inline void barrier_full(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
+// For a pointer to an element of a static array, on a hot path: one register for it, and constant offsets. Otherwise clang keeps the address of each
+// field that is used in a register of its own, since in wasm32 it cannot fold them, and the module's code spills.
+#define keep_base(pointer) __asm__("" : "+r"(pointer))
+
 void log_line(const char *format, ...); // %s %d %u %x %lu %lx (64-bit: l) %c %%; one line, no newline needed
 
 #endif
