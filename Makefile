@@ -209,8 +209,10 @@ $B/boot/probe.elf $B/boot/ktest.elf $B/boot/spec.elf:
 wasm_ld := wasm-ld --no-entry --gc-sections --stack-first -z stack-size=65536 --fatal-warnings
 module_name = $(subst /,-,$(patsubst apps/%,%,$(patsubst drivers/%,%,$(patsubst tests/modules/%,%,$1))))
 shared_c = $(wildcard drivers/sdk/*.c $(dir $1)*.c)
+# A folder's module.mk may set objs.FOLDER: more objects, of third-party sources.
+-include $(wildcard apps/*/module.mk)
 define module # $1 its folder, $2 what to build
-$2: $1/manifest $B/host/sasos-manifest $(call objs,wasm,$(wildcard $1/*.c) $(call shared_c,$1)) $(wildcard $1/*.wat)
+$2: $1/manifest $B/host/sasos-manifest $(call objs,wasm,$(wildcard $1/*.c) $(call shared_c,$1)) $(objs.$1) $(wildcard $1/*.wat)
 	@$$(call say,WASM,$$@)
 	@mkdir -p $$(@D)
 ifneq ($(wildcard $1/*.wat),)

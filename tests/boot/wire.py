@@ -110,3 +110,22 @@ class Background(threading.Thread):
 
 def ethernet(kind, payload, to=GUEST, source=HOST):
     return to + source + struct.pack('>H', kind) + payload
+
+
+def stack_config(driver, ids, args=''):
+    """Driver, stack and the test's client; the steps follow."""
+    grants = ''.join(f'  pci {i}\n' for i in ids)
+    return f'''sasos 1
+module {driver}
+{grants}  irq 8
+  dma 512K
+  memory 2M
+module lwip
+  connect net {driver} 8M
+  memory 32M
+  entropy
+{args}
+module sock-echo
+  connect sock lwip 512K
+  memory 4M
+'''
