@@ -23,6 +23,7 @@ from terminal import Terminal
 PARTS = {  # name: what it answers
     'hosted': 'drivers on the real CPU, cycles a request',
     'crossings': 'a call between domains, against other ways to call',
+    'boot': 'from reset to the first block, modules, sizes',
     'guest': 'drivers in the guest, end to end: module, native twin, Linux; instructions a request',
 }
 
