@@ -35,7 +35,7 @@ static int ts_open(uint32_t columns, uint32_t rows) {
 static inline uint32_t ts_room(void) { return ts.attached ? ring_space(&ts.input) : 0; }
 
 // What does not fit is lost, and counted: a driver that can wait asks ts_room() first.
-static void ts_input(const uint8_t *bytes, uint32_t length) {
+static inline void ts_input(const uint8_t *bytes, uint32_t length) {
     if (!ts.attached) return; // nobody listens
     uint32_t put = tty_put(&ts.input, ts.shared->input, bytes, length);
     if (put < length) ts.shared->info.lost += length - put;

@@ -75,7 +75,10 @@ void con_write(const char *s, size_t n) {
     if (!panicked) spin_unlock(&lock, flags);
 }
 
-void con_panic(void) { panicked = true; }
+void con_panic(void) {
+    panicked = true;
+    fb_give(false);
+}
 
 int con_read(void) {
     if (!serial_there || !(io_in8(COM1 + UART_LSR) & UART_LSR_DR)) return -1;

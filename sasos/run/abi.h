@@ -88,4 +88,13 @@ struct sasos_sys_info {
     uint32_t cpus, unused;
     char cpu[48], iommu[16];
 };
+
+// screen_map()
+enum sasos_screen_format {
+    SASOS_SCREEN_BGRX = 0,
+    SASOS_SCREEN_RGBX = 1
+}; // bytes of a pixel, in the order of addresses
+struct sasos_screen {
+    uint32_t width, height, pitch, format; // pixels, pixels, bytes, enum sasos_screen_format
+};
 #endif

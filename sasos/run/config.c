@@ -75,6 +75,7 @@ static bool flag(struct parser *p, bool *out) {
 }
 static bool key_program(struct parser *p) { return flag(p, &p->module->program); }
 static bool key_clock(struct parser *p) { return flag(p, &p->module->clock); }
+static bool key_framebuffer(struct parser *p) { return flag(p, &p->module->framebuffer); }
 static bool key_console(struct parser *p) { return flag(p, &p->module->console); }
 static bool key_entropy(struct parser *p) { return flag(p, &p->module->entropy); }
 static bool key_entropy_source(struct parser *p) { return flag(p, &p->module->entropy_source); }
@@ -250,13 +251,16 @@ static bool read_line(struct parser *p) {
         const char *word;
         bool (*read)(struct parser *);
     } grants[] = {
-        {"memory", key_memory},   {"stack", key_stack},     {"program", key_program},
-        {"pci", key_pci},         {"irq", key_irq},         {"dma", key_dma},
-        {"budget", key_budget},   {"connect", key_connect}, {"arg", key_arg},
-        {"env", key_env},         {"blob", key_blob},       {"port", key_port},
-        {"clock", key_clock},     {"isa-irq", key_isa_irq}, {"console", key_console},
-        {"entropy", key_entropy}, {"observe", key_observe}, {"entropy-source", key_entropy_source},
-        {"control", key_control},
+        {"memory", key_memory},   {"stack", key_stack},
+        {"program", key_program}, {"pci", key_pci},
+        {"irq", key_irq},         {"dma", key_dma},
+        {"budget", key_budget},   {"connect", key_connect},
+        {"arg", key_arg},         {"env", key_env},
+        {"blob", key_blob},       {"port", key_port},
+        {"clock", key_clock},     {"isa-irq", key_isa_irq},
+        {"console", key_console}, {"entropy", key_entropy},
+        {"observe", key_observe}, {"entropy-source", key_entropy_source},
+        {"control", key_control}, {"framebuffer", key_framebuffer},
     };
     if (words_is(p->w, 0, "module")) return key_module(p);
     if (words_is(p->w, 0, "start")) return key_step(p, STEP_START);
@@ -269,7 +273,7 @@ static bool read_line(struct parser *p) {
     return complain(
         p, "unknown key; known are: module, memory, stack, program, pci, irq, dma, budget, "
            "connect, arg, env, blob, port, isa-irq, clock, console, entropy, "
-           "entropy-source, observe, control, start, stop, run");
+           "entropy-source, observe, control, framebuffer, start, stop, run");
 }
 
 bool config_parse(const char *text, size_t size, struct config *out, char *out_error,

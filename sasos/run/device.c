@@ -119,6 +119,7 @@ enum status dom_device_open(struct dom *d) {
 }
 
 void dom_device_close(struct dom *d) {
+    screen_release(d);
     for (uint32_t n = 0; !d->fn && n < SASOS_IRQS_MAX; n++)
         if (d->irqs_bound & 1u << n) ioapic_free(d->config->isa_irq[n]);
     d->irqs_bound = 0;

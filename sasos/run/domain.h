@@ -131,6 +131,7 @@ uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t byte
 int32_t dom_irq_enable(struct dom *d, uint32_t message);
 enum status dom_device_open(struct dom *d); // fence and MSI-X of d->fn
 void dom_device_close(struct dom *d);       // the quiesce order; idempotent
+void screen_release(const struct dom *d);   // if it has the screen
 enum status chan_attach(struct dom *d, struct channel *c, unsigned side);
 void chan_detach_all(struct dom *d); // tells the peers
 int32_t chan_signal(struct dom *d, uint32_t index);

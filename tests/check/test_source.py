@@ -61,8 +61,8 @@ wall('the kernel is freestanding', sources('sasos'), JIT + r'|sasos/.*|loader/(?
 wall('the boot application sees only the address map of the kernel', sources('efi', 'tests/boot/stub'),
      r'efi/.*|sasos/layout\.h')
 LIBC = FREESTANDING | {'string.h', 'stdlib.h', 'stdio.h', 'math.h', 'errno.h', 'assert.h', 'ctype.h', 'time.h', 'unistd.h'}
-wall('the SDK shares only the table and numbers of kernel calls with the kernel', sources('drivers/sdk'),
-     r'drivers/sdk/.*|sasos/run/(hostcall\.def|abi\.h)')
+wall('the SDK shares only the font, the table and numbers of kernel calls with the kernel', sources('drivers/sdk'),
+     r'drivers/sdk/.*|sasos/(run/(hostcall\.def|abi\.h)|lib/font\.def)')
 THIRD_PARTY = {'apps/lwip': ('lwip/', 'netif/')}  # whose sources a module is built with
 for folder in sorted(glob.glob('drivers/*/') + glob.glob('apps/*/') + glob.glob('tests/modules/*/')):
     folder = folder.rstrip('/')
