@@ -194,7 +194,7 @@ $B/kernel/kernel.dis: $B/kernel/kernel.elf
 # Kernels for tests: one that looks at what the boot application hands over, the kernel's core with a program of
 # tests in the place of modules, and the same with the loader and the runner of the specification's tests.
 $B/boot/probe.elf: tests/boot/probe/probe.ld $(call objs,kernel,$(wildcard tests/boot/probe/*.c))
-core := $(filter-out sasos/run/%,$(kernel)) $(wildcard sasos/run/thread.c sasos/run/*.S)
+core := $(filter-out sasos/run/%,$(kernel)) $(wildcard sasos/run/thread.c sasos/run/sched.c sasos/run/*.S)
 $B/boot/ktest.elf: sasos/kernel.ld $(call objs,kernel,$(core) $(wildcard tests/boot/ktest/*.c))
 $B/boot/spec.elf: sasos/kernel.ld $(call objs,kernel,$(core) $(jit) $(ldr) sasos/run/plat.c sasos/run/fault.c \
     sfi-jit/host/spec.c $(wildcard tests/boot/spec/*.c))

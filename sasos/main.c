@@ -2,6 +2,7 @@
 #include "efi/bootinfo.h"
 #include "sasos/arch/apic.h"
 #include "sasos/arch/cpu.h"
+#include "sasos/arch/smp.h"
 #include "sasos/arch/time.h"
 #include "sasos/arch/trap.h"
 #include "sasos/dev/acpi.h"
@@ -19,7 +20,6 @@
 #include "sasos/run/run.h"
 #include "sasos/run/thread.h"
 
-static struct cpu boot_cpu;
 static struct bootinfo boot; // the kernel's copy; the original is reclaimed
 
 _Noreturn void kernel_main(uint64_t bootinfo_pa);
@@ -42,9 +42,9 @@ static void check_blobs(void) {
 
 void kernel_main(uint64_t bootinfo_pa) {
     uint64_t entered = cpu_rdtsc();
-    con_init_serial();      // words first
-    cpu_init_gs(&boot_cpu); // this CPU's state
-    trap_init_early();      // from here on a mistake is a panic with a backtrace
+    con_init_serial(); // words first
+    smp_init();        // this CPU's state
+    trap_init_early(); // from here on a mistake is a panic with a backtrace
     copy_bootinfo(bootinfo_pa);
     cpu_check(); // refuse what cannot work, before any control register is touched
     cpu_init();  // CR0, CR4, EFER, XCR0, PAT
@@ -66,7 +66,8 @@ void kernel_main(uint64_t bootinfo_pa) {
     frame_reclaim(&boot);      // the boot application's memory, but for what rode in the image
     log_info("mem", "%llu of %llu MiB free", (unsigned long long)frame_count_free() >> 8,
              (unsigned long long)frame_total() >> 8);
-    dev_init(); // every device silenced and fenced before anybody may drive one
+    dev_init();  // every device silenced and fenced before anybody may drive one
+    smp_start(); // the other CPUs
     log_info("main", "firmware and loader %llu ms, kernel entry to here %llu ms",
              (unsigned long long)time_tsc_to_ns(boot.tsc_exit - boot.tsc_entry) / 1000000,
              (unsigned long long)time_now_ns() / 1000000);

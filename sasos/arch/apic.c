@@ -20,6 +20,7 @@
 #define APIC_SVR 0xf0
 #define APIC_ISR 0x100
 #define APIC_ICR_LOW 0x300
+#define APIC_ICR_HIGH 0x310
 #define APIC_LVT_TIMER 0x320
 #define APIC_LVT_LINT0 0x350
 #define APIC_LVT_LINT1 0x360
@@ -28,6 +29,11 @@
 #define APIC_TIMER_CURRENT 0x390
 #define APIC_TIMER_DIVIDE 0x3e0
 #define APIC_ICR_SELF (1u << 18) // destination shorthand
+#define APIC_ICR_PENDING (1u << 12)
+#define APIC_ICR_ASSERT (1u << 14)
+#define APIC_ICR_NMI (4u << 8)
+#define APIC_ICR_INIT (5u << 8)
+#define APIC_ICR_STARTUP (6u << 8)
 #define APIC_SVR_ENABLE (1u << 8)
 #define APIC_LVT_MASKED (1u << 16)
 #define APIC_LVT_NMI (4u << 8)
@@ -69,8 +75,7 @@ static void mask_pics(void) {
     io_out8(PIC2_DATA, 0xff);
 }
 
-void apic_init(void) {
-    mask_pics();
+void apic_init_cpu(void) {
     uint64_t base = cpu_rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
     if (cpu_features()->x2apic) {
         // Through xAPIC mode: EXTD may not be set together with ENABLE (SDM 11.12.5).
@@ -78,7 +83,8 @@ void apic_init(void) {
         cpu_wrmsr(MSR_APIC_BASE, base | APIC_BASE_EXTD);
     } else {
         cpu_wrmsr(MSR_APIC_BASE, base);
-        regs = pt_map_mmio(base & APIC_BASE_ADDRESS, 4096, PT_W | PT_UC);
+        // Each CPU sees its own at the same address.
+        if (!regs) regs = pt_map_mmio(base & APIC_BASE_ADDRESS, 4096, PT_W | PT_UC);
         if (!regs) panic_refuse("there is not enough memory to map the local APIC");
     }
     apic_write(APIC_TPR, 0);
@@ -90,15 +96,43 @@ void apic_init(void) {
     apic_write(APIC_SVR, APIC_SVR_ENABLE | IRQ_VECTOR_SPURIOUS);
     cpu_this()->apic_id = regs ? apic_read(APIC_ID) >> 24 : apic_read(APIC_ID);
     cpu_this()->timer_deadline = TIME_FOREVER;
+    if (timer_hz) apic_write(APIC_LVT_TIMER, IRQ_VECTOR_TIMER); // calibrated already
+}
+
+void apic_init(void) {
+    mask_pics();
+    apic_init_cpu();
     ready = true;
 }
 
-uint32_t apic_id(void) { return cpu_this()->apic_id; }
+uint32_t apic_id(void) { return CPU_READ(apic_id); }
 bool apic_x2apic(void) { return !regs; }
 bool apic_ready(void) { return ready; }
 void apic_eoi(void) { apic_write(APIC_EOI, 0); }
 bool apic_in_service(uint8_t vector) {
     return apic_read(APIC_ISR + (vector / 32u) * 16u) >> (vector % 32u) & 1;
+}
+
+static void send(uint32_t id, uint32_t command) {
+    if (!regs) {
+        cpu_wrmsr(MSR_X2APIC + APIC_ICR_LOW / 16, (uint64_t)id << 32 | command);
+        return;
+    }
+    while (apic_read(APIC_ICR_LOW) & APIC_ICR_PENDING) cpu_pause();
+    apic_write(APIC_ICR_HIGH, id << 24);
+    apic_write(APIC_ICR_LOW, command);
+}
+
+// In x2APIC mode a write of the ICR is not ordered behind earlier stores (SDM 11.12.3), and what the other CPU is to look at
+// must be seen first. The write of the xAPIC's register is ordered, being one to memory.
+void apic_ipi(uint32_t id, uint8_t vector) {
+    if (!regs) __asm__ volatile("mfence; lfence" : : : "memory");
+    send(id, APIC_ICR_ASSERT | vector);
+}
+void apic_nmi(uint32_t id) { send(id, APIC_ICR_ASSERT | APIC_ICR_NMI); }
+void apic_init_ipi(uint32_t id) { send(id, APIC_ICR_ASSERT | APIC_ICR_INIT); }
+void apic_startup(uint32_t id, uint8_t page) {
+    send(id, APIC_ICR_ASSERT | APIC_ICR_STARTUP | page);
 }
 
 void apic_self_ipi(uint8_t vector) {

@@ -1,4 +1,4 @@
-// apic.h — the local APIC of this CPU (Intel SDM volume 3A, chapter 11), xAPIC or x2APIC, and its timer.
+// apic.h — the local APIC of this CPU (Intel SDM volume 3A, chapter 11), xAPIC or x2APIC, its timer, and interrupts to others.
 //
 // x2APIC where CPUID has it, else the MMIO page. The two 8259s are masked and moved out of the exception vectors.
 #ifndef SASOS_ARCH_APIC_H
@@ -6,13 +6,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-void apic_init(void);
+void apic_init(void);     // on the CPU that boots
+void apic_init_cpu(void); // on another one
 uint32_t apic_id(void);
 bool apic_x2apic(void);
 void apic_eoi(void);
 bool apic_in_service(uint8_t vector);
 // Raises a vector on this CPU: taken as soon as interrupts are on.
 void apic_self_ipi(uint8_t vector);
+// To the CPU with that APIC id. Interrupts are off: sending is two writes.
+void apic_ipi(uint32_t id, uint8_t vector);
+void apic_nmi(uint32_t id);
+void apic_init_ipi(uint32_t id);              // resets it, to wait for a start-up IPI
+void apic_startup(uint32_t id, uint8_t page); // it begins in real mode at page × 4096
 // True from apic_init() on.
 bool apic_ready(void);
 

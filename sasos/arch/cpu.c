@@ -127,6 +127,20 @@ void cpu_check(void) {
     names();
 }
 
+bool cpu_check_same(void) {
+    bool good = true;
+    for (unsigned i = 0; i < ARRAY_LEN(required); i++)
+        good &= bit(required[i].leaf, required[i].reg, required[i].bit);
+    uint32_t r[4];
+    cpuid(0xd, 1, r);
+    bool xsaveopt = r[EAX] & 1;
+    cpuid(0xd, 0, r);
+    return good && (r[EAX] & XCR0_X87_SSE_AVX) == XCR0_X87_SSE_AVX &&
+           bit(7, EBX, 7) == features.smep && bit(7, EBX, 20) == features.smap &&
+           bit(7, ECX, 2) == features.umip && bit(1, ECX, 21) == features.x2apic &&
+           xsaveopt == features.xsaveopt;
+}
+
 const struct cpu_features *cpu_features(void) { return &features; }
 
 void cpu_init(void) {
@@ -141,6 +155,7 @@ void cpu_init(void) {
     __asm__ volatile("movq %0, %%cr4" : : "r"(cr4) : "memory");
     __asm__ volatile("xsetbv" : : "c"(0), "a"(XCR0_X87_SSE_AVX), "d"(0));
     cpu_wrmsr(MSR_PAT, PAT_VALUE);
+    if (features.xcr0) return; // another CPU than the first
     features.xcr0 = XCR0_X87_SSE_AVX;
     uint32_t r[4];
     cpuid(0xd, 0, r);

@@ -3,10 +3,16 @@
 // cpu_check() runs before any CR4 bit is touched (QEMU 7.2's TCG hangs on a reserved one) and refuses, with a sentence, a
 // processor without what compiled modules or the kernel rely on. gs holds the address of this CPU's struct cpu from
 // cpu_init_gs() on and is never changed (no swapgs: there is only ring 0, and modules cannot name a segment).
+//
+// A thread may be moved to another CPU between any two instructions while interrupts are on. So cpu_this() is for code that
+// has them off; anything else reads one field at a time by CPU_READ(), a single instruction.
 #ifndef SASOS_ARCH_CPU_H
 #define SASOS_ARCH_CPU_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#define CPUS_MAX 64u // a set of CPUs is one word
 
 struct cpu;
 struct thread;
@@ -23,6 +29,8 @@ struct cpu_features { // optional ones; the required ones are simply there
 void cpu_init_gs(struct cpu *c); // first of all: the trap entries use it
 void cpu_check(void);            // refuses or fills the features
 const struct cpu_features *cpu_features(void);
+// True if this CPU, another than the one that booted, has all that cpu_check() found or demands.
+bool cpu_check_same(void);
 // This CPU's control registers (CR0, CR4, EFER, XCR0, PAT). After cpu_check().
 void cpu_init(void);
 
@@ -38,13 +46,27 @@ struct cpu {
     uint32_t irq_depth; // > 0 in an interrupt handler
     bool need_resched;
     uint64_t timer_deadline; // ns, what the local APIC timer is armed for; UINT64_MAX: nothing
+    // arch/smp.c, written by this CPU and read by others
+    uint64_t flushed; // the latest request to forget translations that it has carried out
+    uint64_t synced;  // the latest smp_sync() that it has answered
+    uint32_t stage;   // of its start
+    uint64_t tsc_seen;
 };
 
+// Interrupts are off, or the CPU does not matter.
 static inline struct cpu *cpu_this(void) {
     struct cpu *c;
-    __asm__("movq %%gs:0, %0" : "=r"(c));
+    __asm__ volatile("movq %%gs:0, %0" : "=r"(c));
     return c;
 }
+#define CPU_READ(field)                                                                         \
+    __extension__({                                                                             \
+        __typeof__(((struct cpu *)0)->field) value_;                                            \
+        __asm__ volatile("mov %%gs:%c1, %0" : "=r"(value_) : "i"(offsetof(struct cpu, field))); \
+        value_;                                                                                 \
+    })
+// In an interrupt or exception handler.
+static inline bool cpu_in_handler(void) { return CPU_READ(irq_depth) || CPU_READ(fault_depth); }
 
 // ---- Instructions ----
 static inline void cpu_halt(void) { __asm__ volatile("hlt" : : : "memory"); }

@@ -2,6 +2,7 @@
 #include "sasos/arch/power.h"
 #include "sasos/arch/cpu.h"
 #include "sasos/arch/io.h"
+#include "sasos/arch/smp.h"
 #include "sasos/arch/time.h"
 #include "sasos/dev/acpi.h"
 #include "sasos/lib/log.h"
@@ -26,8 +27,14 @@ static void debug_exit(bool ok) {
         io_out32(DEBUG_EXIT, ok ? DEBUG_EXIT_OK : DEBUG_EXIT_FAILED);
 }
 
-_Noreturn void power_off(bool ok) {
+// The others stop first: nothing is driven, and nothing printed, while the machine ends. Who comes second waits for that end.
+static void last_one_running(void) {
     __asm__ volatile("cli");
+    if (!smp_stop_others()) halt();
+}
+
+_Noreturn void power_off(bool ok) {
+    last_one_running();
     debug_exit(ok);
     acpi_power_off();
     time_delay_ns(POWER_OFF_NS); // the machine need not obey within an instruction
@@ -36,7 +43,7 @@ _Noreturn void power_off(bool ok) {
 }
 
 _Noreturn void power_reboot(void) {
-    __asm__ volatile("cli");
+    last_one_running();
     acpi_reset();
     io_out8(RESET_CONTROL, 2);
     io_out8(RESET_CONTROL, 6);

@@ -1,9 +1,10 @@
-// trap.c — GDT, TSS and IDT of the CPU, and what each exception leads to (trap.h says who is asked; Intel SDM volume 3A chapter 6).
+// trap.c — GDT and TSS of each CPU, the IDT of all, and what each exception leads to (trap.h says who is asked; Intel SDM volume 3A chapter 6).
 #include "sasos/arch/trap.h"
 #include "sasos/arch/apic.h"
 #include "sasos/arch/cpu.h"
 #include "sasos/arch/irq.h"
 #include "sasos/arch/offsets.h"
+#include "sasos/arch/smp.h"
 #include "sasos/layout.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/mem.h"
@@ -45,12 +46,15 @@ void trap_exception(struct trap_frame *frame);
 void trap_immediate(struct trap_frame *frame);
 _Noreturn void trap_nested(struct trap_frame *frame);
 
-static uint64_t gdt[5];
-static struct tss tss;
-static struct gate idt[256];
+static struct tables { // of one CPU
+    uint64_t gdt[5];
+    struct tss tss;
+} tables[CPUS_MAX];
+static struct gate idt[256]; // of all
 static __attribute__((aligned(16))) uint8_t early_stacks[IST_COUNT + 1][EARLY_STACK];
 static trap_sandbox_hook_fn *sandbox_hook;
 static trap_tick_hook_fn *tick_hook;
+static trap_stop_hook_fn *stop_hook;
 static uint64_t nmi_count, forged_count;
 
 static uint8_t ist_of(unsigned vector) {
@@ -64,9 +68,8 @@ static uint8_t ist_of(unsigned vector) {
     }
 }
 
-static void set_stacks(uint64_t tops[IST_COUNT + 1]) {
-    struct cpu *c = cpu_this();
-    for (int i = 0; i < IST_COUNT; i++) tss.ist[i] = tops[i];
+static void set_stacks(struct cpu *c, uint64_t tops[IST_COUNT + 1]) {
+    for (int i = 0; i < IST_COUNT; i++) tables[c->index].tss.ist[i] = tops[i];
     c->irq_stack_top = tops[IST_IRQ - 1];
     c->fault_stack_top = tops[IST_COUNT];
 }
@@ -74,18 +77,7 @@ static void set_stacks(uint64_t tops[IST_COUNT + 1]) {
 void trap_init_early(void) {
     uint64_t tops[IST_COUNT + 1];
     for (int i = 0; i <= IST_COUNT; i++) tops[i] = (uint64_t)early_stacks[i] + EARLY_STACK;
-    set_stacks(tops);
-    tss.io_map = sizeof tss; // no I/O bitmap
-
-    uint64_t base = (uint64_t)&tss;
-    gdt[SEL_CODE / 8] = 0x00209b0000000000ull; // 64-bit code, present, DPL 0
-    gdt[SEL_DATA / 8] = 0x0000930000000000ull;
-    gdt[SEL_TSS / 8] =
-        (sizeof tss - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
-    gdt[SEL_TSS / 8 + 1] = base >> 32;
-    cpu_load_gdt(&(struct table_pointer){sizeof gdt - 1, (uint64_t)gdt});
-    __asm__ volatile("ltr %w0" : : "r"(SEL_TSS));
-
+    set_stacks(cpu_this(), tops);
     for (unsigned v = 0; v < 256; v++) {
         uint64_t at = (uint64_t)vector_stubs + 32 * v;
         idt[v] = (struct gate){
@@ -97,25 +89,51 @@ void trap_init_early(void) {
             .offset_high = (uint32_t)(at >> 32),
         };
     }
+    trap_load();
+}
+
+void trap_load(void) {
+    struct tables *t = &tables[cpu_this()->index];
+    t->tss.io_map = sizeof t->tss; // no I/O bitmap
+    uint64_t base = (uint64_t)&t->tss;
+    t->gdt[SEL_CODE / 8] = 0x00209b0000000000ull; // 64-bit code, present, DPL 0
+    t->gdt[SEL_DATA / 8] = 0x0000930000000000ull;
+    t->gdt[SEL_TSS / 8] =
+        (sizeof t->tss - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
+    t->gdt[SEL_TSS / 8 + 1] = base >> 32;
+    cpu_load_gdt(&(struct table_pointer){sizeof t->gdt - 1, (uint64_t)t->gdt});
+    __asm__ volatile("ltr %w0" : : "r"(SEL_TSS));
     struct table_pointer pointer = {sizeof idt - 1, (uint64_t)idt};
     __asm__ volatile("lidt %0" : : "m"(pointer));
+    // Loading a selector leaves gs alone: its base is cpu_init_gs()'s.
+}
+
+bool trap_prepare(struct cpu *c) {
+    uint64_t tops[IST_COUNT + 1];
+    for (int i = 0; i <= IST_COUNT; i++)
+        if (!(tops[i] = stack_alloc(IST_STACK))) {
+            while (i--) stack_free(tops[i]);
+            return false;
+        }
+    set_stacks(c, tops);
+    return true;
 }
 
 void trap_init(void) {
-    uint64_t tops[IST_COUNT + 1];
-    for (int i = 0; i <= IST_COUNT; i++) {
-        tops[i] = stack_alloc(IST_STACK);
-        if (!tops[i]) panic_refuse("there is not enough memory for the interrupt stacks");
-    }
-    set_stacks(tops);
+    if (!trap_prepare(cpu_this()))
+        panic_refuse("there is not enough memory for the interrupt stacks");
 }
 
 void trap_set_sandbox_hook(trap_sandbox_hook_fn *hook) { sandbox_hook = hook; }
 void trap_set_tick_hook(trap_tick_hook_fn *hook) { tick_hook = hook; }
+void trap_set_stop_hook(trap_stop_hook_fn *hook) { stop_hook = hook; }
 void trap_tick(struct trap_frame *frame) {
     if (tick_hook) tick_hook(frame);
 }
-uint64_t trap_nmi_count(void) { return nmi_count; }
+void trap_stop(struct trap_frame *frame) {
+    if (stop_hook) stop_hook(frame);
+}
+uint64_t trap_nmi_count(void) { return __atomic_load_n(&nmi_count, __ATOMIC_RELAXED); }
 
 bool trap_in_arena(uint64_t rip) { return arena_contains(rip); }
 bool trap_in_slots(uint64_t address) { return address - SLOTS_BASE < SLOTS_MAX * SFI_SLOT_SIZE; }
@@ -150,12 +168,12 @@ const char *trap_name(uint64_t vector) {
 // A vector below 32 that is in service in the local APIC was raised by a device, not by the CPU.
 static bool forged(const struct trap_frame *f) {
     if (!apic_ready() || !apic_in_service((uint8_t)f->vector)) return false;
-    forged_count++;
+    __atomic_add_fetch(&forged_count, 1, __ATOMIC_RELAXED);
     apic_eoi();
     return true;
 }
 
-uint64_t trap_forged_count(void) { return forged_count; }
+uint64_t trap_forged_count(void) { return __atomic_load_n(&forged_count, __ATOMIC_RELAXED); }
 
 static void panic_exception(const struct trap_frame *f, uint64_t address, const char *when) {
     if (f->vector == TRAP_PF)
@@ -186,8 +204,9 @@ void trap_exception(struct trap_frame *f) {
 void trap_immediate(struct trap_frame *f) {
     switch (f->vector) {
     case TRAP_NMI:
-        // A device can send one (MSI delivery mode); counted, never fatal.
-        nmi_count++;
+        // A device can send one (MSI delivery mode); counted, never fatal. Or another CPU, that ends the machine.
+        __atomic_add_fetch(&nmi_count, 1, __ATOMIC_RELAXED);
+        smp_on_nmi();
         return;
     case TRAP_MC:
         if (forged(f)) return;

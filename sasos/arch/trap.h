@@ -10,7 +10,7 @@
 // fault. Anything unclaimed is a panic.
 //
 // The tick hook is called from the timer interrupt with the interrupted frame, so that a runaway can be redirected while rip
-// is in sandboxed code; same rules.
+// is in sandboxed code; same rules. The stop hook likewise, when smp_stop_sandboxed() was called.
 //
 // A device can raise any vector ≥ 16 (and QEMU lets it forge them): an exception vector whose in-service bit is set in the
 // local APIC is counted as a spurious interrupt and ended.
@@ -44,11 +44,17 @@ enum trap_vector {
 // `address` is CR2 for #PF, else 0.
 typedef bool trap_sandbox_hook_fn(struct trap_frame *frame, uint64_t address);
 typedef void trap_tick_hook_fn(struct trap_frame *frame);
+typedef void trap_stop_hook_fn(struct trap_frame *frame);
 
 void trap_init_early(void); // IDT on static stacks: the rest of the boot can panic
 void trap_init(void);       // stacks with guards, after memory is up
+// Another CPU: its stacks, made by the one that starts it (false: no memory); then, on itself, GDT, TSS and IDT.
+struct cpu;
+bool trap_prepare(struct cpu *c);
+void trap_load(void);
 void trap_set_sandbox_hook(trap_sandbox_hook_fn *hook);
 void trap_set_tick_hook(trap_tick_hook_fn *hook);
+void trap_set_stop_hook(trap_stop_hook_fn *hook);
 const char *trap_name(uint64_t vector);
 
 // Where sandboxed code runs and what it may fault on; the three questions of the dispatcher.
@@ -56,6 +62,8 @@ bool trap_in_arena(uint64_t rip);
 bool trap_in_slots(uint64_t address);
 bool trap_in_stack_guard(uint64_t address);
 
+void trap_tick(struct trap_frame *frame); // for irq.c and smp.c
+void trap_stop(struct trap_frame *frame);
 uint64_t trap_nmi_count(void);
 uint64_t trap_forged_count(void); // interrupts that came in on exception vectors
 #endif

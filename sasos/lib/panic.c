@@ -6,6 +6,7 @@
 #include "efi/bootinfo.h"
 #include "sasos/arch/cpu.h"
 #include "sasos/arch/power.h"
+#include "sasos/arch/smp.h"
 #include "sasos/arch/trap.h"
 #include "sasos/layout.h"
 #include "sasos/lib/console.h"
@@ -43,7 +44,7 @@ struct elf_symbol {
 static const struct elf_symbol *symbols;
 static uint64_t symbol_count, names_size;
 static const char *names;
-static bool panicking;
+static bool panicking; // only by the CPU that stopped the others
 
 void panic_symbols(const struct bootinfo *info) {
     uint64_t size = info->kernel_elf.size;
@@ -128,6 +129,9 @@ static void print_registers(const struct trap_frame *f) {
 
 static void begin(void) {
     __asm__ volatile("cli");
+    // One report: whoever panics while another CPU does it, or was stopped by it, stays silent.
+    if (!smp_stop_others())
+        for (;;) cpu_halt();
     con_panic();
     if (panicking) {
         kprintf("\npanic inside of a panic\n");
@@ -141,7 +145,9 @@ static void print_where(const char *fmt, va_list ap) {
     char text[256];
     kvsnprintf(text, sizeof text, fmt, ap);
     const struct thread *t = cpu_this()->current;
-    kprintf("%s\n  thread %s\n", text, t ? thr_name(t) : "(boot)");
+    kprintf("%s\n  thread %s", text, t ? thr_name(t) : "(boot)");
+    if (smp_count() > 1) kprintf(", CPU %u of %u", cpu_this()->index, smp_count());
+    kprintf("\n");
 }
 
 _Noreturn void panic_at(const char *file, int line, const char *fmt, ...) {
@@ -176,6 +182,8 @@ _Noreturn void panic_refuse(const char *fmt, ...) {
     va_start(ap, fmt);
     kvsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    if (!smp_stop_others())
+        for (;;) cpu_halt();
     kprintf("\nSASOS cannot run here: %s\n", text);
     power_halt_failed();
 }

@@ -11,7 +11,7 @@
 
 #define CHUNK 512ull // frames
 #define LOW_MEMORY \
-    0x100ull // frames below 1 MiB are left alone: firmware habits, and later the other CPUs' first code
+    0x100ull // frames below 1 MiB are left alone: firmware habits, and the other CPUs' first code (arch/smp.c)
 #define FOUR_GIB 0x100000ull
 
 static struct spinlock lock;
@@ -181,7 +181,7 @@ static uint64_t take_run(uint64_t n, uint64_t align, uint64_t limit) {
 }
 
 uint64_t frame_alloc_run(uint64_t n, uint64_t align, unsigned flags) {
-    KASSERT(n && align && !(align & (align - 1)) && !cpu_this()->irq_depth);
+    KASSERT(n && align && !(align & (align - 1)) && !cpu_in_handler());
     uint64_t limit = flags & FRAME_LOW ? MIN(FOUR_GIB, frames) : frames;
     uint64_t irq = spin_lock(&lock);
     uint64_t f = n > free_count         ? 0
@@ -196,7 +196,7 @@ uint64_t frame_alloc(unsigned flags) { return frame_alloc_run(1, 1, flags); }
 
 void frame_free(uint64_t pa, uint64_t n) {
     uint64_t first = pa / FRAME_SIZE;
-    KASSERT(pa && pa % FRAME_SIZE == 0 && n && first + n <= frames && !cpu_this()->irq_depth);
+    KASSERT(pa && pa % FRAME_SIZE == 0 && n && first + n <= frames && !cpu_in_handler());
     uint64_t irq = spin_lock(&lock);
     for (uint64_t f = first; f < first + n; f++) {
         if (!is_used(f)) panic("frame %llx is freed twice", (unsigned long long)f * FRAME_SIZE);

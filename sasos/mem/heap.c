@@ -177,7 +177,7 @@ static void large_free(uint32_t page) {
 }
 
 void *kalloc(size_t size) {
-    KASSERT(!cpu_this()->irq_depth && !cpu_this()->fault_depth);
+    KASSERT(!cpu_in_handler());
     if (size > 2048) return large_alloc(size);
     uint64_t irq = spin_lock(&lock);
     void *p = object_alloc(class_of(size));
@@ -197,7 +197,7 @@ static uint32_t page_of(const void *p) {
 
 void kfree(void *p) {
     if (!p) return;
-    KASSERT(!cpu_this()->irq_depth && !cpu_this()->fault_depth);
+    KASSERT(!cpu_in_handler());
     uint64_t irq = spin_lock(&lock);
     uint32_t page = page_of(p);
     bool slab = pages[page].kind == SLAB;

@@ -1,11 +1,14 @@
 // pt.c — the page tables of pt.h (Intel SDM volume 3A, 4.5: 4-level paging). Tables are reached through the direct map.
 //
-// Each operation checks everything first and then changes entries without failing. One lock; owned frames are freed after
-// the entry is gone and flushed.
+// Each operation checks everything first and then changes entries without failing. One lock. Unmapping has three steps, so that
+// no CPU can reach a frame through a translation that it remembers when the frame gets a new owner: entries become absent but
+// keep their frame (DYING: the address is still taken), every CPU forgets (one request for the whole range), frames are freed.
+// The second step is outside of the lock. Mapping tells nobody: no CPU remembers that something was absent.
 #include "sasos/mem/pt.h"
 #include "efi/bootinfo.h"
 #include "sasos/arch/cpu.h"
 #include "sasos/arch/lock.h"
+#include "sasos/arch/smp.h"
 #include "sasos/lib/mem.h"
 #include "sasos/lib/panic.h"
 #include "sasos/mem/frame.h"
@@ -20,6 +23,7 @@
 #define PTE_PAT_4K (1ull << 7)  // in a PTE
 #define PTE_PAT_2M (1ull << 12) // in a PDE with PS
 #define PTE_OWNED (1ull << 9)   // ignored by the CPU (4.5.4): PT_OWNED
+#define PTE_DYING (1ull << 10)  // with P clear: unmapped, its frame not yet free
 #define PTE_NX (1ull << 63)
 #define PTE_ADDRESS 0x000ffffffffff000ull
 #define PTE_ADDRESS_2M 0x000fffffffe00000ull
@@ -81,7 +85,7 @@ static uint64_t *reach(uint64_t va, int level, bool *out_exists) {
     uint64_t *table = root;
     for (int l = 3; l > level; l--) {
         uint64_t *e = &table[INDEX(va, l)];
-        if (l == 1 && *e & PTE_PS) {
+        if (l == 1 && *e & PTE_PS) { // a dying one too
             *out_exists = true;
             return NULL;
         }
@@ -93,7 +97,7 @@ static uint64_t *reach(uint64_t va, int level, bool *out_exists) {
         table = table_of(*e);
     }
     uint64_t *e = &table[INDEX(va, level)];
-    *out_exists = *e & PTE_P;
+    *out_exists = *e != 0;
     return *out_exists ? NULL : e;
 }
 
@@ -119,26 +123,43 @@ static bool large_fits(uint64_t va, uint64_t pa, uint64_t left, unsigned flags) 
     if (flags & (PT_4K | PT_X) || (va | pa) % SIZE_2M || left < SIZE_2M) return false;
     int level;
     uint64_t *e = find(va, &level);
-    return level >= 1 && !(*e & PTE_P);
+    return level >= 1 && !*e;
 }
 
-static void unmap_locked(uint64_t va, uint64_t len) {
+// First step. True if another CPU may remember any of it.
+static bool unmap_locked(uint64_t va, uint64_t len) {
+    bool any = false;
     for (uint64_t end = va + len; va < end;) {
         int level;
         uint64_t *e = find(va, &level), old = *e;
         uint64_t size = 1ull << LEVEL_SHIFT(level);
         if (!(old & PTE_P)) {
             uint64_t next = ALIGN_DOWN(va, size) + size; // skip what the missing table would cover
-            if (next < va) return;
+            if (next < va) return any;
             va = next;
             continue;
         }
         KASSERT(is_leaf(old, level) && va % size == 0 && end - va >= size); // no large entry is cut
-        *e = 0;
+        *e = old & PTE_OWNED ? (old & ~PTE_P) | PTE_DYING : 0;
         cpu_invlpg(va);
-        if (old & PTE_OWNED)
-            frame_free(old & (level ? PTE_ADDRESS_2M : PTE_ADDRESS), size / FRAME_SIZE);
+        any = true;
         va += size;
+    }
+    return any;
+}
+
+// Third step.
+static void free_dying_locked(uint64_t va, uint64_t len) {
+    for (uint64_t end = va + len; va < end;) {
+        int level;
+        uint64_t *e = find(va, &level), old = *e;
+        uint64_t size = 1ull << LEVEL_SHIFT(level), next = ALIGN_DOWN(va, size) + size;
+        if (!(old & PTE_P) && old & PTE_DYING) {
+            *e = 0;
+            frame_free(old & (level ? PTE_ADDRESS_2M : PTE_ADDRESS), size / FRAME_SIZE);
+        }
+        if (next < va) return;
+        va = next;
     }
 }
 
@@ -192,12 +213,20 @@ enum status pt_map_new(uint64_t va, uint64_t len, unsigned flags) {
 void pt_unmap(uint64_t va, uint64_t len) {
     KASSERT((va | len) % FRAME_SIZE == 0);
     // In pieces, so that interrupts are not off for as long as a whole slot takes.
-    for (uint64_t end = va + len; va < end;) {
-        uint64_t stop = MIN(end, ALIGN_DOWN(va, UNMAP_STEP) + UNMAP_STEP);
+    bool any = false;
+    for (uint64_t at = va, end = va + len, stop; at < end; at = stop) {
+        stop = MIN(end, ALIGN_DOWN(at, UNMAP_STEP) + UNMAP_STEP);
         uint64_t irq = spin_lock(&lock);
-        unmap_locked(va, stop - va);
+        any |= unmap_locked(at, stop - at);
         spin_unlock(&lock, irq);
-        va = stop;
+    }
+    if (!any) return;
+    smp_flush();
+    for (uint64_t at = va, end = va + len, stop; at < end; at = stop) {
+        stop = MIN(end, ALIGN_DOWN(at, UNMAP_STEP) + UNMAP_STEP);
+        uint64_t irq = spin_lock(&lock);
+        free_dying_locked(at, stop - at);
+        spin_unlock(&lock, irq);
     }
 }
 
@@ -224,6 +253,8 @@ enum status pt_protect(uint64_t va, uint64_t len, unsigned flags) {
         }
     }
     spin_unlock(&lock, irq);
+    if (st == ST_OK)
+        smp_flush(); // even where rights only grew: a remembered smaller right would be a fault
     return st;
 }
 
@@ -276,7 +307,8 @@ void pt_unmap_mmio(void *va, uint64_t len) {
 void pt_free_slot_tables(uint64_t va) {
     KASSERT(inside(va, SFI_SLOT_SIZE, SLOTS_BASE, SLOTS_BASE + SLOTS_MAX * SFI_SLOT_SIZE) &&
             va % SFI_SLOT_SIZE == 0);
-    uint64_t irq = spin_lock(&lock);
+    // The tables' frames are chained through their first words, which stay "not present" to a CPU that still walks there.
+    uint64_t chain = 0, irq = spin_lock(&lock);
     uint64_t *pml4e = &root[INDEX(va, 3)];
     for (uint64_t at = va; *pml4e & PTE_P && at < va + SFI_SLOT_SIZE; at += 1ull << LEVEL_SHIFT(2)) {
         uint64_t *pdpte = &table_of(*pml4e)[INDEX(at, 2)];
@@ -286,17 +318,22 @@ void pt_free_slot_tables(uint64_t va) {
             if (!(pd[i] & PTE_P)) continue;
             KASSERT(!(pd[i] & PTE_PS));
             for (int k = 0; k < 512; k++) KASSERT(!table_of(pd[i])[k]);
-            uint64_t table = pd[i] & PTE_ADDRESS;
+            *table_of(pd[i]) = chain;
+            chain = pd[i] & PTE_ADDRESS;
             pd[i] = 0;
-            cpu_invlpg(at); // any invlpg drops all paging-structure caches (4.10.4.1): before the table's frame is reused
-            frame_free(table, 1);
         }
-        uint64_t table = *pdpte & PTE_ADDRESS;
+        *pd = chain;
+        chain = *pdpte & PTE_ADDRESS;
         *pdpte = 0;
-        cpu_invlpg(at);
-        frame_free(table, 1);
+        cpu_invlpg(at); // any invlpg drops all paging-structure caches (4.10.4.1)
     }
     spin_unlock(&lock, irq);
+    if (chain) smp_flush(); // before a table's frame is reused
+    while (chain) {
+        uint64_t table = chain;
+        chain = *(uint64_t *)pt_direct(table);
+        frame_free(table, 1);
+    }
 }
 
 void pt_walk(uint64_t va, uint64_t len, pt_walk_fn *fn, void *arg) {

@@ -6,7 +6,7 @@
 // not in the direct map). The null page and everything else below SLOTS_BASE is never mapped.
 //
 // 2 MiB entries are used where va, pa and length allow. Tables stay when their entries go, except a slot's (slot.h). Changes
-// take effect on this CPU before the call returns. Any context but an interrupt handler; pt_lookup any.
+// take effect on every CPU before the call returns. Any context but an interrupt handler; pt_lookup any.
 #ifndef SASOS_MEM_PT_H
 #define SASOS_MEM_PT_H
 #include "sasos/layout.h"

@@ -20,13 +20,13 @@ uint64_t stack_alloc(uint32_t size) {
     KASSERT(size && size <= STACK_MAX);
     uint64_t irq = spin_lock(&lock);
     uint32_t cell = 0;
-    while (cell < CELLS && sizes[cell]) cell++;
+    while (cell < CELLS && __atomic_load_n(&sizes[cell], __ATOMIC_ACQUIRE)) cell++;
     if (cell < CELLS) sizes[cell] = size;
     spin_unlock(&lock, irq);
     if (cell == CELLS) return 0;
     uint64_t top = STACKS_BASE + cell * STACK_CELL + TOP_OFFSET;
     if (pt_map_new(top - size, size, PT_W) == ST_OK) return top;
-    sizes[cell] = 0;
+    __atomic_store_n(&sizes[cell], 0, __ATOMIC_RELEASE);
     return 0;
 }
 
@@ -34,7 +34,8 @@ void stack_free(uint64_t top) {
     uint64_t cell = (top - STACKS_BASE) / STACK_CELL;
     KASSERT(cell < CELLS && top == STACKS_BASE + cell * STACK_CELL + TOP_OFFSET && sizes[cell]);
     pt_unmap(top - sizes[cell], sizes[cell]);
-    sizes[cell] = 0;
+    // Release: whoever finds the cell free finds it unmapped. (The finder has the lock; the giver need not.)
+    __atomic_store_n(&sizes[cell], 0, __ATOMIC_RELEASE);
 }
 
 bool stack_is_guard(uint64_t address) {

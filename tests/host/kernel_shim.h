@@ -25,7 +25,7 @@ struct cpu {
     uint64_t fault_depth;
 };
 static struct cpu shim_cpu;
-static inline struct cpu *cpu_this(void) { return &shim_cpu; }
+static inline bool cpu_in_handler(void) { return shim_cpu.irq_depth || shim_cpu.fault_depth; }
 struct spinlock {
     uint32_t held;
 };
