@@ -445,6 +445,7 @@ bool ldr_instance_free(struct ldr_instance *inst) {
     while (*at != inst) at = &(*at)->store_next;
     *at = inst->store_next;
     ldr_instance_list_remove(inst);
+    ldr_plat_sync();
     ldr_instance_destroy(inst);
     return true;
 }

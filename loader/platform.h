@@ -92,6 +92,10 @@ uint32_t ldr_plat_notify(const struct ldr_memory *memory, uint64_t offset, uint3
 // A trap has ended a domain, on whatever thread it was entered by. Any context, trap handlers too.
 void ldr_plat_died(struct ldr_instance *inst);
 
+// Returns when every trap handler that was running, on any CPU, at the time of the call has returned: what is in no list any more
+// may then be freed.
+void ldr_plat_sync(void);
+
 // The runtime's own bug. Any context.
 _Noreturn void ldr_plat_panic(const char *file, int line, const char *what);
 #define LDR_ASSERT(x) ((x) ? (void)0 : ldr_plat_panic(__FILE__, __LINE__, #x))

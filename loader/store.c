@@ -4,7 +4,8 @@
 // any number, so each one that comes back is looked up here; a made-up one can at most name a function of the same store.
 #include "loader/private.h"
 
-static struct ldr_instance *instances; // handlers read it while others change it: links are set before they are seen
+static struct ldr_instance *instances; // handlers read it while others change it: links are set before they are seen, and what has left
+    // it is freed after ldr_plat_sync()
 
 struct ldr_store *ldr_store_new(enum ldr_policy policy) {
     struct ldr_store *s = ldr_plat_alloc(sizeof *s);
@@ -21,9 +22,11 @@ bool ldr_store_free(struct ldr_store *store) {
             if (i->from[k].instance && i->from[k].instance->store == store) inside++;
     }
     if (links != inside) return false;
+    for (struct ldr_instance *i = store->instances; i; i = i->store_next)
+        ldr_instance_list_remove(i);
+    if (store->instances) ldr_plat_sync();
     for (struct ldr_instance *i = store->instances, *next; i; i = next) {
         next = i->store_next; // newest first: importers go before what they import
-        ldr_instance_list_remove(i);
         ldr_instance_destroy(i);
     }
     if (store->room) ldr_plat_free(store->func, store->room * sizeof *store->func);

@@ -32,7 +32,8 @@ int32_t chan_signal(struct dom *d, uint32_t index) {
     if (index >= d->channels) return E_NOENT;
     const struct dom_channel *mine = &d->channel[index];
     unsigned other = !mine->side;
-    uint64_t flags = cpu_irq_save(); // the peer cannot be freed between the look and the wake
+    uint64_t flags =
+        cpu_irq_save(); // on any CPU the peer is not freed before this is over: destroy() in domain.c
     struct dom *peer = __atomic_load_n(&mine->channel->end[other], __ATOMIC_ACQUIRE);
     if (peer) thr_wake(&peer->events, SASOS_EVENT_CHANNEL(mine->channel->index[other]));
     cpu_irq_restore(flags);

@@ -1,6 +1,7 @@
 // config.c — see config.h. One function a key; every complaint names the line, what is wrong and what is expected.
 #include "sasos/run/config.h"
 #include "loader/words.h"
+#include "sasos/arch/cpu.h"
 #include "sasos/lib/mem.h"
 #include "sasos/lib/printf.h"
 #include "sasos/run/abi.h"
@@ -56,6 +57,11 @@ static bool key_dma(struct parser *p) {
 static bool key_irq(struct parser *p) {
     return (p->w->count == 2 && words_number(p->w, 1, SASOS_IRQS_MAX, &p->module->irqs)) ||
            complain(p, "expected: irq N, at most 8");
+}
+
+static bool key_cpu(struct parser *p) {
+    p->module->pinned = p->w->count == 2 && words_number(p->w, 1, CPUS_MAX - 1, &p->module->cpu);
+    return p->module->pinned || complain(p, "expected: cpu N, the number of a CPU, at most 63");
 }
 
 static bool key_budget(struct parser *p) {
@@ -261,6 +267,7 @@ static bool read_line(struct parser *p) {
         {"console", key_console}, {"entropy", key_entropy},
         {"observe", key_observe}, {"entropy-source", key_entropy_source},
         {"control", key_control}, {"framebuffer", key_framebuffer},
+        {"cpu", key_cpu},
     };
     if (words_is(p->w, 0, "module")) return key_module(p);
     if (words_is(p->w, 0, "start")) return key_step(p, STEP_START);
@@ -271,7 +278,7 @@ static bool read_line(struct parser *p) {
             return p->module ? grants[i].read(p)
                              : complain(p, "a grant must stand below a module line");
     return complain(
-        p, "unknown key; known are: module, memory, stack, program, pci, irq, dma, budget, "
+        p, "unknown key; known are: module, memory, stack, program, pci, irq, dma, cpu, budget, "
            "connect, arg, env, blob, port, isa-irq, clock, console, entropy, "
            "entropy-source, observe, control, framebuffer, start, stop, run");
 }

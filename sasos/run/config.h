@@ -44,6 +44,8 @@ struct config_module {
     bool program;                // a WASI command: no manifest, _start()
     uint32_t memory, dma, stack; // bytes; 0: the default
     uint32_t irqs, budget_ms;
+    bool pinned;  // to `cpu`
+    uint32_t cpu; // below CPUS_MAX
     bool clock, console, entropy, entropy_source, observe, control, framebuffer;
     uint32_t pcis, connects, args, envs, ports, isa_irqs, blobs;
     struct config_pci pci[CONFIG_PCI_MAX];

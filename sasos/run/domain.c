@@ -194,6 +194,9 @@ static bool commit(struct dom *d, const struct config *config, char error[DOM_ER
 static void destroy(struct dom *d) {
     chan_detach_all(d);
     dom_device_close(d);
+    // No list and no channel leads here any more; a handler or a section with interrupts off on another CPU may have looked
+    // before that, and is over afterwards.
+    smp_sync();
     if (d->inst && !ldr_instance_free(d->inst))
         panic("%s is freed while others are linked to it", dom_name(d));
     if (d->thread) ldr_thread_free(d->thread);
@@ -227,6 +230,9 @@ struct dom *dom_create(const struct config *config, const struct config_module *
 
 bool dom_free(struct dom *d) {
     KASSERT(d->state == DOM_ENDED || d->state == DOM_NEW);
+    if (d->spawned)
+        thr_join(d->spawned); // it has said that it ended, and may not have finished saying so
+    d->spawned = NULL;
     for (unsigned i = 0; i < DOM_MAX; i++) // who imports from it holds it
         for (uint32_t k = 0; doms[i] && k < doms[i]->config->connects; k++)
             if (doms[i] != d && str_eq(doms[i]->config->connect[k].module, dom_name(d)))
@@ -327,6 +333,8 @@ static void live(void *arg) {
         d->end = DOM_END_TRAP;
     }
     ldr_kill(d->inst, SFI_TRAP_KILLED); // nobody enters any more
+    smp_stop_sandboxed();               // nobody runs in it,
+    smp_sync();                         // on any CPU, from here on
     dom_device_close(d);
     chan_detach_all(d);
     thr_set_data(thr_current(), NULL);
@@ -338,10 +346,21 @@ static void live(void *arg) {
     thr_wake(&d->done, DOM_DONE_ENDED);
 }
 
+// The CPU that the configuration puts it on. Placement is no promise: on a machine with fewer CPUs it runs anywhere.
+static int cpu_of(const struct dom *d) {
+    if (!d->config->pinned) return THR_ANY_CPU;
+    if (d->config->cpu < smp_count()) return (int)d->config->cpu;
+    log_warn("run", "%s: there is no CPU %u here; it runs on any", dom_name(d), d->config->cpu);
+    return THR_ANY_CPU;
+}
+
 void dom_start(struct dom *d) {
     KASSERT(d->state == DOM_NEW);
     enum thr_level level = d->manifest.kind == MANIFEST_DRIVER ? THR_DRIVER : THR_APPLICATION;
-    if (!thr_create(dom_name(d), level, C_STACK, live, d)) {
+    const struct thr_spec spec = {
+        .name = dom_name(d), .level = level, .stack_size = C_STACK, .cpu = cpu_of(d), .joinable = true};
+    d->spawned = thr_spawn(&spec, live, d);
+    if (!d->spawned) {
         d->end = DOM_END_FAILED;
         d->status = E_NOMEM;
         d->state = DOM_ENDED;
@@ -356,7 +375,9 @@ void dom_died(struct dom *d) {
 }
 
 void dom_kill(struct dom *d, enum dom_end end) {
-    if (d->end == DOM_END_NONE) d->end = end;
+    enum dom_end none = DOM_END_NONE; // one reason, should two CPUs have one each
+    __atomic_compare_exchange_n((enum dom_end *)&d->end, &none, end, false, __ATOMIC_SEQ_CST,
+                                __ATOMIC_SEQ_CST);
     ldr_kill(d->inst, SFI_TRAP_KILLED);
     dom_died(d);
     // A thread that is inside may wait in another domain, on that one's events: all are made to look.
@@ -364,6 +385,7 @@ void dom_kill(struct dom *d, enum dom_end end) {
     for (unsigned i = 0; i < DOM_MAX; i++)
         if (doms[i] && doms[i]->home) thr_interrupt(doms[i]->home);
     spin_unlock(&homes_lock, flags);
+    smp_stop_sandboxed();
 }
 
 uint64_t dom_cpu_ns(const struct dom *d) {
@@ -387,7 +409,7 @@ void dom_stop(struct dom *d) {
 
 void dom_end_text(const struct dom *d, char *out, size_t size) {
     char where[160];
-    switch (d->end) {
+    switch ((enum dom_end)d->end) {
     case DOM_END_EXIT:
         ksnprintf(out, size, "%s: ended with status %d; the kernel allocated %u times meanwhile",
                   dom_name(d), d->status, d->allocations);

@@ -67,6 +67,7 @@ struct dom {
     struct ldr_instance *inst;
     struct ldr_thread *thread;
     struct thread *home;                       // NULL before and after its life
+    struct thread *spawned;                    // the same, until dom_free() has joined it
     uint32_t stack;                            // bytes, for modules on it
     struct pack_module blob[CONFIG_BLOBS_MAX]; // granted files
     const struct pci_fn *fn;                   // granted function, NULL if none
@@ -94,8 +95,9 @@ struct dom {
     struct event life;    // for the home thread of a library, whose events are taken by others
     struct event done;    // DOM_DONE_*
     struct event monitor; // somebody left the domain
-    volatile enum dom_state state;
-    volatile enum dom_end end;
+    // Atomic: who sees a state sees what was written before it was set.
+    _Atomic enum dom_state state;
+    _Atomic enum dom_end end;
     struct iommu_fault fault; // DOM_END_DMA
 };
 #define DOM_EVENT_KILL (1u << 30) // it is dead: look
@@ -110,8 +112,8 @@ struct dom *dom_create(const struct config *config, const struct config_module *
 void dom_start(struct dom *d);
 // Asks it to stop (drivers: at once; the device is quiesced) and waits for its end.
 void dom_stop(struct dom *d);
-// Ends it: nothing of it runs on when this returns, but for kernel calls that are under way. `end` counts if it has not ended already.
-// Any context.
+// Ends it: nothing enters it any more when this returns, kernel calls that are under way do not return to it, and a CPU that is in its code
+// is stopped there by an interrupt, within the next instructions. `end` counts if it has not ended already. Any context.
 void dom_kill(struct dom *d, enum dom_end end);
 void dom_died(struct dom *d); // tells its home thread that the loader has found it dead. Any context
 // The domain has ended. False while another domain is still linked to it.

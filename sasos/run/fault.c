@@ -7,6 +7,8 @@
 #include "sasos/lib/log.h"
 #include "sasos/run/domain.h"
 
+static struct spinlock dma_lock; // one report a domain
+
 static struct ldr_machine machine_of(const struct trap_frame *f) {
     return (struct ldr_machine){
         .rip = f->rip, .rsp = f->rsp, .rax = f->rax, .rdi = f->rdi, .rsi = f->rsi, .r15 = f->r15};
@@ -59,6 +61,12 @@ static void on_tick(struct trap_frame *frame) {
     if (ldr_interrupt(&m, SFI_TRAP_NONE)) machine_to(&m, frame);
 }
 
+// Some domain was killed: is it the one whose code is interrupted here?
+static void on_stop(struct trap_frame *frame) {
+    struct ldr_machine m = machine_of(frame);
+    if (running(thr_data(thr_current())) && ldr_interrupt(&m, SFI_TRAP_NONE)) machine_to(&m, frame);
+}
+
 // Devices report success for DMA that was blocked: so the domain is dead before its next interrupt is looked at, and nothing that it
 // had in flight can be reported as done.
 static void on_dma_fault(const struct iommu_fault *fault, const struct pci_fn *fn) {
@@ -69,13 +77,17 @@ static void on_dma_fault(const struct iommu_fault *fault, const struct pci_fn *f
                  (unsigned long long)fault->address);
         return;
     }
-    if (d->end != DOM_END_NONE) return;
-    d->fault = *fault;
-    dom_kill(d, DOM_END_DMA);
+    uint64_t flags = spin_lock(&dma_lock);
+    if (d->end == DOM_END_NONE) {
+        d->fault = *fault;
+        dom_kill(d, DOM_END_DMA);
+    }
+    spin_unlock(&dma_lock, flags);
 }
 
 void fault_init(void) {
     trap_set_sandbox_hook(on_trap);
     trap_set_tick_hook(on_tick);
+    trap_set_stop_hook(on_stop);
     iommu_on_fault(on_dma_fault);
 }

@@ -106,6 +106,8 @@ uint32_t ldr_plat_notify(const struct ldr_memory *memory, uint64_t offset, uint3
 // Its home thread may be waiting while a client's thread was inside.
 void ldr_plat_died(struct ldr_instance *inst) { dom_died(ldr_user(inst)); }
 
+void ldr_plat_sync(void) { smp_sync(); }
+
 _Noreturn void ldr_plat_panic(const char *file, int line, const char *what) {
     panic_at(file, line, "%s", what);
 }

@@ -411,6 +411,8 @@ void thr_tick(void) {
         sched_ready(t);
     }
     struct thread *t = c->current;
+    t->cpu_ns += now - t->run_since;
+    t->run_since = now;
     if (t == c->idle) return;
     bool over = now >= t->slice_end;
     if (over) t->slice_end = now; // should it be preempted

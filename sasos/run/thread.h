@@ -85,7 +85,7 @@ void thr_unlock(struct mutex *m); // by the owner only
 void *thr_data(const struct thread *t);
 void thr_set_data(struct thread *t, void *data);
 const char *thr_name(const struct thread *t);
-uint64_t thr_cpu_ns(const struct thread *t); // time spent running; the running thread's own up to its last switch
+uint64_t thr_cpu_ns(const struct thread *t); // time spent running; the running thread's own up to its last tick
 uint64_t thr_stack_top(const struct thread *t);
 uint64_t thr_stack_bottom(const struct thread *t);
 enum thr_level thr_level(const struct thread *t);

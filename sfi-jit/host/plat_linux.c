@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,7 +269,14 @@ static void machine_to(const struct ldr_machine *m, greg_t *r) {
     r[REG_RSI] = (greg_t)m->rsi;
 }
 
-static void handler(int signal, siginfo_t *info, void *context) {
+static uint32_t handlers; // that run at this moment
+void ldr_plat_sync(void) {
+    // Full barriers here and in the handler: either it finds what has changed, or it is counted.
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&handlers, __ATOMIC_SEQ_CST)) sched_yield();
+}
+
+static void fault_in_handler(int signal, siginfo_t *info, void *context) {
     greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct ldr_machine m = machine_of(r);
     uint64_t address = (uint64_t)info->si_addr;
@@ -289,6 +297,12 @@ static void handler(int signal, siginfo_t *info, void *context) {
     sigaction(signal, &before[signal], NULL); // returns into the same fault
 }
 
+static void handler(int signal, siginfo_t *info, void *context) {
+    __atomic_add_fetch(&handlers, 1, __ATOMIC_SEQ_CST);
+    fault_in_handler(signal, info, context);
+    __atomic_sub_fetch(&handlers, 1, __ATOMIC_SEQ_CST);
+}
+
 // The tick of a budget: stops the instance now, or, if it is in a stub or the host at this moment, when it comes back or at
 // the next tick.
 static struct ldr_instance *budgeted;
@@ -296,8 +310,10 @@ static void tick(int signal, siginfo_t *info, void *context) {
     greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct ldr_machine m = machine_of(r);
     (void)signal, (void)info;
+    __atomic_add_fetch(&handlers, 1, __ATOMIC_SEQ_CST);
     ldr_kill(budgeted, SFI_TRAP_KILLED);
     if (ldr_interrupt(&m, SFI_TRAP_NONE)) machine_to(&m, r);
+    __atomic_sub_fetch(&handlers, 1, __ATOMIC_SEQ_CST);
 }
 void host_budget(struct ldr_instance *inst, double seconds) {
     struct sigaction a = {.sa_sigaction = tick, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
