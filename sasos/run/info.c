@@ -22,7 +22,7 @@ _Static_assert((int)SASOS_DRIVER == MANIFEST_DRIVER && (int)SASOS_PROGRAM == MAN
                "in the same order");
 
 static uint32_t state_of(const struct dom *d) {
-    switch (d->state) {
+    switch ((enum dom_state)d->state) {
     case DOM_NEW:
     case DOM_STARTING: return SASOS_STARTING;
     case DOM_RUNNING: return SASOS_RUNNING;

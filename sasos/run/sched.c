@@ -191,6 +191,9 @@ void sched_requeue(struct thread *t, bool at_head) {
     set_state(t, THR_RUNNING, THR_READY);
     spin_take(&s->lock);
     t->cpu = cpu_this()->index;
+    // Whoever keeps its place keeps what is left of its slice: else one that drivers preempt often would never come to its end.
+    uint64_t now = time_now_ns();
+    t->slice_left = at_head && t->slice_end > now ? t->slice_end - now : 0;
     queue_add(s, t, at_head);
     spin_give(&s->lock);
 }
@@ -344,7 +347,8 @@ static struct trap_frame *run(struct thread *t) {
     mark_idle(c, t == c->idle);
     if (t != c->idle) set_state(t, THR_READY, THR_RUNNING);
     t->run_since = now;
-    t->slice_end = now + THR_SLICE_NS;
+    t->slice_end = now + (t->slice_left ? t->slice_left : THR_SLICE_NS);
+    t->slice_left = 0;
     // A domain may have been killed while this thread was in its code, preempted: look before it goes on there.
     if (t->vectors_saved && t->frame.rip >= ARENA_BASE && t->stops_seen != smp_stops())
         apic_self_ipi(IRQ_VECTOR_SMP);
@@ -487,9 +491,9 @@ void thr_start(void) {
     mark_idle(c, true);
     for (;;) {
         if (sched_started()) {
-            __asm__ volatile("sti");
+            // With interrupts off: this thread may not run again for a long time once it is preempted, and would keep what it had
+            // begun to free.
             thr_bury();
-            __asm__ volatile("cli");
             if (work_here()) {
                 sched_leave();
                 continue;

@@ -29,7 +29,7 @@ struct thread {
     struct thread *timed_next;
     struct sched *timed_on; // whose list of timers it is on; under that one's lock
     uint64_t deadline;
-    uint64_t run_since, slice_end, cpu_ns;
+    uint64_t run_since, slice_end, slice_left, cpu_ns;
     uint64_t stops_seen; // smp_stops() when it was last looked at for that, running
     uint64_t stack_top;
     uint32_t stack_size;
