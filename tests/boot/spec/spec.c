@@ -36,13 +36,6 @@ void dom_kill(struct dom *d, enum dom_end end) {
     panic("a store without budgets and devices is killed");
 }
 
-// Nothing has a budget or a device here, and a trap in a store ends a call only.
-void dom_kill(struct dom *d, enum dom_end end) {
-    (void)d, (void)end;
-    panic("the specification's tests kill no domain");
-}
-void dom_died(struct dom *d) { dom_kill(d, DOM_END_TRAP); }
-
 // The same frames once more, page by page, since the owner may have them in large entries. They stay the owner's: an importer
 // has none to give back. An importer never outlives the owner's pages: both go with the store, in which nothing runs any more.
 enum ldr_status ldr_plat_share(uint64_t window, int64_t offset, uint64_t from_window,
