@@ -173,7 +173,7 @@ $(tool_bins): $B/host/%: $B/o/host/loader/tools/%.c.o $(call objs,host,$(wildcar
 $(test_bins): $B/test/%: $B/o/test/tests/host/%.c.o $B/o/libtest.a
 	@$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$Q$(CC) $(sanitise) -fuse-ld=lld -o $@ $< $B/o/libtest.a -Wl,--as-needed -lcmocka $(host_libs)
+	$Q$(CC) $(sanitise) -fuse-ld=lld -o $@ $(filter %.o,$^) $B/o/libtest.a -Wl,--as-needed -lcmocka $(host_libs)
 
 # ---- kernel ----
 kernel_objs := $(call objs,kernel,$(kernel) $(jit) $(ldr))
@@ -246,19 +246,39 @@ $(foreach d,$(rust_dirs),$(eval $(call rust_module,$d)))
 do-test: $(testmods) $(rustmods) $B/boot/probe.elf $B/boot/ktest.elf $B/boot/spec.elf
 
 # ---- WASI programs ----
-# tests/wasi/NAME.c is a program of the test set, built as any WASI program is: build/wasi/NAME.wasm, against Debian's wasi-libc.
-# build/test/wasi-bed runs one with the personality in a Linux process.
-wasi_cc := --target=wasm32-wasi -std=gnu17 $(warn) -Wno-unused-result -O2 -mbulk-memory -msign-ext -mnontrapping-fptoint -ftls-model=local-exec -Wl,--strip-debug
+# Built as any WASI program is, against Debian's wasi-libc: apps/NAME without a manifest (build/modules/NAME.wasm; its folder site/ is
+# packed as build/modules/NAME.tar) and the test set's tests/wasi/NAME.c (build/wasi/NAME.wasm). For the tests, the former are also built for this
+# machine (build/test/NAME), and build/test/wasi-bed runs a program with the personality in a Linux process.
+wasi_cc := --target=wasm32-wasi -std=gnu17 $(warn) -Wno-unused-result -O2 -I. -mbulk-memory -msign-ext -mnontrapping-fptoint \
+    -ftls-model=local-exec -Wl,-z,stack-size=1048576 -Wl,--stack-first -Wl,--strip-debug
+wasi_apps := $(filter-out $(notdir $(module_dirs)),$(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c)))
+wasi_modules := $(foreach a,$(wasi_apps),$B/modules/$a.wasm $(patsubst %,$B/modules/$a.tar,$(wildcard apps/$a/site)))
 wasi_progs := $(patsubst tests/wasi/%.c,$B/wasi/%.wasm,$(wildcard tests/wasi/*.c))
-$(wasi_progs): $B/wasi/%.wasm: tests/wasi/%.c $(wildcard tests/wasi/*.h) $(call track,$B/o/wasi.flags,$(wasi_cc))
+wasi_flags := $(call track,$B/o/wasi.flags,$(wasi_cc))
+$(wasi_progs): $B/wasi/%.wasm: tests/wasi/%.c $(wildcard tests/wasi/*.h) $(wasi_flags)
+define wasi_app # $1 its name
+$B/modules/$1.wasm: $(wildcard apps/$1/*.c apps/$1/*.h) $(wasi_flags)
+$B/modules/$1.tar: apps/$1/site $(wildcard apps/$1/site/*)
+	@$$(call say,TAR,$$@)
+	@mkdir -p $$(@D)
+	$$Qtar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime=@$(SOURCE_DATE_EPOCH) -cf $$@ -C $$< .
+$B/test/$1: $(call objs,test,$(wildcard apps/$1/*.c))
+	@$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$Q$(CC) $(sanitise) -fuse-ld=lld -o $$@ $$^
+endef
+$(foreach a,$(wasi_apps),$(eval $(call wasi_app,$a)))
+$(wasi_progs) $(patsubst %,$B/modules/%.wasm,$(wasi_apps)):
 	@$(call say,WASI,$@)
 	@mkdir -p $(@D)
-	$Q$(CC) $(wasi_cc) $< -o $@
+	$Q$(CC) $(wasi_cc) $(filter %.c,$^) -o $@
 $B/test/wasi-bed: $B/o/host/tests/wasi/bed/bed.c.o $B/o/libhost.a
 	@$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$Q$(CC) -fuse-ld=lld -o $@ $^ -Wl,--as-needed $(host_libs)
-do-test: $(wasi_progs) $B/test/wasi-bed
+$B/test/test_http: $(call objs,test,apps/httpd/http.c)
+all: $(wasi_modules)
+do-test: $(wasi_progs) $B/test/wasi-bed $(patsubst %,$B/test/%,$(wasi_apps))
 
 # ---- boot image and disk ----
 efi_ld := lld-link -nologo -subsystem:efi_application -nodefaultlib -entry:efi_main -timestamp:0

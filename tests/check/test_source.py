@@ -66,7 +66,9 @@ wall('the SDK shares only the font, the table and numbers of kernel calls with t
 THIRD_PARTY = {'apps/lwip': ('lwip/', 'netif/')}  # whose sources a module is built with
 for folder in sorted(glob.glob('drivers/*/') + glob.glob('apps/*/') + glob.glob('tests/modules/*/')):
     folder = folder.rstrip('/')
-    if folder != 'drivers/sdk' and sources(folder):
+    if os.path.exists(folder + '/main.c') and not os.path.exists(folder + '/manifest'):
+        wall(f'{folder} is a WASI program: it sees the C library and itself', sources(folder), rf'{folder}/.*', None)
+    elif folder != 'drivers/sdk' and sources(folder):
         wall(f'{folder} sees only the SDK', sources(folder), rf'drivers/sdk/.*|{folder}/.*', LIBC, THIRD_PARTY.get(folder, ()))
 
 lines = {f: sum(1 for _ in open(f)) for f in sources('sfi-jit/verify') if not f.endswith('.def')}
