@@ -290,12 +290,8 @@ static enum sfi_rule check_tail_indirect(struct state *s, uint32_t entries, uint
     uint8_t copy[SFI_INSN_BYTES];
     enum sfi_rule rule = advance(s, TAIL_HEAD_BYTES);
     if (rule) return rule;
-    if (s->func->frame) {
-        if (s->label_at == s->at) return SFI_RULE_LABEL_PLACE;
-        rule = advance(s, frame_form(window(s->code, s->at, copy), 0, s->func->frame));
-        if (rule) return rule;
-    }
-    if (s->label_at == s->at) return SFI_RULE_LABEL_PLACE;
+    rule = advance(s, frame_form(window(s->code, s->at, copy), 0, s->func->frame)); // 0 if there is none
+    if (rule) return rule;
     const uint8_t *p = window(s->code, s->at, copy);
     if (!equal(p, jump, 4) || load32(p + 4) != entries || p[8] != 0xcc)
         return SFI_RULE_CALL_TEMPLATE;
