@@ -161,4 +161,5 @@ def check(name, device, driver, ids):
 
 
 check('virtio-net', wire.VIRTIO, 'virtio-net', ['1af4:1041'])
+check('e1000e', wire.E1000E, 'e1000e', ['8086:10d3'])
 tap.done()

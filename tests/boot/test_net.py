@@ -81,4 +81,6 @@ VIRTIO = ('virtio-net', ['1af4:1041'])
 exercise('virtio-net', *VIRTIO, wire.VIRTIO)
 exercise('virtio-net, fragments, no event index, no mergeable buffers', *VIRTIO,
          wire.VIRTIO + ',event_idx=off,mrg_rxbuf=off', '  arg split', 200)
+exercise('e1000e', 'e1000e', ['8086:10d3'], wire.E1000E)
+exercise('e1000e, fragments', 'e1000e', ['8086:10d3'], wire.E1000E, '  arg split', 200)
 tap.done()

@@ -1,0 +1,392 @@
+// e1000e.c — driver for the Intel 82574L Gigabit Ethernet controller (datasheet 318694, revision 3.4): serves the network class (drivers/sdk/net.h).
+//
+// One receive and one transmit queue. Legacy receive descriptors (7.1.4.1); data descriptors for sending, one a fragment, and a context descriptor (7.2.10) when a
+// frame asks for another checksum than the one before. Message 0 is both queues', message 1 the link's. A message masks its causes (CTRL_EXT.IAME clear,
+// EIAC set: 7.4.3), so each event ends with a write to IMS; sent frames interrupt only while the client waits for one.
+// Not trusted: the client's fragments (checked before use, from a private copy) and what the device writes into descriptors (lengths; a frame is done
+// when its own descriptor says so, in order).
+#include "drivers/sdk/net.h"
+
+enum { // 10.2 register offsets
+    CTRL = 0x0000,
+    STATUS = 0x0008,
+    CTRL_EXT = 0x0018,
+    ICR = 0x00c0,
+    IMS = 0x00d0,
+    IMC = 0x00d8,
+    EIAC = 0x00dc,
+    IVAR = 0x00e4,
+    RCTL = 0x0100,
+    TCTL = 0x0400,
+    TIPG = 0x0410,
+    RDBAL = 0x2800,
+    RDBAH = 0x2804,
+    RDLEN = 0x2808,
+    RDH = 0x2810,
+    RDT = 0x2818,
+    TDBAL = 0x3800,
+    TDBAH = 0x3804,
+    TDLEN = 0x3808,
+    TDH = 0x3810,
+    TDT = 0x3818,
+    RXCSUM = 0x5000,
+    MTA = 0x5200,
+    RAL0 = 0x5400,
+    RAH0 = 0x5404,
+    BAR_BYTES = 0x6000,
+};
+enum { CTRL_FD = 1, CTRL_SLU = 1 << 6, CTRL_RST = 1 << 26 }; // 10.2.2.1
+enum { STATUS_LU = 1 << 1, STATUS_SPEED_SHIFT = 6 };         // 10.2.2.2
+enum {
+    CAUSE_LSC = 1 << 2,
+    CAUSE_RXQ0 = 1 << 20,
+    CAUSE_TXQ0 = 1 << 22,
+    CAUSE_OTHER = 1 << 24
+}; // 10.2.4.1
+enum {
+    RCTL_EN = 1 << 1,
+    RCTL_MPE = 1 << 4,
+    RCTL_BAM = 1 << 15,
+    RCTL_SECRC = 1 << 26
+}; // 10.2.5.1; BSIZE 00: 2048 bytes
+enum { TCTL_EN = 1 << 1, TCTL_PSP = 1 << 3, TCTL_CT = 15 << 4, TCTL_COLD = 0x3f << 12 }; // 10.2.6.1
+enum { TIPG_VALUE = 8 | 8 << 10 | 6 << 20 };             // 10.2.6.2, for 1000 Mbit/s
+enum { RXCSUM_IPOFLD = 1 << 8, RXCSUM_TUOFLD = 1 << 9 }; // 10.2.5.15
+enum { RAH_AV = 1u << 31 };                              // 10.2.5.19
+enum {
+    IVAR_VALUE = 8 | 8 << 8 | 9 << 16
+}; // 10.2.4.10: RxQ0 and TxQ0 message 0, other message 1, all valid
+enum { RX_DD = 1, RX_EOP = 2, RX_IXSM = 4, RX_UDPCS = 0x10, RX_TCPCS = 0x20 }; // 7.1.4.1 status
+enum { RX_TCPE = 0x20, RX_IPE = 0x40 };                                        // 7.1.4.1 errors
+enum {
+    TX_DTYP_DATA = 1 << 20,
+    TX_EOP = 1 << 24,
+    TX_IFCS = 1 << 25,
+    TX_RS = 1 << 27,
+    TX_DEXT = 1 << 29
+};                                          // 7.2.10.2 word 2
+enum { TX_DD = 1, TX_POPTS_TXSM = 2 << 8 }; // word 3
+enum { TX_TUCMD_TCP = 1 << 24 };            // 7.2.10.1
+enum { MESSAGE_QUEUES = 0, MESSAGE_OTHER = 1 };
+
+#define RING 256u
+#define RESET_NS 100000000ll
+#define NO_CONTEXT UINT32_MAX
+
+static struct {
+    uint32_t registers, rx_ring, tx_ring; // addresses
+    bool attached, failed;
+    uint8_t mac[6];
+    uint32_t rx_next, rx_filled; // next to look at; how many the device has
+    uint32_t rx_buffer[RING];
+    uint32_t tx_next, tx_done; // next to write; next to be done: run freely
+    uint32_t context;          // checksum start and offset that the device has been told
+    struct {
+        uint32_t cookie;
+        bool last, signal;
+    } tx[RING];
+    uint32_t signals, frames; // in flight: those that ask for a signal, all
+    struct net_channel *shared;
+    uint32_t address, size; // of the channel in our window, which is also the device's
+    struct ring transmit, sent, post, receive;
+} net;
+
+static uint32_t get(uint32_t r) { return read32(net.registers + r); }
+static void set(uint32_t r, uint32_t v) { write32(net.registers + r, v); }
+
+static void refuse_client(const char *why, uint32_t value) {
+    log_line("the client %s (%u): not served until it attaches again", why, value);
+    net.attached = false;
+}
+
+static bool in_channel(uint32_t buffer, uint32_t length) {
+    return buffer >= NET_DATA && length && buffer <= net.size && length <= net.size - buffer;
+}
+
+// ---- to the device ----
+
+static void post_buffers(void) {
+    uint32_t before = net.rx_filled;
+    // One descriptor stays empty: head = tail means that the device has none (7.1.8).
+    while (net.rx_filled < RING - 1 && ring_pending(&net.post)) {
+        uint32_t buffer = *(volatile uint32_t *)&net.shared->post[ring_slot(&net.post)];
+        ring_consumed(&net.post);
+        if (!in_channel(buffer, NET_BUFFER)) {
+            refuse_client("posted a buffer outside the channel", buffer);
+            return;
+        }
+        uint32_t i = (net.rx_next + net.rx_filled++) % RING;
+        net.rx_buffer[i] = buffer;
+        write64(net.rx_ring + 16 * i, net.address + buffer);
+        write64(net.rx_ring + 16 * i + 8, 0);
+    }
+    if (net.rx_filled == before) return;
+    barrier_compiler(); // the descriptors before the tail
+    set(RDT, (net.rx_next + net.rx_filled) % RING);
+}
+
+static void write_tx(uint64_t low, uint64_t high) {
+    uint32_t i = net.tx_next++ % RING;
+    net.tx[i].last = false;
+    write64(net.tx_ring + 16 * i, low);
+    write64(net.tx_ring + 16 * i + 8, high);
+}
+
+static uint32_t tx_free(void) { return RING - 1 - (net.tx_next - net.tx_done); }
+
+// Takes one frame of `count` fragments from the ring: all of them are there, and descriptors for them. All is checked before any is written.
+static bool send_frame(uint32_t count) {
+    struct net_transmit f[NET_FRAGMENTS_MAX];
+    uint32_t total = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        f[k] = net.shared->transmit[(net.transmit.mine + k) & (NET_RING - 1)];
+        barrier_compiler(); // checked and used is the copy
+        if (!in_channel(f[k].buffer, f[k].length)) return false;
+        total += f[k].length;
+    }
+    bool sum = f[0].flags & NET_CHECKSUM;
+    if (total > NET_FRAME_MAX || f[0].flags & (NET_SEGMENT4 | NET_SEGMENT6)) return false;
+    if (sum && (f[0].checksum_start + f[0].checksum_offset + 2u > total ||
+                f[0].checksum_start + f[0].checksum_offset > UINT8_MAX))
+        return false; // TUCSO has eight bits
+    uint32_t context = (uint32_t)f[0].checksum_start << 16 | f[0].checksum_offset;
+    if (sum && context != net.context) {
+        uint32_t start = f[0].checksum_start, at = start + f[0].checksum_offset;
+        write_tx((uint64_t)start << 32 | (uint64_t)at << 40,
+                 TX_DEXT | (f[0].checksum_offset == 16 ? TX_TUCMD_TCP : 0));
+        net.context = context;
+    }
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t command =
+            f[k].length | TX_DTYP_DATA | TX_DEXT | TX_IFCS | (k == count - 1 ? TX_EOP | TX_RS : 0);
+        write_tx(net.address + f[k].buffer, command | (sum ? (uint64_t)TX_POPTS_TXSM << 32 : 0));
+    }
+    uint32_t last = (net.tx_next - 1) % RING;
+    net.tx[last].last = true;
+    net.tx[last].cookie = f[0].cookie;
+    net.tx[last].signal = f[0].flags & NET_SIGNAL;
+    net.signals += net.tx[last].signal;
+    net.frames++;
+    return true;
+}
+
+static void transmit(void) {
+    uint32_t pending, before = net.tx_next;
+    while (net.attached && (pending = ring_pending(&net.transmit))) {
+        uint32_t count = 1, most = pending < NET_FRAGMENTS_MAX ? pending : NET_FRAGMENTS_MAX;
+        while (count <= most &&
+               net.shared->transmit[(net.transmit.mine + count - 1) & (NET_RING - 1)].flags & NET_MORE)
+            count++;
+        if (count > most) {
+            if (most < pending) refuse_client("made a frame of too many fragments", count);
+            break; // else the rest of the frame is still to come
+        }
+        if (tx_free() < count + 1 || ring_space(&net.sent) <= net.frames) break;
+        if (!send_frame(count)) {
+            refuse_client("made a frame that cannot be sent, fragments", count);
+            break;
+        }
+        while (count--) ring_consumed(&net.transmit);
+    }
+    if (net.tx_next == before) return;
+    barrier_compiler(); // the descriptors before the tail
+    set(TDT, net.tx_next % RING);
+}
+
+// ---- from the device ----
+
+// Sent frames go back to the client. True: one of them asked for a signal.
+static bool collect_sent(void) {
+    bool signal = false;
+    for (uint32_t at = net.tx_done; at != net.tx_next; at++) {
+        uint32_t i = at % RING;
+        if (!net.tx[i].last) continue;
+        if (!(read32(net.tx_ring + 16 * i + 12) & TX_DD)) break;
+        net.tx_done = at + 1;
+        signal |= net.tx[i].signal;
+        net.signals -= net.tx[i].signal;
+        net.frames--;
+        if (!ring_space(&net.sent)) continue; // only when the client has broken it
+        net.shared->sent[ring_slot(&net.sent)] = net.tx[i].cookie;
+        ring_produced(&net.sent);
+    }
+    return signal;
+}
+
+// Received frames go to the client. True: there were some.
+static bool collect_received(void) {
+    bool any = false;
+    while (net.rx_filled && ring_space(&net.receive)) {
+        uint32_t i = net.rx_next;
+        uint64_t back = read64(net.rx_ring + 16 * i + 8);
+        if (!(back >> 32 & RX_DD)) break;
+        uint32_t status = back >> 32 & 0xff, errors = back >> 40 & 0xff, length = back & 0xffff;
+        net.rx_next = (i + 1) % RING;
+        net.rx_filled--;
+        if (length > NET_BUFFER || !(status & RX_EOP))
+            length = 0; // cannot be: long frames are not enabled
+        bool verified =
+            status & (RX_TCPCS | RX_UDPCS) && !(status & RX_IXSM) && !(errors & (RX_TCPE | RX_IPE));
+        net.shared->receive[ring_slot(&net.receive)] =
+            (struct net_receive){.buffer = net.rx_buffer[i],
+                                 .length = (uint16_t)length,
+                                 .flags = verified ? NET_VERIFIED : 0};
+        ring_produced(&net.receive);
+        any = true;
+    }
+    return any;
+}
+
+// All there is to do, in both directions; the client is signalled if there is something for it.
+static void work(void) {
+    if (!net.attached || net.failed) return;
+    bool news = collect_received();
+    news |= collect_sent();
+    transmit();
+    if (net.attached) post_buffers();
+    if (net.transmit.broken || net.sent.broken || net.post.broken || net.receive.broken)
+        refuse_client("broke a ring", 0);
+    if (news) sasos_chan_signal(0);
+}
+
+// What is to interrupt from now on; a cause that came while it was masked interrupts at once.
+static void unmask(void) {
+    bool sent = net.attached && (net.signals || ring_pending(&net.transmit));
+    set(IMS, CAUSE_RXQ0 | CAUSE_OTHER | CAUSE_LSC | (sent ? CAUSE_TXQ0 : 0));
+}
+
+// ---- life ----
+
+static void read_link(void) {
+    static const uint16_t speeds[] = {10, 100, 1000, 1000};
+    uint32_t status = get(STATUS);
+    net.shared->info.link_up = (status & STATUS_LU) != 0;
+    net.shared->info.speed = speeds[status >> STATUS_SPEED_SHIFT & 3];
+}
+
+static void set_ring(uint32_t low, uint32_t high, uint32_t length, uint32_t head, uint32_t tail,
+                     uint32_t address) {
+    set(low, address);
+    set(high, 0);
+    set(length, RING * 16);
+    set(head, 0);
+    set(tail, 0);
+}
+
+// From any state to a device that works, all queues empty.
+static int bring_up(void) {
+    set(IMC, UINT32_MAX);
+    set(RCTL, 0);
+    set(TCTL, 0);
+    set(CTRL, get(CTRL) | CTRL_RST); // 4.6: software reset; ends all DMA
+    int64_t limit = sasos_time_ns() + RESET_NS;
+    while (get(CTRL) & CTRL_RST)
+        if (sasos_time_ns() > limit) {
+            log_line("the device does not end its reset");
+            return E_IO;
+        }
+    set(IMC, UINT32_MAX);
+    (void)get(ICR);                             // clears what came before
+    uint32_t low = get(RAL0), high = get(RAH0); // from the NVM
+    if (!(high & RAH_AV) || low & 1) {
+        log_line("the device has no address");
+        return E_NODEV;
+    }
+    for (uint32_t i = 0; i < 6; i++)
+        net.mac[i] = (uint8_t)(i < 4 ? low >> 8 * i : high >> 8 * (i - 4));
+    set(CTRL, (get(CTRL) | CTRL_SLU | CTRL_FD));
+    for (uint32_t i = 0; i < 128; i++) set(MTA + 4 * i, 0); // 10.2.5.16
+    for (uint32_t i = 0; i < 2 * RING; i++) {
+        write64(net.rx_ring + 8 * i, 0);
+        write64(net.tx_ring + 8 * i, 0);
+    }
+    net.rx_next = net.rx_filled = net.tx_next = net.tx_done = net.signals = net.frames = 0;
+    net.context = NO_CONTEXT;
+    set_ring(RDBAL, RDBAH, RDLEN, RDH, RDT, net.rx_ring);
+    set_ring(TDBAL, TDBAH, TDLEN, TDH, TDT, net.tx_ring);
+    set(RXCSUM, RXCSUM_IPOFLD | RXCSUM_TUOFLD);
+    set(IVAR, IVAR_VALUE);
+    set(EIAC, CAUSE_RXQ0 | CAUSE_TXQ0 | CAUSE_OTHER);
+    set(TIPG, TIPG_VALUE);
+    set(TCTL, TCTL_EN | TCTL_PSP | TCTL_CT | TCTL_COLD);
+    set(RCTL, RCTL_EN | RCTL_MPE | RCTL_BAM |
+                  RCTL_SECRC); // all multicast: the client joins groups without telling us
+    net.failed = false;
+    return 0;
+}
+
+static void describe(void) {
+    net.shared->info.can = NET_CAN_CHECKSUM | NET_CAN_VERIFY;
+    net.shared->info.mtu = NET_FRAME_MAX - 14;
+    for (uint32_t i = 0; i < 6; i++) net.shared->info.mac[i] = net.mac[i];
+    read_link();
+    barrier_compiler();
+    net.shared->info.version = NET_INFO_VERSION;
+}
+
+int32_t SASOS_EXPORT(driver_start)(void) {
+    net.address = sasos_chan_map(0);
+    net.size = sasos_chan_size(0);
+    if (!net.address || net.size < NET_DATA + NET_BUFFER) {
+        log_line("there is no client, or its channel has no room for buffers");
+        return E_INVAL;
+    }
+    net.shared = (struct net_channel *)(uintptr_t)net.address;
+    net.registers = sasos_pci_bar_map(0, 0, BAR_BYTES);
+    net.rx_ring = sasos_dma_alloc(RING * 16);
+    net.tx_ring = sasos_dma_alloc(RING * 16);
+    if (!net.registers || !net.rx_ring || !net.tx_ring) return E_NOMEM;
+    int error = sasos_pci_enable();
+    if (!error) error = sasos_irq_enable(MESSAGE_QUEUES);
+    if (!error) error = sasos_irq_enable(MESSAGE_OTHER);
+    if (!error) error = bring_up();
+    if (error) return error;
+    describe();
+    unmask();
+    log_line("%x:%x:%x:%x:%x:%x, link %s at %u Mbit/s, queues of %u, checksums", net.mac[0],
+             net.mac[1], net.mac[2], net.mac[3], net.mac[4], net.mac[5],
+             net.shared->info.link_up ? "up" : "down", net.shared->info.speed, RING);
+    return 0;
+}
+
+int32_t SASOS_EXPORT(driver_event)(uint32_t events) {
+    if (events & SASOS_EVENT_IRQ(MESSAGE_OTHER)) {
+        (void)get(ICR); // LSC is not cleared by itself
+        read_link();
+        sasos_chan_signal(0);
+    }
+    work();
+    unmask();
+    return 0;
+}
+
+// The class's calls.
+int32_t SASOS_EXPORT(net_attach)(void) {
+    net.attached = false;
+    if (bring_up()) {
+        net.failed = true;
+        return E_IO;
+    }
+    struct net_channel *s = net.shared;
+    struct {
+        struct ring *ring;
+        struct ring_shared *shared;
+    } rings[] = {{&net.transmit, &s->transmit_ring},
+                 {&net.sent, &s->sent_ring},
+                 {&net.post, &s->post_ring},
+                 {&net.receive, &s->receive_ring}};
+    for (uint32_t i = 0; i < 4; i++) {
+        rings[i].shared->head = rings[i].shared->tail = 0;
+        ring_init(rings[i].ring, rings[i].shared, NET_RING);
+    }
+    describe();
+    net.attached = true;
+    unmask();
+    return 0;
+}
+
+int32_t SASOS_EXPORT(net_submit)(void) {
+    work();
+    if (net.attached && !net.failed && (net.signals || ring_pending(&net.transmit))) unmask();
+    return net.failed ? E_IO : net.attached ? 0 : E_INVAL;
+}
