@@ -4,7 +4,7 @@
 // lwIP's own segments. A socket's chunks form a list in stream order; each goes when the stream is acknowledged behind its end. Received data stays in
 // the device's buffers until the client reads it; when buffers get scarce it is copied, and when there is no memory for that, the connection is reset:
 // nobody who does not read may stop the others. What one connection may hold shrinks with what is free.
-// A closed socket lives on without handle (KIND_CLOSING) until its chunks are acknowledged.
+// A flood of half-open connections displaces only its own kind. A closed socket lives on without handle (KIND_CLOSING) until its chunks are acknowledged.
 #include "apps/lwip/stack.h"
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/tcp.h>
@@ -158,6 +158,16 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t error) {
     l->queue_count++;
     sock_set(l, SOCK_READABLE, true);
     return ERR_OK;
+}
+
+// RFC 4987, 3.4: with the queue of half-open connections full, the oldest one makes room. Whoever answers in time gets through a flood.
+void port_make_room(struct tcp_pcb *pcb, u8_t flags) {
+    struct tcp_pcb_listen *l = (struct tcp_pcb_listen *)pcb;
+    if (!(flags & TCP_SYN) || l->accepts_pending < l->backlog) return;
+    struct tcp_pcb *oldest = NULL; // the last one in the list: new ones go to its front
+    for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+        if (p->state == SYN_RCVD && p->listener == l) oldest = p;
+    if (oldest) tcp_abandon(oldest, 0);
 }
 
 // ---- what clients ask ----

@@ -129,3 +129,42 @@ module sock-echo
   connect sock lwip 512K
   memory 4M
 '''
+
+
+# ---- Packets, as little of each protocol as tests need ----
+def checksum(data):
+    data += bytes(len(data) % 2)
+    total = sum(struct.unpack(f'>{len(data) // 2}H', data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def ip4(protocol, payload, source, to, ident=1, fragment=0):
+    head = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 20 + len(payload), ident, fragment, 64, protocol, 0, source, to)
+    return head[:10] + struct.pack('>H', checksum(head)) + head[12:] + payload
+
+
+def ip6(protocol, payload, source, to, hops=255):
+    return struct.pack('>IHBB16s16s', 6 << 28, len(payload), protocol, hops, source, to) + payload
+
+
+def with_sum(payload, at, protocol, source, to):
+    """The payload with its checksum, over the pseudo header of either family, at offset `at`."""
+    payload = payload[:at] + b'\0\0' + payload[at + 2:]
+    pseudo = source + to + (struct.pack('>IHH', len(payload), 0, protocol) if len(to) == 16 else
+                            struct.pack('>HH', protocol, len(payload)))
+    return payload[:at] + struct.pack('>H', checksum(pseudo + payload) or 0xffff) + payload[at + 2:]
+
+
+def udp(source, to, source_port, to_port, data):
+    return with_sum(struct.pack('>HHHH', source_port, to_port, 8 + len(data), 0) + data, 6, 17, source, to)
+
+
+def tcp(source, to, source_port, to_port, seq, ack, flags, data=b'', window=65535):
+    return with_sum(struct.pack('>HHIIBBHHH', source_port, to_port, seq, ack, 0x50, flags, window, 0, 0) + data, 16, 6, source, to)
+
+
+def echo4(data, ident=7, seq=1):
+    body = struct.pack('>BBHHH', 8, 0, 0, ident, seq) + data
+    return body[:2] + struct.pack('>H', checksum(body)) + body[4:]
