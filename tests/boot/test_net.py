@@ -50,7 +50,7 @@ def exercise(name, driver, ids, device, args='', count=2000):
     with wire.Wire() as w:
         run = wire.Background(config=config(driver, ids, args), modules=[driver, 'net-echo'], disk=None,
                               devices=[device], netdevs=[w.netdev])
-        if not tap.ok(w.knock(frame(b'e', 0, 60)), f'{name}: the guest echoes'):
+        if not tap.ok(w.knock(frame(b'k', 0, 60)), f'{name}: the guest echoes'):
             print(run.result())
             return
         rng = random.Random(name)
@@ -66,9 +66,9 @@ def exercise(name, driver, ids, device, args='', count=2000):
             pass
         w.send(wire.ethernet(KIND, b'b'))  # a fragment outside the channel, and what was in flight is lost
         w.send(wire.ethernet(0x1234, os.urandom(46)))
-        w.knock(frame(b'e', 0, 60))
+        w.knock(frame(b'k', 0, 60))
         w.send(wire.ethernet(KIND, b'a'))
-        w.knock(frame(b'e', 0, 60))
+        w.knock(frame(b'k', 0, 60))
         sent = [frame(b'e', n, 300) for n in range(200)]
         tap.ok(same_frames(w.echo(sent, ours), sent), f'{name}: it works after a refusal and after it is attached again')
         w.send(frame(b'q', 0, 60))

@@ -1,6 +1,6 @@
 // net-echo.c — a client of the network class: sends every frame back where it came from, from the buffer in which it was received.
 //
-// Frames are counted by their EtherType (0x88b5, local experimental, "IEEE 802 local 1"): byte 14 says what to do: 'e' echo, 'q' echo and end, 'a' attach again
+// Frames are counted by their EtherType (0x88b5, local experimental, "IEEE 802 local 1"): byte 14 says what to do: 'e', 'k' echo, 'q' echo and end, 'a' attach again
 // (what is in flight is lost) and then echo, 'b' send it with a fragment outside the channel: the driver must refuse that. Others are dropped. Exit status: 0, or 1 with a
 // line that says what was wrong. Arguments: "split": frames are sent as two fragments.
 #include "drivers/sdk/net.h"
