@@ -168,3 +168,10 @@ void apic_timer_arm(uint64_t deadline_ns) {
     uint64_t ticks = ns * (timer_hz / 1000) / 1000000 + 1; // ≤ 10⁹ · 10⁷
     apic_write(APIC_TIMER_INITIAL, ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks);
 }
+
+bool apic_timer_due(void) {
+    uint64_t deadline = cpu_this()->timer_deadline;
+    if (time_now_ns() >= deadline) return true;
+    apic_timer_arm(deadline);
+    return false;
+}

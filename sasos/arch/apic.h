@@ -24,6 +24,9 @@ bool apic_ready(void);
 
 // One shot on IRQ_VECTOR_TIMER at the time `deadline_ns` of time_now_ns() (now or past: as soon as possible; UINT64_MAX: never).
 void apic_timer_arm(uint64_t deadline_ns);
+// False for a timer interrupt before its time (a device can forge one, and the counter ends early where its reach was too short):
+// then it is armed again.
+bool apic_timer_due(void);
 
 // For time_init(): the timer counts down from 2^32-1 without interrupting; ticks gone since the start.
 void apic_timer_count_start(void);

@@ -66,8 +66,10 @@ struct trap_frame *irq_dispatch(struct trap_frame *frame) {
     __atomic_add_fetch(&vectors[v].count, 1, __ATOMIC_RELAXED);
     if (v == IRQ_VECTOR_TIMER) {
         apic_eoi();
-        trap_tick(frame);
-        thr_tick();
+        if (apic_timer_due()) {
+            trap_tick(frame);
+            thr_tick();
+        }
     } else if (v == IRQ_VECTOR_RESCHEDULE) {
         apic_eoi();
         thr_on_reschedule();

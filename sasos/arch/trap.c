@@ -204,7 +204,8 @@ void trap_exception(struct trap_frame *f) {
 void trap_immediate(struct trap_frame *f) {
     switch (f->vector) {
     case TRAP_NMI:
-        // A device can send one (MSI delivery mode); counted, never fatal. Or another CPU, that ends the machine.
+        // A device can send one (MSI delivery mode, or the vector); counted, never fatal. Or another CPU, that ends the machine.
+        if (forged(f)) return;
         __atomic_add_fetch(&nmi_count, 1, __ATOMIC_RELAXED);
         smp_on_nmi();
         return;
@@ -212,6 +213,7 @@ void trap_immediate(struct trap_frame *f) {
         if (forged(f)) return;
         panic_exception(f, 0, "");
     default:
+        if (forged(f)) return; // an APIC refuses vectors below 16 (SDM 11.5.2); QEMU's does not
         panic_exception(f, 0, f->vector == TRAP_DF ? " (the kernel's stack may have overflowed)" : "");
     }
 }

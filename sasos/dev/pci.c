@@ -105,6 +105,8 @@ static void silence(struct pci_fn *fn) {
         write16(fn, fn->caps.ats + 6u, read16(fn, fn->caps.ats + 6u) & 0x7fff);
     if (fn->caps.pri) // Page Request Control, Enable (PCIe §10.5.2.2)
         write16(fn, fn->caps.pri + 4u, read16(fn, fn->caps.pri + 4u) & (uint16_t)~1u);
+    if (fn->caps.pasid) // PASID Control, Enable (PCIe §7.8.8.3)
+        write16(fn, fn->caps.pasid + 6u, read16(fn, fn->caps.pasid + 6u) & (uint16_t)~1u);
 }
 
 // Requests of devices below a port must go up to the IOMMU, not sideways to a peer whose BAR has

@@ -63,6 +63,7 @@ enum pci_extended_capability_id { // ibid. §3
     PCI_EXT_CAP_ACS = 0x000d,
     PCI_EXT_CAP_ATS = 0x000f,
     PCI_EXT_CAP_PRI = 0x0013,
+    PCI_EXT_CAP_PASID = 0x001b,
 };
 
 // Offsets in configuration space; 0 = not there. Every offset has its capability's full length
@@ -71,7 +72,7 @@ struct pci_caps {
     uint8_t power_management, msi, express, msix, advanced_features;
     uint8_t vendor_count;
     uint8_t vendor[PCI_VENDOR_CAPS_MAX];
-    uint16_t acs, ats, pri;
+    uint16_t acs, ats, pri, pasid;
     bool malformed; // a chain looped, left the space, or a capability was cut off; the rest is not used
 };
 

@@ -100,6 +100,7 @@ static void parse_extended(const volatile uint8_t *cfg, struct pci_caps *out) {
         if (id == PCI_EXT_CAP_ACS && fits && !out->acs) out->acs = (uint16_t)offset;
         if (id == PCI_EXT_CAP_ATS && fits && !out->ats) out->ats = (uint16_t)offset;
         if (id == PCI_EXT_CAP_PRI && fits && !out->pri) out->pri = (uint16_t)offset;
+        if (id == PCI_EXT_CAP_PASID && fits && !out->pasid) out->pasid = (uint16_t)offset;
         offset = header >> 20 & 0xffc;
         if (offset && offset < CONFIG_LEGACY_SIZE) {
             out->malformed = true;

@@ -7,6 +7,7 @@
 // translations that its IOTLB holds are blocked but not recorded, and faults of interrupt remapping
 // are not recorded.
 #include "tests/boot/ktest/devices.h"
+#include "tests/boot/ktest/disk.h"
 
 #include "sasos/arch/cpu.h"
 #include "sasos/arch/io.h"
@@ -20,7 +21,7 @@
 #include "sasos/mem/frame.h"
 #include "sasos/mem/pt.h"
 
-#define IOVA 0x80000000ull
+#define IOVA DISK_IOVA
 #define LARGE (2ull << 20)
 
 static unsigned bad;
@@ -164,16 +165,7 @@ static void test_fence(void) {
     frame_free(c, 1);
 }
 
-// ---- virtio-blk: the least of a driver (VIRTIO 1.2 §4.1, §5.2) ----
-
-enum {
-    DESCRIPTORS = 0,
-    AVAILABLE = 0x100,
-    USED = 0x200,
-    HEADER = 0x400,
-    STATUS = 0x500,
-    SECTOR = 0x800
-};
+// ---- a disk ----
 
 static volatile unsigned interrupts;
 
@@ -182,35 +174,8 @@ static void on_interrupt(void *arg) {
     interrupts++;
 }
 
-static void queue_address(volatile uint8_t *common, unsigned o, uint64_t iova) {
-    mmio_write32(common + o, (uint32_t)iova);
-    mmio_write32(common + o + 4, (uint32_t)(iova >> 32));
-}
-
-static void virtio_start(volatile uint8_t *common, unsigned message) {
-    for (unsigned status = 1; status <= 3; status += 2) mmio_write8(common + 0x14, (uint8_t)status);
-    mmio_write32(common + 0x08, 1); // feature bits 63:32: VERSION_1, ACCESS_PLATFORM
-    mmio_write32(common + 0x0c, 3);
-    mmio_write8(common + 0x14, 11);
-    mmio_write16(common + 0x16, 0);
-    mmio_write16(common + 0x18, 4);
-    mmio_write16(common + 0x1a, (uint16_t)message);
-    queue_address(common, 0x20, IOVA + DESCRIPTORS);
-    queue_address(common, 0x28, IOVA + AVAILABLE);
-    queue_address(common, 0x30, IOVA + USED);
-    mmio_write16(common + 0x1c, 1);
-    mmio_write8(common + 0x14, 15);
-}
-
-// Reads sector 0 as request number `nth` (from 1); true if the device says success.
-static bool read_sector(uint8_t *page, volatile uint8_t *notify, uint16_t nth) {
-    volatile uint16_t *used = (volatile uint16_t *)(page + USED);
-    page[STATUS] = 0xff;
-    *(volatile uint16_t *)(page + AVAILABLE + 2) = nth; // every ring entry names descriptor 0
-    mmio_write16(notify, 0);
-    uint64_t deadline = time_now_ns() + 500 * TIME_MS;
-    while (used[1] != nth && time_now_ns() < deadline) cpu_pause();
-    return used[1] == nth && page[STATUS] == 0;
+static bool read_sector(struct disk *d) {
+    return disk_transfer(d, DISK_IOVA + DISK_DATA, 512, true, 0);
 }
 
 static bool is_master(const struct pci_fn *fn) {
@@ -219,8 +184,7 @@ static bool is_master(const struct pci_fn *fn) {
 
 static void test_interrupts(const struct pci_fn *fn, struct iommu_domain *dom, uint64_t frame) {
     struct msix *m;
-    struct pci_virtio_cap c, n;
-    uint8_t *page = pt_direct(frame);
+    struct disk d;
     check(msix_open(fn, &m) == ST_OK && msix_count(m) >= 2, "MSI-X is there");
     check(!pci_bar_page_grantable(fn, fn->msix.table_bar, fn->msix.table_offset / 4096),
           "its table cannot be granted");
@@ -229,60 +193,45 @@ static void test_interrupts(const struct pci_fn *fn, struct iommu_domain *dom, u
           "bind a vector");
     check(msix_bind(m, msix_count(m), on_interrupt, NULL) == ST_INVALID,
           "no vector behind the table");
-    KASSERT(pci_virtio_cap(fn, 1, 0, &c) && pci_virtio_cap(fn, 2, 0, &n));
-    volatile uint8_t *common = pt_map_mmio(fn->bars[c.bar].base + c.offset, c.length, PT_W | PT_UC);
-    volatile uint8_t *notify = pt_map_mmio(fn->bars[n.bar].base + n.offset, n.length, PT_W | PT_UC);
-    KASSERT(common && notify && iommu_map(dom, IOVA, frame, 4096, IOMMU_R | IOMMU_W) == ST_OK);
-    uint64_t *d =
-        (uint64_t *)page; // address; length, flags << 32 (1 next, 2 device writes), next << 48 (§2.7.5)
-    memcpy(d,
-           (uint64_t[]){IOVA + HEADER, 16 | 1ull << 32 | 1ull << 48, IOVA + SECTOR,
-                        512 | 3ull << 32 | 2ull << 48, IOVA + STATUS, 1 | 2ull << 32},
-           48);
-    pci_enable(fn);
-    virtio_start(common, 1);
+    disk_open(&d, fn, dom, frame, 1);
     interrupts = 0;
-    check(read_sector(page, notify, 1) && page[SECTOR + 510] != 0, "a sector is read by DMA");
+    check(read_sector(&d) && d.page[DISK_DATA + 510] != 0, "a sector is read by DMA");
     time_delay_ns(20 * TIME_MS); // for the interrupt that should not come
     check(interrupts == 0, "no interrupt while masked");
     msix_unmask(m, 1);
     time_delay_ns(TIME_MS);
     check(interrupts == 1, "the pending one comes with the unmasking");
-    check(read_sector(page, notify, 2), "a second request");
+    check(read_sector(&d), "a second request");
     time_delay_ns(5 * TIME_MS);
     check(interrupts == 2 && msix_interrupts(m, 1) == 2, "one interrupt a request");
     msix_mask(m, 1);
-    check(read_sector(page, notify, 3), "a third request");
+    check(read_sector(&d), "a third request");
     time_delay_ns(20 * TIME_MS);
     check(interrupts == 2, "no interrupt after masking");
 
     uint64_t before = iommu_fault_count(fn);
-    d[2] = IOVA + 0x100000;
-    read_sector(page, notify, 4);
+    disk_transfer(&d, IOVA + 0x100000, 512, true, 0);
     iommu_poll_faults();
     check(iommu_fault_count(fn) > before && (amd || (last.address == IOVA + 0x100000 && last.write)),
           "data outside of the area: a fault");
 
-    uint16_t nth = 4;
-    while (is_master(fn) && nth < 4000) {
-        read_sector(page, notify, ++nth);
+    while (is_master(fn) && d.nth < 4000) {
+        disk_transfer(&d, IOVA + 0x100000, 512, true, 0);
         iommu_poll_faults();
     }
-    check(!is_master(fn) && nth > 500, "a function that faults without end loses the bus");
+    check(!is_master(fn) && d.nth > 500, "a function that faults without end loses the bus");
 
     check(pci_quiesce(fn), "no transaction is left");
     enum pci_reset_kind kind = pci_reset(fn);
     kprintf("reset: %s\n", pci_reset_text(kind));
-    check(kind != PCI_RESET_NONE && mmio_read8(common + 0x14) == 0, "reset");
+    check(kind != PCI_RESET_NONE && mmio_read8(d.common + 0x14) == 0, "reset");
     msix_close(m);
-    pt_unmap_mmio((void *)(uint64_t)common, c.length);
-    pt_unmap_mmio((void *)(uint64_t)notify, n.length);
+    disk_close(&d);
 }
 
 static void test_disks(void) {
     const struct pci_fn *fn;
-    for (unsigned i = 0; (fn = pci_get(i)); i++) {
-        if (fn->vendor != 0x1af4 || (fn->device != 0x1042 && fn->device != 0x1001)) continue;
+    for (unsigned i = 0; (fn = disk_find(i)); i++) {
         struct iommu_domain *dom;
         uint64_t frame = frame_alloc(FRAME_ZERO);
         if (!iommu_present()) {

@@ -458,6 +458,11 @@ static void test_thread(void *arg) {
         kprintf("done\n");
         power_off(!bad);
     }
+    if (str_eq(name, "attack")) {
+        bad = ktest_attack(info->kernel_phys);
+        kprintf("done\n");
+        power_off(!bad);
+    }
     if (str_eq(name, "assert")) deep_assert(2);
     if (str_eq(name, "null")) deep_read((const uint32_t *)8);
     if (str_eq(name, "text")) *(volatile uint8_t *)deep_read = 0xc3;
