@@ -114,6 +114,15 @@ static inline uint64_t cpu_irq_save(void) {
 static inline void cpu_irq_restore(uint64_t flags) {
     if (flags & (1u << 9)) __asm__ volatile("sti" : : : "memory");
 }
+// Takes the interrupts that are pending; interrupts are as before when it returns.
+static inline void cpu_irq_window(void) {
+    uint64_t flags = cpu_irq_save();
+    __asm__ volatile("sti; nop; cli"
+                     :
+                     :
+                     : "memory"); // taken after the nop: sti holds them off for one instruction
+    cpu_irq_restore(flags);
+}
 static inline bool cpu_irqs_on(void) {
     uint64_t flags;
     __asm__ volatile("pushfq; popq %0" : "=r"(flags) : : "memory");

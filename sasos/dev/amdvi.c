@@ -228,9 +228,8 @@ static void invalidate(unsigned unit, const struct iommu_domain *dom) {
     amdvi_command(&amdvi_units[unit], c, 1);
 }
 
-static bool mapped(unsigned unit, const struct iommu_domain *dom) {
+static void mapped(unsigned unit, const struct iommu_domain *dom) {
     if (amdvi_units[unit].caches_absent) invalidate(unit, dom);
-    return amdvi_units[unit].caches_absent;
 }
 
 static void entry_changed(struct amdvi_unit *u, const struct pci_fn *fn,

@@ -15,4 +15,8 @@ void dev_init(void);
 void dev_selftest(void);
 // True if that was seen in this boot. Without it nothing has shown that DMA is fenced.
 bool dev_fence_proved(void);
+// What the same test found about interrupts that name their own vector instead of a remapping entry.
+// Where they are not refused, a device can raise any vector; each handler can bear that.
+enum dev_forging { DEV_FORGING_UNKNOWN, DEV_FORGING_REFUSED, DEV_FORGING_OPEN };
+enum dev_forging dev_forging(void);
 #endif

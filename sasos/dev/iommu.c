@@ -114,8 +114,15 @@ struct iommu_counters iommu_counters(void) {
     return c;
 }
 
-static void invalidate_domain(struct iommu_domain *dom) {
-    dom->invalidations++;
+void iommu_report(void) {
+    struct iommu_counters c = iommu_counters();
+    if (backend)
+        log_info("iommu", "%llu maps, %llu unmaps, %llu invalidations, %llu faults since boot",
+                 (unsigned long long)c.maps, (unsigned long long)c.unmaps,
+                 (unsigned long long)c.invalidations, (unsigned long long)c.faults);
+}
+
+static void invalidate_domain(const struct iommu_domain *dom) {
     for (unsigned i = 0; i < limits.units; i++)
         if (dom->units & 1u << i) backend->invalidate(i, dom);
 }
@@ -215,9 +222,6 @@ void iommu_detach(struct iommu_domain *dom, const struct pci_fn *fn) {
     owner[index] = NULL;
     dom->functions--;
     spin_unlock(&table_lock, flags);
-    if (dom->maps)
-        log_info("iommu", "%02x:%02x.%u released: its domain was mapped %u times, invalidated %u times",
-                 pci_bus(fn), pci_dev(fn), pci_func(fn), dom->maps, dom->invalidations);
 }
 
 const struct pci_fn *iommu_sole_function(unsigned unit) {
@@ -241,10 +245,9 @@ enum status iommu_map(struct iommu_domain *dom, uint64_t iova, uint64_t phys, ui
                    "one set of right bits");
     enum status status = iommu_pt_map(&dom->pt, iova, phys, len, rights);
     if (status != ST_OK) return status;
-    dom->maps++;
     count(&counters.maps);
     for (unsigned i = 0; i < limits.units; i++)
-        if (dom->units & 1u << i) dom->invalidations += backend->mapped(i, dom);
+        if (dom->units & 1u << i) backend->mapped(i, dom);
     return ST_OK;
 }
 

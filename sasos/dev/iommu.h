@@ -97,4 +97,5 @@ struct iommu_counters {     // since boot
     uint64_t faults, faults_lost; // recorded; times that records were full
 };
 struct iommu_counters iommu_counters(void);
+void iommu_report(void); // the same, as a line of the log
 #endif

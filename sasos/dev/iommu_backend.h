@@ -17,7 +17,6 @@ struct iommu_domain {
     uint16_t id; // never 0: VT-d caches not-present entries under it where CAP.CM = 1 (§6.1)
     uint16_t functions; // attached
     uint32_t units; // bit i: a function behind unit i is or was attached, so that unit may cache translations of this domain
-    uint32_t maps, invalidations;
 };
 _Static_assert(IOMMU_UNITS_MAX <= 32, "a domain's units are bits of a word");
 
@@ -43,8 +42,8 @@ struct iommu_backend {
     void (*leave)(unsigned unit, const struct pci_fn *fn, const struct iommu_domain *dom);
     // No translation of the domain is cached when it returns, and none is in use.
     void (*invalidate)(unsigned unit, const struct iommu_domain *dom);
-    // Entries that were not present are now; false where the hardware needs to be told nothing.
-    bool (*mapped)(unsigned unit, const struct iommu_domain *dom);
+    // Entries that were not present are now: the hardware is told where it needs to be.
+    void (*mapped)(unsigned unit, const struct iommu_domain *dom);
     void (*flush)(const void *start, uint64_t size); // page tables become visible to all units
     void (*poll_faults)(void);
     const char *(*fault_text)(uint8_t reason);

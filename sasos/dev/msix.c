@@ -87,11 +87,18 @@ enum status msix_bind(struct msix *m, unsigned index, irq_handler_fn *handler, v
     }
     *e = (struct msix_entry){vector, irte};
     msix_mask(m, index);
+    msix_message(m, index, address, data);
+    return ST_OK;
+}
+
+void msix_message(struct msix *m, unsigned index, uint64_t address, uint32_t data) {
     volatile uint8_t *entry = entry_at(m, index);
+    uint32_t masked = mmio_read32(entry + VECTOR_CONTROL) & MASK_BIT;
+    msix_mask(m, index);
     mmio_write32(entry + MESSAGE_ADDRESS, (uint32_t)address);
     mmio_write32(entry + MESSAGE_UPPER_ADDRESS, (uint32_t)(address >> 32));
     mmio_write32(entry + MESSAGE_DATA, data);
-    return ST_OK;
+    mmio_write32(entry + VECTOR_CONTROL, masked);
 }
 
 void msix_unmask(struct msix *m, unsigned index) {

@@ -24,6 +24,8 @@ unsigned msix_count(const struct msix *m); // entries in the table
 // already.
 enum status msix_bind(struct msix *m, unsigned index, irq_handler_fn *handler, void *arg);
 void msix_unmask(struct msix *m, unsigned index);
+// For the self-test: what the device will send, whatever was bound. The entry stays masked or not.
+void msix_message(struct msix *m, unsigned index, uint64_t address, uint32_t data);
 void msix_mask(struct msix *m, unsigned index);
 uint64_t msix_interrupts(const struct msix *m, unsigned index); // since bind
 // Masks and unbinds all, MSI-X off; when it returns no handler of it runs any more. Also after the

@@ -12,6 +12,7 @@ enum {
     DEVICE_FEATURE = 0x04,
     DRIVER_FEATURE_SELECT = 0x08,
     DRIVER_FEATURE = 0x0c,
+    CONFIG_MSIX_VECTOR = 0x10,
     DEVICE_STATUS = 0x14,
     QUEUE_SELECT = 0x16,
     QUEUE_SIZE = 0x18,
@@ -78,7 +79,7 @@ bool virtio_obeys_iommu(const struct pci_fn *fn) {
 }
 
 // §3.1.1, the steps of initialisation that a device insists on before it touches a queue.
-static bool start(volatile uint8_t *common, uint64_t iova) {
+static bool start(volatile uint8_t *common, uint64_t iova, int message) {
     if (!reset(common)) return false;
     mmio_write8(common + DEVICE_STATUS, ACKNOWLEDGE);
     mmio_write8(common + DEVICE_STATUS, ACKNOWLEDGE | DRIVER);
@@ -89,6 +90,7 @@ static bool start(volatile uint8_t *common, uint64_t iova) {
     mmio_write32(common + DRIVER_FEATURE, features);
     mmio_write8(common + DEVICE_STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK);
     if (!(mmio_read8(common + DEVICE_STATUS) & FEATURES_OK)) return false;
+    mmio_write16(common + CONFIG_MSIX_VECTOR, (uint16_t)message); // §4.1.5.1.2: ffff is none
     mmio_write16(common + QUEUE_SELECT, 0);
     if (mmio_read16(common + QUEUE_SIZE) == 0) return false;
     mmio_write16(common + QUEUE_SIZE, 1);
@@ -103,12 +105,12 @@ static bool start(volatile uint8_t *common, uint64_t iova) {
     return true;
 }
 
-bool virtio_provoke(const struct pci_fn *fn, uint64_t iova) {
+bool virtio_provoke(const struct pci_fn *fn, uint64_t iova, int message) {
     struct pci_virtio_cap cap, notify_cap;
     volatile uint8_t *common = map(fn, CAP_COMMON_CFG, COMMON_CFG_SIZE, &cap);
     if (!common) return false;
     volatile uint8_t *notify = map(fn, CAP_NOTIFY_CFG, 2, &notify_cap);
-    bool done = notify && start(common, iova);
+    bool done = notify && start(common, iova, message);
     if (done) {
         // §4.1.4.4: where queue 0 is notified; the multiplication may exceed what the device
         // declared.

@@ -18,7 +18,8 @@ bool virtio_obeys_iommu(const struct pci_fn *fn);
 // Device reset, §4.1.4.3.1; returns when no buffer is in use any more. False if it cannot be done
 // or takes more than a second.
 bool virtio_reset(const struct pci_fn *fn);
-// Gives queue 0 rings at `iova` and notifies it, so that the device reads there. It is left
-// running: reset it afterwards.
-bool virtio_provoke(const struct pci_fn *fn, uint64_t iova);
+// Gives queue 0, of one entry, three rings in pages at `iova` (descriptors, available, used) and
+// notifies it, so that the device reads there. Configuration changes raise that MSI-X entry; -1: none.
+// It is left running: reset it afterwards.
+bool virtio_provoke(const struct pci_fn *fn, uint64_t iova, int message);
 #endif

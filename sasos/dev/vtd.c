@@ -160,13 +160,12 @@ static void invalidate(unsigned unit, const struct iommu_domain *dom) {
 
 // Not-present entries are cached only in caching mode (§6.1); else a write-buffer flush is all that
 // a new entry may need.
-static bool mapped(unsigned unit, const struct iommu_domain *dom) {
+static void mapped(unsigned unit, const struct iommu_domain *dom) {
     struct vtd_unit *u = &vtd_units[unit];
     if (VTD_CAP_CM(u->cap))
         invalidate(unit, dom);
     else
         vtd_write_buffer_flush(u);
-    return VTD_CAP_CM(u->cap);
 }
 
 // ---- context entries ----

@@ -4,6 +4,7 @@
 #include "loader/pack/pack.h"
 #include "sasos/arch/power.h"
 #include "sasos/arch/time.h"
+#include "sasos/dev/iommu.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/mem.h"
 #include "sasos/lib/panic.h"
@@ -154,6 +155,7 @@ static void script(void *arg) {
         if (d) dom_stop(d);
         reap();
     }
+    iommu_report();
     bool all = good == config.steps;
     klog(all ? LOG_INFO : LOG_ERROR, "run", "%u of %u steps as expected; power off", good,
          config.steps);

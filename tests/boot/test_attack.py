@@ -19,9 +19,9 @@ def attack(name, *patterns, **machine):
         tap.has(r, p, f'{name}: {p}')
 
 
-# The disk offers to translate for itself (ATS), and the unit would believe it.
-attack('VT-d', '^ats there', iommu=qemu.IOMMU + ',device-iotlb=on', disk_device='pcie-root-port,id=rp,chassis=1',
+# The disk offers to translate for itself (ATS), and the unit would believe it. QEMU's VT-d lets the compatibility format pass.
+attack('VT-d', '^ats there', 'an interrupt that names its own vector was NOT refused', iommu=qemu.IOMMU + ',device-iotlb=on', disk_device='pcie-root-port,id=rp,chassis=1',
        devices=[qemu.DISK_DEVICE + ',bus=rp,ats=on', RNG])
 # There QEMU blocks what was forged: 256 vectors in each of the eight delivery modes.
-attack('AMD-Vi', '^forged 0$', iommu=qemu.IOMMUS['amd'], cold=True, devices=[RNG])
+attack('AMD-Vi', '^forged 0$', 'an interrupt that names its own vector was refused', iommu=qemu.IOMMUS['amd'], cold=True, devices=[RNG])
 tap.done()

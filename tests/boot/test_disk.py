@@ -43,9 +43,12 @@ def refused(name, sentence, **more):
 
 with tempfile.TemporaryDirectory() as folder:
     path, digest = disk(folder, 'one', 512)
-    same_digest('one sector', path, digest)
+    one = same_digest('one sector', path, digest)
     path, digest = disk(folder, 'odd', 65536 * 40 + 512 * 3)
-    same_digest('not a multiple of the request size', path, digest)
+    many = same_digest('not a multiple of the request size', path, digest)
+    fence = [re.search(r'iommu: (\d+ maps, \d+ unmaps, \d+ invalidations, \d+ faults) since boot', r.text) for r in (one, many)]
+    tap.ok(all(fence) and fence[0][1] == fence[1][1], 'the fence has nothing to do with a request: as much work for one sector as for a disk',
+           f'{one}\n{many}')
     same_digest('without indirect descriptors and event index', path, digest,
                 disk_device=qemu.DISK_DEVICE + ',indirect_desc=off,event_idx=off')
     same_digest('a queue of 8', path, digest, disk_device=qemu.DISK_DEVICE + ',queue-size=8')
