@@ -127,6 +127,7 @@ help:
 	@echo 'make appliance   a WASI program as a bootable VM image: APP=prog.wasm ARGS= ENV= FILES=dir DATA=64M LISTEN=tcp:8080'
 	@echo '               NET=dhcp MEMORY=64M CONFIG=file OUT=name SIGN=key,cert'
 	@echo 'make verify-image   what an image holds, who signed it, what each module is granted: IMAGE=file.img'
+	@echo 'make gdb      the demonstration under gdb, with the symbols of the kernel and, by "sasos modules", of compiled modules'
 	@echo 'make check    the walls between the parts, formatting, the kernel image (part of make test)'
 	@echo 'make dis      build/kernel/kernel.dis, the disassembly of the kernel'
 	@echo 'make format   clang-format all tracked sources'
@@ -135,8 +136,8 @@ help:
 	@echo 'make deps     install the Debian packages that are missing (make run, test and check do it too)'
 	@echo 'make clean    remove build/'
 	@echo 'V=1 shows the commands. CONF=path is the configuration in the image (default apps/demo.conf).'
-gdb:
-	@echo 'make $@: this part does not exist yet.' >&2; exit 1
+gdb: all
+	@tests/boot/qemu.py gdb $(if $(DISK),--disk '$(DISK)')
 # Variables of the command line are in the environment of recipes, in whatever quotes they came.
 appliance: deps
 	@$(MAKE) --no-print-directory do-appliance

@@ -31,6 +31,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
@@ -148,9 +149,10 @@ def die_with_parent():
 class Machine:
     """One running QEMU. Always used as a context manager: nothing outlives it."""
 
-    def __init__(self, args, echo=False):
+    def __init__(self, args, echo=False, own_session=False):
         self.command = [QEMU] + args
         self.echo = echo
+        self.own_session = own_session
         self.raw = b''
         self.started = time.monotonic()
         self.process = None
@@ -164,7 +166,7 @@ class Machine:
         # What QEMU itself says (it comments on each blocked DMA) is not the console's: a person sees it only on failure.
         stderr = subprocess.STDOUT if not self.echo else open(os.path.join(BUILD, 'qemu.log'), 'w')
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=stderr, preexec_fn=die_with_parent)
+                                        stderr=stderr, preexec_fn=die_with_parent, start_new_session=self.own_session)
         return self
 
     def __exit__(self, *_):
@@ -329,7 +331,7 @@ def make_image(folder, config=None, modules=None, kernel=None, pack=None):
 
 def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='default', readonly=False, writable=False,
          disk_device=DISK_DEVICE, devices=(), netdevs=(), chardevs=(), qemu_args=(), memory=512, smp=1, cpu='max', iommu=IOMMU, cold=False,
-         timeout=60, echo=False, started=None):
+         timeout=60, echo=False, started=None, own_session=False):
     """Boots the system once and returns a Result.
 
     config      the appliance's configuration, str or bytes
@@ -345,6 +347,7 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
     netdevs     -netdev values without their ids, which are n0, n1, …: a device names one by netdev=n0
     chardevs    -chardev values without their ids, which are c0, c1, …: a device names one by chardev=c0
     started     is called with the Machine when it runs: for who watches from another thread
+    own_session the terminal's Ctrl-C does not reach QEMU
     cold        from reset through the ESP, instead of from a snapshot
     """
     if disk == 'default':
@@ -371,7 +374,7 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
             drives = drive_args(os.path.join(BUILD, 'boot', 'stub.img'), disk, readonly, writable)
             snap = snapshot(args, drives + hubs)
             args += drives + ['-incoming', f"exec:cat '{snap}'", '-fw_cfg', f'name=opt/kernel,file={quote(image)}']
-        with Machine(args + wires + list(qemu_args), echo) as m:
+        with Machine(args + wires + list(qemu_args), echo, own_session) as m:
             if started:
                 started(m)
             why = m.read_until(None, timeout)
@@ -424,6 +427,32 @@ def run(options):
     return 0 if r.ok else 1
 
 
+def debug(options):
+    """The machine under gdb, stopped at the kernel's first instruction in C. --script: commands instead of a person; returns the Result too."""
+    if not shutil.which('gdb'):
+        raise Failure('gdb is not installed: apt-get install gdb')
+    disk = options.disk or default_disk()
+    with tempfile.TemporaryDirectory(prefix='sasos-') as folder:
+        control = os.path.join(folder, 'gdb')
+        command = ['gdb', '-q', '-ex', 'set confirm off', '-ex', f'source {ROOT}/sasos/gdb.py', '-ex', f'target remote {control}',
+                   '-ex', 'thbreak kernel_main', '-ex', 'continue', os.path.join(BUILD, 'kernel', 'kernel.elf')]
+        command += ['-batch', '-x', options.script] if options.script else []
+
+        def started(machine):
+            def watch():
+                deadline = time.monotonic() + 10
+                while not os.path.exists(control) and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                subprocess.run(command, stdin=None if not options.script else subprocess.DEVNULL)
+                machine.process.kill()
+            threading.Thread(target=watch, daemon=True).start()
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is gdb's
+        boot(disk=os.path.abspath(disk), iommu=IOMMUS[options.iommu], timeout=10 ** 9, echo=True, started=started, own_session=True,
+             qemu_args=['-S', '-gdb', f'unix:path={control},server=on,wait=off'])
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(description='Boots SASOS in QEMU.')
     verbs = parser.add_subparsers(dest='verb', required=True)
@@ -431,10 +460,16 @@ def main():
     p.add_argument('--disk', help='a raw disk image (default: build/disk.img, generated)')
     p.add_argument('--iommu', choices=IOMMUS, default='intel', help='the DMA fence of the machine (default: intel)')
     p.add_argument('--timeout', type=float, help='seconds (default: 300, and one for each MiB of the disk)')
+    p.set_defaults(do=run)
+    p = verbs.add_parser('gdb', help='the same under gdb')
+    p.add_argument('--disk')
+    p.add_argument('--iommu', choices=['intel', 'none'], default='intel')
+    p.add_argument('--script', help='a file of gdb commands, run instead of asking')
+    p.set_defaults(do=debug)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return run(options)
+        return options.do(options)
     except Failure as e:
         print(f'qemu.py: {e}', file=sys.stderr)
         return 1
