@@ -87,5 +87,5 @@ $B/bench/count.so: bench/plugin/count.c
 do-test: $B/bench/rig $B/bench/crossings $(bench_modules) $B/bench/kernel.elf
 bench: deps
 	@$(MAKE) --no-print-directory do-bench
-do-bench: all $B/bench/rig $B/bench/crossings $B/bench/run $B/bench/kernel.elf $B/bench/count.so $(bench_modules)
+do-bench: all $B/bench/rig $B/bench/crossings $B/bench/run $B/bench/run-ablate $B/bench/kernel.elf $B/bench/count.so $(bench_modules)
 	@B=$B bench/bench.py
