@@ -7,6 +7,7 @@ from common import OUT, Failed
 RIG = OUT + '/rig'
 DRIVERS = {'virtio-blk': 'build/modules/virtio-blk.wasm', 'nvme': 'build/modules/nvme.wasm'}
 LOAD = OUT + '/modules/blkload.wasm'
+NET, NET_LOAD = 'build/modules/virtio-net.wasm', OUT + '/modules/netload.wasm'
 SIZES = (512, 4096, 65536)
 DEPTHS = (1, 8, 32, 128)
 COUNT = {512: 4000, 4096: 2000, 65536: 300}  # requests of one try: half a millisecond, so that some are not disturbed
@@ -31,9 +32,9 @@ def cells(quick):
                     yield f'{op}:{pattern}:{size}:{depth}:{COUNT[size]}'
 
 
-def run_rig(driver, module, rounds, names):
+def run_rig(driver, module, rounds, names, load=LOAD):
     """The rig's answers, as they come. An empty list of cells is none."""
-    command = [RIG, driver, LOAD, module, str(rounds), *names]
+    command = [RIG, driver, load, module, str(rounds), *names]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
         for line in p.stdout:
             yield json.loads(line)
@@ -92,6 +93,50 @@ def charts(results, section, driver):
         section.chart('bars', f'{driver}: inside the driver', 'cycles a random read', series=['sandboxed', 'native'], items=items)
 
 
+# ---- network ----
+NET_HEAD = ['', 'bytes', 'batch', 'cycles', 'native', 'throughput ×', 'extra', 'driver', 'native', 'extra']
+NET_EXPLAIN = ('A packet: everything it costs, and inside the driver alone; extra is the difference. tx sends, rx receives, forward sends back each frame from the buffer '
+               'in which it came. A batch is what one call of the driver, or one interrupt, brings.')
+
+
+def net_cells(quick):
+    for op in ('tx', 'rx', 'forward'):
+        for size in (64, 1500) if quick else (64, 512, 1500):
+            for batch in (1, 32) if quick else (1, 8, 32):
+                yield f'{op}:{size}:{batch}:{2000 if batch == 1 else 3200}'
+
+
+def record_net(results, got):
+    op, size, batch, _ = got['cell'].split(':')
+    name = f'hosted.virtio-net.{op}.{size}.{batch}'
+    side = {s: got[s] for s in ('sandboxed', 'native')}
+    driver = {s: [a + b for a, b in zip(x['submit'], x['event'])] for s, x in side.items()}
+    pair = lambda what: [a - b for a, b in zip(what['sandboxed'], what['native'])]  # noqa: E731
+    total = {s: x['total'] for s, x in side.items()}
+    bar, note = {'1': (0.90, WHY_ONE), '32': (0.95, WHY)}.get(batch, (None, ''))
+    m = {s: results.metric(f'{name}.{s}.total', total[s], 'cycles')['value'] for s in side}
+    d = {s: results.metric(f'{name}.{s}.driver', driver[s], 'cycles')['value'] for s in side}
+    ratio = results.metric(name + '.throughput', [b / a for a, b in zip(total['sandboxed'], total['native'])], '× native', 'higher', least=bar, note=note)
+    extra = results.metric(name + '.extra', pair(total), 'cycles a packet', most=15 if batch == '32' else None, note=WHY)
+    alone = results.metric(name + '.extra-driver', pair(driver), 'cycles a packet')
+    return [op, int(size), int(batch), m['sandboxed'], m['native'], ratio, extra, d['sandboxed'], d['native'], alone]
+
+
+def measure_net(results, section, term, quick, rounds):
+    hz = results.machine['tsc_hz']
+    term.title('virtio-net, cycles a packet on this CPU', NET_HEAD)
+    rows, names = [], list(net_cells(quick))
+    section.commands.append(f'{RIG} virtio-net {NET_LOAD} {NET} {rounds} OP:SIZE:BATCH:COUNT …')
+    for got in run_rig('virtio-net', NET, rounds, names, NET_LOAD):
+        rows.append(record_net(results, got))
+        term.row(rows[-1])
+    section.table('virtio-net', NET_HEAD, rows, NET_EXPLAIN)
+    items = [{'label': f'{r[0]} {r[1]} bytes, batch {r[2]}', 'series': k, 'value': r[3 + k]} for r in rows if r[1] != 512 for k in (0, 1)]
+    section.chart('bars', 'virtio-net: a packet', 'cycles', 'Driver, application and model of the device.', series=['sandboxed', 'native'], items=items)
+    rates = [[r[0], r[1], r[2], hz / r[3] / 1e6, hz / r[4] / 1e6, hz / r[3] * r[1] * 8 / 1e9] for r in rows]
+    section.table('virtio-net: rates', ['', 'bytes', 'batch', 'million packets/s', 'native', 'Gbit/s'], rates, 'Of one core, against the model of the device.')
+
+
 def measure(results, term, quick):
     rounds = 9 if quick else 25
     section = results.section('hosted', 'Drivers on the real CPU', TEXT)
@@ -105,3 +150,4 @@ def measure(results, term, quick):
             term.progress(f'{driver}: {len(rows)} of {len(names)}')
         section.table(driver, HEAD, rows, EXPLAIN)
         charts(results, section, driver)
+    measure_net(results, section, term, quick, rounds)

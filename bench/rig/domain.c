@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define MODULE_STACK (256u << 10)
-#define BRIDGES_MAX 4u
+#define BRIDGES_MAX 16u
+#define IMPORTS_MAX 4u // of an application
 
 typedef int64_t export_fn(uint64_t a, uint64_t b, uint64_t c, uint64_t e);
 
@@ -22,7 +23,7 @@ static struct bridge {
     void **import; // native: the application's pointer
 } bridges[BRIDGES_MAX];
 static unsigned bridge_count;
-static const struct bridge *native_bridge; // that of the stack which runs
+static const struct bridge *native_bridge[IMPORTS_MAX]; // those of the stack which runs
 
 void rig_fail(const char *format, ...) {
     va_list args;
@@ -152,16 +153,27 @@ struct rig_stack *rig_stack_native(const struct rig_twin *app, const struct rig_
     return s;
 }
 
-static int64_t cross_native(uint64_t a, uint64_t b, uint64_t c, uint64_t e) {
-    (void)a, (void)b, (void)c, (void)e;
-    return cross(native_bridge);
-}
+#define CROSS(n)                                                                      \
+    static int64_t cross_native_##n(uint64_t a, uint64_t b, uint64_t c, uint64_t e) { \
+        (void)a, (void)b, (void)c, (void)e;                                           \
+        return cross(native_bridge[n]);                                               \
+    }
+CROSS(0)
+CROSS(1)
+CROSS(2)
+CROSS(3)
+#undef CROSS
+static export_fn *const cross_native[IMPORTS_MAX] = {cross_native_0, cross_native_1, cross_native_2,
+                                                     cross_native_3};
 
 void rig_stack_bracket(struct rig_stack *s, bool on) {
+    unsigned n = 0;
     for (unsigned i = 0; i < bridge_count; i++)
         if (bridges[i].stack == s && bridges[i].import) {
-            native_bridge = &bridges[i];
-            *bridges[i].import = on ? (void *)cross_native : bridges[i].entry.fn;
+            if (n == IMPORTS_MAX) rig_fail("too many imports");
+            native_bridge[n] = &bridges[i];
+            *bridges[i].import = on ? (void *)cross_native[n] : bridges[i].entry.fn;
+            n++;
         }
 }
 

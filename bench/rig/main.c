@@ -1,7 +1,8 @@
 // main.c — the rig's program: cycles per request of a block driver, sandboxed and native, on this CPU.
 //
 //   rig hz                                            the time-stamp counter's frequency
-//   rig DRIVER APP.wasm DRIVER.wasm ROUNDS CELL…      DRIVER: virtio-blk or nvme. CELL: an argument of bench/apps/blkload, one measurement
+//   rig DRIVER APP.wasm DRIVER.wasm ROUNDS CELL…      DRIVER: virtio-blk, nvme or virtio-net. CELL: an argument of bench/apps/blkload or
+//                                                     netload, one measurement
 //
 // Every round runs a cell sandboxed and native in turn, as a whole and with the time divided, the fastest of three tries each. A line of JSON for
 // each cell: {"cell": …, "sandboxed": {…}, "native": {…}}, each of the two having lists with a number a round, in time-stamp counts per request:
@@ -24,13 +25,17 @@
 #define ROUNDS_MAX 101
 #define TRIES 3
 
-extern const struct rig_twin twin_blkload, twin_virtio_blk, twin_nvme;
+extern const struct rig_twin twin_blkload, twin_netload, twin_virtio_blk, twin_nvme, twin_virtio_net;
 
 static const struct kind {
     const char *name;
-    const struct rig_twin *twin;
+    const struct rig_twin *app, *driver;
     struct rig_device *(*device)(struct rig_disk *disk);
-} kinds[] = {{"virtio-blk", &twin_virtio_blk, rig_virtio_blk}, {"nvme", &twin_nvme, rig_nvme}};
+    void (*load)(struct rig_device *d, uint32_t size, uint32_t burst); // NULL: the application says all
+} kinds[] = {{"virtio-blk", &twin_blkload, &twin_virtio_blk, rig_virtio_blk, NULL},
+             {"nvme", &twin_blkload, &twin_nvme, rig_nvme, NULL},
+             {"virtio-net", &twin_netload, &twin_virtio_net, rig_virtio_net, rig_net_load}};
+static const struct kind *kind;
 
 enum { SANDBOXED, NATIVE, SIDES };
 static const char *const side_name[SIDES] = {"sandboxed", "native"};
@@ -42,7 +47,11 @@ static const char *const field_name[FIELDS] = {"total",  "model",  "event",
                                                "submit", "events", "submits"};
 
 static void run(struct rig_stack *s, const char *cell) {
+    char op[16] = "";
+    unsigned size = 0, burst = 0;
     s->app->quiet = true;
+    if (kind->load && sscanf(cell, "%15[a-z]:%u:%u", op, &size, &burst) == 3)
+        kind->load(s->device, size, strcmp(op, "tx") ? burst : 0);
     if (rig_stack_run(s, cell) || s->marks < RIG_MARKS) rig_fail("%s: %s", cell, s->app->line);
 }
 
@@ -114,7 +123,6 @@ int main(int argc, char **argv) {
     host_init("rig");
     rig_space_init();
     if (argc == 2 && !strcmp(argv[1], "hz")) return frequency();
-    const struct kind *kind = NULL;
     for (unsigned i = 0; argc > 5 && i < sizeof kinds / sizeof *kinds; i++)
         if (!strcmp(argv[1], kinds[i].name)) kind = &kinds[i];
     int rounds = kind ? atoi(argv[4]) : 0;
@@ -128,7 +136,7 @@ int main(int argc, char **argv) {
     side[SANDBOXED].whole = rig_stack_sandboxed(argv[2], argv[3], kind->device(&disk), CHANNEL, false);
     side[SANDBOXED].divided =
         rig_stack_sandboxed(argv[2], argv[3], kind->device(&disk), CHANNEL, true);
-    side[NATIVE].whole = rig_stack_native(&twin_blkload, kind->twin, kind->device(&disk), CHANNEL);
+    side[NATIVE].whole = rig_stack_native(kind->app, kind->driver, kind->device(&disk), CHANNEL);
     side[NATIVE].divided = side[NATIVE].whole;
     rig_stack_start(side[SANDBOXED].whole);
     rig_stack_start(side[SANDBOXED].divided);

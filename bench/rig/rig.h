@@ -76,6 +76,9 @@ struct rig_disk { // shared by the block models
 };
 struct rig_device *rig_virtio_blk(struct rig_disk *disk);
 struct rig_device *rig_nvme(struct rig_disk *disk);
+struct rig_device *rig_virtio_net(struct rig_disk *disk); // has none
+// What comes from now on, and what size is sent: frames of `size` bytes, `burst` of them at each turn.
+void rig_net_load(struct rig_device *d, uint32_t size, uint32_t burst);
 
 // ---- Domains and stacks: domain.c ----
 struct rig_export {

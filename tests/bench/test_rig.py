@@ -12,8 +12,8 @@ RIG, LOAD = 'build/bench/rig', 'build/bench/modules/blkload.wasm'
 DRIVERS = {'virtio-blk': 'build/modules/virtio-blk.wasm', 'nvme': 'build/modules/nvme.wasm'}
 
 
-def rig(driver, module, *cells, rounds=1):
-    return subprocess.run([RIG, driver, LOAD, module, str(rounds), *cells], capture_output=True, text=True, timeout=60)
+def rig(driver, module, *cells, rounds=1, load=LOAD):
+    return subprocess.run([RIG, driver, load, module, str(rounds), *cells], capture_output=True, text=True, timeout=60)
 
 
 for driver, module in DRIVERS.items():
@@ -34,6 +34,15 @@ for driver, module in DRIVERS.items():
 
     done = rig(driver, module, 'read:rand:1048576:128:1')
     tap.ok(done.returncode == 1 and 'cannot do' in done.stderr, f'{driver}: a cell that cannot be done is refused', done.stderr)
+
+# The model numbers what it sends and checks the numbers of what it gets, the application likewise: a frame lost, doubled or cut ends the run.
+NET, NET_LOAD = 'build/modules/virtio-net.wasm', 'build/bench/modules/netload.wasm'
+frames = ['tx:64:1:300', 'tx:1514:128:1000', 'rx:64:32:1000', 'rx:1514:1:300', 'forward:64:32:1000', 'forward:1514:128:1000', 'forward:999:1:300']
+done = rig('virtio-net', NET, *frames, load=NET_LOAD)
+lines = [json.loads(x) for x in done.stdout.splitlines()]
+tap.ok(done.returncode == 0 and [x['cell'] for x in lines] == frames, 'virtio-net: frames are sent, received, sent back', done.stderr[-300:])
+done = rig('virtio-net', NET, 'tx:63:1:1', load=NET_LOAD)
+tap.ok(done.returncode == 1 and 'cannot do' in done.stderr, 'virtio-net: a frame that is none is refused', done.stderr)
 
 done = rig('virtio-blk', LOAD, 'verify:seq:4096:32:600')
 tap.ok(done.returncode == 1 and 'unknown import: blk.blk_submit' in done.stderr, 'a module that is no driver is refused', done.stderr)
