@@ -136,7 +136,8 @@ static uint32_t place(const struct thread *t) {
     uint32_t last = t->cpu, here = cpu_this()->index;
     if (t->pinned != THR_ANY_CPU) return (uint32_t)t->pinned;
     if (smp_count() == 1) return 0;
-    // Its CPU is still leaving its stack, and will look at its queue next.
+    // Its CPU is still leaving its stack, and will look at its queue next. (Set before it began to wait, and so before it was claimed:
+    // a look that finds it clear is right.)
     if (__atomic_load_n(&t->on_cpu, __ATOMIC_RELAXED)) return last;
     uint32_t there = level_of(last);
     if (t->level < there) return last;
@@ -337,9 +338,8 @@ static void mark_idle(const struct cpu *c, bool idle) {
 
 static struct trap_frame *run(struct thread *t) {
     struct cpu *c = cpu_this();
-    // Only when it was woken elsewhere in the instants after it began to wait. Its CPU waits for nothing of ours: it has left its own
-    // thread before it comes here.
-    while (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE)) smp_relax();
+    // No thread comes here before its last CPU has left it: place() keeps it with that CPU until then, steal() passes over it.
+    KASSERT(!__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE));
     __atomic_store_n(&t->on_cpu, 1, __ATOMIC_RELAXED);
     uint64_t now = time_now_ns();
     c->current = t;

@@ -5,8 +5,8 @@
 // thr_interrupt() may all try; one wins, and what the others leave behind (its place on a list of waiters or of timers) the
 // thread removes itself when it runs.
 //
-// on_cpu is set while a CPU is on the thread's stack, which may be a little longer than it is RUNNING: a CPU that takes a thread from
-// a queue waits for that flag, and a dead thread is freed only when it is clear.
+// on_cpu is set while a CPU is on the thread's stack, which may be a little longer than it is RUNNING: until it is clear the thread
+// runs nowhere else, and is not freed.
 #ifndef SASOS_RUN_SCHED_H
 #define SASOS_RUN_SCHED_H
 #include "sasos/arch/lock.h"

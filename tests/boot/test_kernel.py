@@ -8,17 +8,35 @@ import tap
 
 KTEST = os.path.join(qemu.BUILD, 'boot', 'ktest.elf')
 CORE_POINTS = 53
+CPU_POINTS = 15
 
 
 def boot(test, **more):
-    return qemu.boot(kernel=KTEST, modules=[], config=test, disk=None, timeout=30, **more)
+    return qemu.boot(kernel=KTEST, modules=[], config=test, disk=None, timeout=60, **more)
+
+
+def points(r, name, wanted):
+    good, bad = re.findall(r'^ok (.*)', r.text, re.M), re.findall(r'^BAD (.*)', r.text, re.M)
+    tap.ok(r.ok and not bad and len(good) == wanted and '\ndone\n' in r.text, f'{name}: {len(good)} of {wanted} points', r)
 
 
 def core(name, **more):
     r = boot('core', **more)
-    good, bad = re.findall(r'^ok (.*)', r.text, re.M), re.findall(r'^BAD (.*)', r.text, re.M)
-    tap.ok(r.ok and not bad and len(good) == CORE_POINTS and '\ndone\n' in r.text, f'{name}: {len(good)} of {CORE_POINTS} points', r)
+    points(r, name, CORE_POINTS)
     return r
+
+
+def cpus(n):
+    r = boot('cpus', smp=n)
+    points(r, f'on {n} CPUs: wake-ups, locks, timers, translations, kills', CPU_POINTS)
+    tap.has(r, rf'^cpus {n}$', f'{n} CPUs run')
+
+
+def stops_all(test, n):
+    r = boot(test, smp=n)
+    before, *after = r.text.split('PANIC: ')
+    tap.ok(r.status == 35 and len(after) == 1 and 'has had enough' in after[0] and 'chatter' not in after[0],
+           f'{test}, {n} CPUs: one report, and nothing else after it', r)
 
 
 def panics(test, *patterns):
@@ -45,6 +63,11 @@ def main():
     core('512 MiB')
     core('96 MiB, a screen', memory=96, devices=['VGA'])
     core('5 GiB, two CPUs', memory=5120, smp=2)
+    core('four CPUs', smp=4)
+    for n in 1, 2, 4:
+        cpus(n)
+    stops_all('panic-one', 2)
+    stops_all('panic-all', 4)
     r = core('no HPET', devices=['pcie-root-port'], cold=True, qemu_args=['-machine', 'hpet=off'])
     tap.has(r, 'by ACPI PM timer', 'without an HPET the PM timer calibrates')
 

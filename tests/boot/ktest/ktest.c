@@ -21,6 +21,7 @@
 #include "sasos/mem/stack.h"
 #include "sasos/run/run.h"
 #include "sasos/run/thread.h"
+#include "tests/boot/ktest/cpus.h"
 #include "tests/boot/ktest/devices.h"
 
 static unsigned bad;
@@ -463,6 +464,13 @@ static void test_thread(void *arg) {
         kprintf("done\n");
         power_off(!bad);
     }
+    if (str_eq(name, "cpus")) {
+        bad = ktest_cpus();
+        kprintf("done\n");
+        power_off(!bad);
+    }
+    if (str_eq(name, "panic-one")) ktest_panic_one();
+    if (str_eq(name, "panic-all")) ktest_panic_all();
     if (str_eq(name, "assert")) deep_assert(2);
     if (str_eq(name, "null")) deep_read((const uint32_t *)8);
     if (str_eq(name, "text")) *(volatile uint8_t *)deep_read = 0xc3;

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Domains on several CPUs: two that compute run at the same time; the whole demonstration; a kill across CPUs."""
+import re
+
+import qemu
+import tap
+
+# A driver's computation keeps every application from its CPU. So what an application gets done meanwhile it did on another one.
+BUSY = '''sasos 1
+module hog
+{hog}module busy
+ arg 500
+{busy}start hog
+run busy
+'''
+
+
+def windows(r, name):
+    return [(int(a), int(b)) for a, b in re.findall(rf'{name}: window (\d+) (\d+)', r.text)]
+
+
+def overlap(r):
+    """Microseconds in which both had a CPU."""
+    return sum(max(0, min(b, d) - max(a, c)) for a, b in windows(r, 'hog') for c, d in windows(r, 'busy'))
+
+
+def busy(smp, hog='', busy=''):
+    r = qemu.boot(config=BUSY.format(hog=hog, busy=busy), modules=['hog', 'busy'], disk=None, smp=smp)
+    where = ', '.join(x.strip() or 'anywhere' for x in (hog, busy))
+    tap.ok(r.ok and windows(r, 'hog') and windows(r, 'busy'), f'two that compute, {smp} CPUs: {where}', r)
+    return r
+
+
+r = busy(2, ' cpu 0\n', ' cpu 1\n')
+tap.ok(overlap(r) > 0, 'on two CPUs they compute at the same time', r)
+r = busy(2)
+tap.ok(overlap(r) > 0, 'and without being told where', r)
+r = busy(2, ' cpu 1\n', ' cpu 1\n')
+tap.same(overlap(r), 0, 'on one of two CPUs they do not')
+r = busy(1, ' cpu 0\n', ' cpu 1\n')
+tap.same(overlap(r), 0, 'nor on a machine with one CPU')
+tap.has(r, 'busy: there is no CPU 1 here; it runs on any', 'which is said')
+
+r = qemu.boot(smp=2, timeout=120)
+tap.ok(r.ok, 'the demonstration on two CPUs', r)
+tap.same(re.findall(r'digest: sha256 ([0-9a-f]{64})$', r.text, re.M), [qemu.host_digest(qemu.default_disk())] * 2,
+         'twice the digest that the host has')
+tap.lacks(r, r'does not hold|still alive|PANIC', 'neither attack got through')
+
+# The endless loop and who stops it are on different CPUs; forty lives, so that a race would show.
+loops = ''.join('start loop\nstop loop\nstart server\nrun client\nstop server expect budget\n' for _ in range(8))
+r = qemu.boot(config='''sasos 1
+module loop busy
+ cpu 1
+ arg 9999999
+module server loop-server
+ budget 200
+ cpu 1
+module client poke-client
+ connect srv server 4K
+ cpu 0
+''' + loops, modules=['busy', 'loop-server', 'poke-client'], disk=None, smp=2, timeout=60)
+tap.ok(r.ok, 'loops on another CPU are stopped, and servers that do not return are killed, eight times', r)
+tap.done()
