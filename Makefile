@@ -219,7 +219,7 @@ $2: $1/manifest $B/host/sasos-manifest $(call objs,wasm,$(wildcard $1/*.c) $(cal
 ifneq ($(wildcard $1/*.wat),)
 	$$Qwat2wasm --no-check --debug-names $$(filter %.wat,$$^) -o $$@.tmp
 else
-	$$Q$(wasm_ld) $$(filter %.o,$$^) -o $$@.tmp
+	$$Q$(wasm_ld) $$(filter %.o,$$^) $$(filter %.a,$$^) -o $$@.tmp
 endif
 	$$Q$B/host/sasos-manifest $$@.tmp $1/manifest $$@
 	@rm -f $$@.tmp

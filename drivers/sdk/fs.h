@@ -7,6 +7,8 @@
 //
 // Session. fs_attach() comes first and fills in `struct fs_channel`. It ends the session that the channel had before, with all its
 // handles; so do the client's death and the server's (a restarted server knows no handle: FS_EBADF, and the client attaches again).
+// fs_detach() ends it in order: everything is on the disk when it returns, and when it was the last session, the file system is left
+// clean, as after an unmount. A client that ends calls it.
 //
 // Handles are numbers of one client's, for files, directories, and (opened with FS_NOFOLLOW) symbolic links. FS_ROOT is always open.
 // A handle keeps its file alive after the last name of it is gone. What may be done through a handle was said when it was opened.
@@ -111,6 +113,7 @@ _Static_assert(sizeof(struct fs_channel) == 16 && sizeof(struct fs_stat) == 64 &
 // X(name, (parameters), "what it does"). All return int32_t.
 #define FS_CALLS(X)                                                                                      \
     X(fs_attach, (void), "begins a session")                                                             \
+    X(fs_detach, (void), "ends the session; see above")                                                  \
     X(fs_open, (int32_t dir, uint32_t path_at, uint32_t length, uint32_t flags),                         \
       "a handle; flags: enum fs_open_flags. A new file's mode is 0644")                                  \
     X(fs_close, (int32_t handle), "the handle is gone, whatever is returned")                            \

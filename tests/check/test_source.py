@@ -63,7 +63,7 @@ wall('the boot application sees only the address map of the kernel', sources('ef
 LIBC = FREESTANDING | {'string.h', 'stdlib.h', 'stdio.h', 'math.h', 'errno.h', 'assert.h', 'ctype.h', 'time.h', 'unistd.h'}
 wall('the SDK shares only the font, the table and numbers of kernel calls with the kernel', sources('drivers/sdk'),
      r'drivers/sdk/.*|sasos/(run/(hostcall\.def|abi\.h)|lib/font\.def)')
-THIRD_PARTY = {'apps/lwip': ('lwip/', 'netif/')}  # whose sources a module is built with
+THIRD_PARTY = {'apps/lwip': ('lwip/', 'netif/'), 'apps/ext4': ('ext2fs/', 'sys/')}  # whose sources a module is built with
 for folder in sorted(glob.glob('drivers/*/') + glob.glob('apps/*/') + glob.glob('tests/modules/*/')):
     folder = folder.rstrip('/')
     if os.path.exists(folder + '/main.c') and not os.path.exists(folder + '/manifest'):
