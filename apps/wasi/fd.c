@@ -7,11 +7,15 @@
 static struct desc table[FDS_MAX];
 static uint32_t lowest; // no descriptor below is free
 
-int32_t fd_get(uint32_t fd, uint64_t rights, struct desc **out) {
-    process_enter();
+int32_t fd_peek(uint32_t fd, uint64_t rights, struct desc **out) {
     if (fd >= FDS_MAX || table[fd].kind == DESC_FREE) return ERRNO_BADF;
     *out = &table[fd];
     return (table[fd].rights & rights) == rights ? SUCCESS : ERRNO_NOTCAPABLE;
+}
+
+int32_t fd_get(uint32_t fd, uint64_t rights, struct desc **out) {
+    process_enter();
+    return fd_peek(fd, rights, out);
 }
 
 int32_t fd_add(const struct desc *d, uint32_t *out_fd) {

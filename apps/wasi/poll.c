@@ -46,12 +46,12 @@ static bool clock_ready(struct round *r, const struct witx_subscription *s, stru
 static bool fd_ready(struct round *r, const struct witx_subscription *s, struct witx_event *out) {
     struct desc *d;
     bool write = s->tag == EVENTTYPE_FD_WRITE;
-    out->error = (uint16_t)fd_get(s->u.fd, 0, &d);
+    out->error = (uint16_t)fd_peek(s->u.fd, 0, &d);
     if (out->error) return true;
     uint64_t right = write                      ? RIGHTS_FD_WRITE
                      : d->kind == DESC_LISTENER ? RIGHTS_SOCK_ACCEPT
                                                 : RIGHTS_FD_READ;
-    out->error = (uint16_t)fd_get(s->u.fd, RIGHTS_POLL_FD_READWRITE | right, &d);
+    out->error = (uint16_t)fd_peek(s->u.fd, RIGHTS_POLL_FD_READWRITE | right, &d);
     if (out->error) return true;
     if (d->kind == DESC_LISTENER || d->kind == DESC_STREAM) {
         r->events |= socket_events;
@@ -93,6 +93,7 @@ static int32_t look(struct round *r, uint32_t in, uint32_t out, uint32_t n, uint
 int32_t WASI(poll_oneoff)(uint32_t in, uint32_t out, uint32_t n, uint32_t out_n) {
     uint32_t ready = 0;
     struct round r = {.begin = sasos_time_ns()};
+    process_enter();
     if (!n || n > UINT32_MAX / sizeof(struct witx_subscription)) return ERRNO_INVAL;
     for (;;) {
         r.now = sasos_time_ns();

@@ -20,6 +20,7 @@ uint32_t socket_listeners, socket_events;
 static uint32_t connects;
 static struct sock_client net;
 static int32_t life; // the stack's; 0: there is none
+static bool up;      // it was there at the latest look
 static bool queued;  // something may have to be flushed
 static struct {
     uint16_t port;
@@ -63,7 +64,7 @@ static int32_t listen_at(uint32_t i) {
     return error ? error : sock_listen(listener[i].handle, BACKLOG);
 }
 
-// The stack is there; after its death and return, so are the listening sockets again.
+// The stack is there; after its death and return, so are the listening sockets again. A kernel call: for rare occasions.
 static bool alive(void) {
     int32_t now = life ? sasos_chan_generation(net.number) : 0;
     if (now == life) return life;
@@ -74,12 +75,14 @@ static bool alive(void) {
     return true;
 }
 
-// The stack's handle of a descriptor, or a negative error.
+// The stack's handle of a descriptor, or a negative error. Whether the stack still lives is seen from what its calls answer.
 static int32_t handle_of(const struct desc *d) {
-    if (!alive()) return E_DEAD;
+    if (!life) return E_DEAD;
     if (d->kind == DESC_LISTENER) return listener[d->socket].handle;
     return d->life == life ? d->socket : E_NOENT;
 }
+
+static bool gone(int32_t error) { return error == E_DEAD || error == E_NOENT; }
 
 void socket_flush(void) {
     if (queued) sock_flush();
@@ -87,7 +90,8 @@ void socket_flush(void) {
 }
 
 void socket_look(void) {
-    while (life && sock_next_ready(&net) >= 0)
+    up = life && alive();
+    while (up && sock_next_ready(&net) >= 0)
         ;
 }
 
@@ -96,22 +100,19 @@ void socket_close(struct desc *d) {
     queued = true;
 }
 
-// Waits until one of the bits is true of it. INTR when the program is being ended.
+// Waits until one of the bits is true of it, or it is gone. INTR when the program is being ended.
 static int32_t block(const struct desc *d, uint32_t bits) {
     for (;;) {
         socket_look();
         int32_t h = handle_of(d);
-        if (h == E_DEAD && d->kind == DESC_LISTENER) { // it comes back
-            if (wait_until(socket_events, FOREVER) < 0) return ERRNO_INTR;
-            continue;
-        }
-        if (h < 0 || sock_state(&net, h) & (bits | SOCK_ERROR)) return SUCCESS;
+        if (up ? h < 0 || sock_state(&net, h) & (bits | SOCK_ERROR) : d->kind == DESC_STREAM)
+            return SUCCESS;
         if (wait_until(socket_events, FOREVER) < 0) return ERRNO_INTR;
     }
 }
 
 bool socket_ready(struct desc *d, bool write, struct witx_event *out) {
-    int32_t h = handle_of(d);
+    int32_t h = up ? handle_of(d) : E_DEAD;
     if (h < 0 && d->kind == DESC_LISTENER) return false;
     if (h < 0) {
         out->flags = EVENTRWFLAGS_FD_READWRITE_HANGUP;
@@ -193,7 +194,12 @@ int32_t WASI(sock_accept)(uint32_t fd, uint32_t flags, uint32_t to) {
         h = handle_of(d);
         if (h >= 0) h = sock_accept(h, 0);
         if (h >= 0) break;
-        if (h != E_AGAIN && h != E_DEAD) return errno_of_socket(h);
+        if (h != E_AGAIN && !gone(h)) return errno_of_socket(h);
+        int32_t before = life;
+        if (gone(h) && alive()) {
+            if (life == before) return ERRNO_IO;
+            continue; // it listens again
+        }
         if (d->flags & FDFLAGS_NONBLOCK) return ERRNO_AGAIN;
         if ((error = block(d, SOCK_READABLE))) return error;
     }

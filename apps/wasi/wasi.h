@@ -87,6 +87,7 @@ struct desc {
 };
 // BADF, or NOTCAPABLE unless it has all of `rights`.
 int32_t fd_get(uint32_t fd, uint64_t rights, struct desc **out);
+int32_t fd_peek(uint32_t fd, uint64_t rights, struct desc **out); // the same, not as a call's first step
 // Takes the lowest free number. MFILE when there is none.
 int32_t fd_add(const struct desc *d, uint32_t *out_fd);
 void fd_drop(uint32_t fd); // an open one
