@@ -106,6 +106,7 @@ int32_t WASI(clock_res_get)(uint32_t id, uint32_t to) {
 int32_t WASI(clock_time_get)(uint32_t id, uint64_t precision, uint32_t to) {
     (void)precision;
     if (id > CLOCKID_THREAD_CPUTIME) return ERRNO_INVAL;
+    process_enter();
     int64_t now = id == CLOCKID_REALTIME ? sasos_wall_ns() : sasos_time_ns();
     if (id >= CLOCKID_PROCESS_CPUTIME) now -= started_ns + process_waited_ns;
     return caller_put(to, &now, sizeof(now));
