@@ -16,6 +16,8 @@ static struct {
     uint32_t random[1024], random_left;
 } stack;
 
+int64_t stack_count[COUNTERS];
+
 u32_t sys_now(void) { return stack.now_ms; }
 
 // As lwIP defines it: the 16-bit words' one's complement sum, in the order in which they lie in memory, not inverted.
@@ -72,13 +74,20 @@ static void set_timer(int64_t now) {
 
 void stack_enter(void) { stack.now_ms = (uint32_t)((uint64_t)sasos_time_ns() / 1000000); }
 
+static void tell(void) {
+    static int64_t told[COUNTERS];
+    stack_count[COUNT_HEAP] = memory_used();
+    for (uint32_t i = 0; i < COUNTERS; i++)
+        if (stack_count[i] != told[i]) sasos_counter(i, told[i] = stack_count[i]);
+}
+
 void stack_leave(bool home) {
     netif_poll_all();
     nic_flush();
     sock_signal();
-    // A client's call may have begun something that needs a nearer time-out than the timer's: that thread may set it too.
-    (void)home;
+    // A client's call may have begun something that needs a nearer time-out than the timer's: its thread sets it too.
     set_timer(sasos_time_ns());
+    if (home) tell();
 }
 
 int32_t SASOS_EXPORT(driver_start)(void) {

@@ -272,6 +272,7 @@ static bool attach(void) {
     nic_netif.chksum_flags = NETIF_CHECKSUM_ENABLE_ALL;
     if (nic.can & NET_CAN_CHECKSUM) nic_netif.chksum_flags &= (uint16_t)~NETIF_CHECKSUM_GEN_TCP;
     nic.up = true;
+    stack_count[COUNT_ATTACHED]++;
     return true;
 }
 

@@ -68,12 +68,14 @@ struct sock *sock_alloc(uint32_t client, uint8_t kind) {
                        .queue_first = SOCK_NONE,
                        .queue_last = SOCK_NONE};
     c->handles++;
+    stack_count[COUNT_SOCKETS]++;
     c->shared->state[sock_index(s)] = 0;
     return s;
 }
 
 void sock_release(struct sock *s) {
     clients[s->client].handles--;
+    stack_count[COUNT_SOCKETS]--;
     s->kind = KIND_FREE;
     s->next = SOCK_NONE; // to the end of the list: an index rests as long as possible
     if (free_last == SOCK_NONE)

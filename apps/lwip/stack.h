@@ -18,6 +18,18 @@
 #include <lwip/netif.h>
 #include <lwip/pbuf.h>
 
+// The manifest's counter lines, published by the home thread.
+enum {
+    COUNT_SOCKETS,
+    COUNT_ACCEPTED,
+    COUNT_CONNECTED,
+    COUNT_RESET_FOR_MEMORY,
+    COUNT_HEAP,
+    COUNT_ATTACHED,
+    COUNTERS
+};
+extern int64_t stack_count[COUNTERS];
+
 void stack_enter(void);
 void stack_leave(bool home); // home: on the home thread, which keeps the timer
 

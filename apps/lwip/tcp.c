@@ -107,6 +107,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
         struct pbuf *copy = pbuf_alloc(PBUF_RAW, p->tot_len, PBUF_RAM);
         if (!copy) {
             pbuf_free(p);
+            stack_count[COUNT_RESET_FOR_MEMORY]++;
             tcp_abort(pcb); // on_error() follows
             return ERR_ABRT;
         }
@@ -137,6 +138,7 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t error) {
     struct sock *s = arg;
     (void)pcb, (void)error;
     s->connecting = false;
+    stack_count[COUNT_CONNECTED]++;
     sock_set(s, SOCK_WRITABLE, true);
     return ERR_OK;
 }
@@ -156,6 +158,7 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t error) {
         sock_at(l->queue_last)->next = sock_index(s);
     l->queue_last = sock_index(s);
     l->queue_count++;
+    stack_count[COUNT_ACCEPTED]++;
     sock_set(l, SOCK_READABLE, true);
     return ERR_OK;
 }

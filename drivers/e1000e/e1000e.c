@@ -73,6 +73,9 @@ enum { MESSAGE_QUEUES = 0, MESSAGE_OTHER = 1 };
 #define RESET_NS 100000000ll
 #define NO_CONTEXT UINT32_MAX
 
+// The manifest's counter lines.
+enum { RECEIVED_FRAMES, RECEIVED_BYTES, SENT_FRAMES, SENT_BYTES, COUNTERS };
+
 static struct {
     uint32_t registers, rx_ring, tx_ring; // addresses
     bool attached, failed;
@@ -89,6 +92,7 @@ static struct {
     struct net_channel *shared;
     uint32_t address, size; // of the channel in our window, which is also the device's
     struct ring transmit, sent, post, receive;
+    int64_t count[COUNTERS], told[COUNTERS];
 } net;
 
 static uint32_t get(uint32_t r) { return read32(net.registers + r); }
@@ -167,6 +171,8 @@ static bool send_frame(uint32_t count) {
     net.tx[last].signal = f[0].flags & NET_SIGNAL;
     net.signals += net.tx[last].signal;
     net.frames++;
+    net.count[SENT_FRAMES]++;
+    net.count[SENT_BYTES] += total;
     return true;
 }
 
@@ -232,9 +238,16 @@ static bool collect_received(void) {
                                  .length = (uint16_t)length,
                                  .flags = verified ? NET_VERIFIED : 0};
         ring_produced(&net.receive);
+        net.count[RECEIVED_FRAMES]++;
+        net.count[RECEIVED_BYTES] += length;
         any = true;
     }
     return any;
+}
+
+static void tell(void) {
+    for (uint32_t i = 0; i < COUNTERS; i++)
+        if (net.count[i] != net.told[i]) sasos_counter(i, net.told[i] = net.count[i]);
 }
 
 // All there is to do, in both directions; the client is signalled if there is something for it.
@@ -247,6 +260,7 @@ static void work(void) {
     if (net.transmit.broken || net.sent.broken || net.post.broken || net.receive.broken)
         refuse_client("broke a ring", 0);
     if (news) sasos_chan_signal(0);
+    tell();
 }
 
 // What is to interrupt from now on; a cause that came while it was masked interrupts at once.

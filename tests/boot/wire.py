@@ -127,6 +127,7 @@ module lwip
 {args}
 module sock-echo
   connect sock lwip 512K
+  observe
   memory 4M
 '''
 

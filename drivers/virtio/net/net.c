@@ -48,6 +48,9 @@ struct descriptors {
     uint16_t length[QUEUE_MAX]; // of the chain that begins there; 0: none does
 };
 
+// The manifest's counter lines.
+enum { RECEIVED_FRAMES, RECEIVED_BYTES, SENT_FRAMES, SENT_BYTES, COUNTERS };
+
 static struct {
     struct virtio_device device;
     struct virtq rx, tx;
@@ -62,6 +65,7 @@ static struct {
     struct net_channel *shared;
     uint32_t address, size; // of the channel in our window, which is also the device's
     struct ring transmit, sent, post, receive;
+    int64_t count[COUNTERS], told[COUNTERS];
 } net;
 
 static void descriptors_init(struct descriptors *d, uint32_t size) {
@@ -165,6 +169,8 @@ static bool send_frame(uint32_t count) {
     net.tx_signal[head] = first.flags & NET_SIGNAL;
     net.signals += net.tx_signal[head];
     virtq_add(&net.tx, head);
+    net.count[SENT_FRAMES]++;
+    net.count[SENT_BYTES] += total;
     return true;
 }
 
@@ -257,9 +263,16 @@ static bool collect_received(void) {
         r->length = (uint16_t)(length - start);
         r->flags = flags | (net.rx_left ? NET_MORE : 0);
         ring_produced(&net.receive);
+        net.count[RECEIVED_FRAMES] += !net.rx_left;
+        net.count[RECEIVED_BYTES] += length - start;
         any = true;
     }
     return any;
+}
+
+static void tell(void) {
+    for (uint32_t i = 0; i < COUNTERS; i++)
+        if (net.count[i] != net.told[i]) sasos_counter(i, net.told[i] = net.count[i]);
 }
 
 // All there is to do, in both directions; the client is signalled if there is something for it.
@@ -282,6 +295,7 @@ static void work(void) {
         virtq_kick(&net.tx);
     }
     if (news) sasos_chan_signal(0);
+    tell();
 }
 
 // ---- life ----
