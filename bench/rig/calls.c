@@ -52,8 +52,10 @@ CALL(arg) {
 static bool turn(struct rig_stack *s) {
     struct rig_domain *driver = s->driver;
     struct rig_device *device = s->device;
-    uint64_t before = s->timing ? rig_tsc() : 0;
+    uint64_t before = s->timing || device->latency ? rig_tsc() : 0;
     bool moved = device->pump(device);
+    while (moved && device->latency && rig_tsc() - before < device->latency)
+        ;
     if (s->timing) {
         s->time.model += rig_tsc() - before - rig_tsc_cost();
         s->time.models++;

@@ -11,6 +11,7 @@
 //   event    inside driver_event(), entered from C as the kernel does it
 //   submit   inside the driver's call, entered from C too (which for a module costs more than the true crossing in `total` does)
 // and events, submits: how often each of these was entered per request. One run that is not counted comes first.
+// DEVICE_US=n in the environment makes the model answer that many microseconds after it has looked, as a device of that latency would.
 // A measurement with OP verify checks data and gives no numbers; the exit status is 1 if anything failed.
 #include "bench/rig/rig.h"
 #include "sfi-jit/host/host.h"
@@ -110,19 +111,27 @@ static void cell_line(struct side side[SIDES], const char *cell, int rounds) {
     fflush(stdout);
 }
 
-static int frequency(void) {
+static double frequency(void) { // of the time-stamp counter
     double start = host_seconds();
     uint64_t cycles = rig_tsc();
     while (host_seconds() - start < 0.05)
         ;
-    printf("%.0f\n", (double)(rig_tsc() - cycles) / (host_seconds() - start));
-    return 0;
+    return (double)(rig_tsc() - cycles) / (host_seconds() - start);
+}
+
+static struct rig_device *new_device(struct rig_disk *disk) {
+    static double hz;
+    const char *us = getenv("DEVICE_US");
+    struct rig_device *d = kind->device(disk);
+    if (us && hz == 0) hz = frequency();
+    d->latency = us ? (uint64_t)(atof(us) * 1e-6 * hz) : 0;
+    return d;
 }
 
 int main(int argc, char **argv) {
     host_init("rig");
     rig_space_init();
-    if (argc == 2 && !strcmp(argv[1], "hz")) return frequency();
+    if (argc == 2 && !strcmp(argv[1], "hz")) return printf("%.0f\n", frequency()) < 0;
     for (unsigned i = 0; argc > 5 && i < sizeof kinds / sizeof *kinds; i++)
         if (!strcmp(argv[1], kinds[i].name)) kind = &kinds[i];
     int rounds = kind ? atoi(argv[4]) : 0;
@@ -133,10 +142,9 @@ int main(int argc, char **argv) {
     struct rig_disk disk = {calloc(1, DISK), DISK / 512};
     if (!disk.data) rig_fail("no memory");
     struct side side[SIDES];
-    side[SANDBOXED].whole = rig_stack_sandboxed(argv[2], argv[3], kind->device(&disk), CHANNEL, false);
-    side[SANDBOXED].divided =
-        rig_stack_sandboxed(argv[2], argv[3], kind->device(&disk), CHANNEL, true);
-    side[NATIVE].whole = rig_stack_native(kind->app, kind->driver, kind->device(&disk), CHANNEL);
+    side[SANDBOXED].whole = rig_stack_sandboxed(argv[2], argv[3], new_device(&disk), CHANNEL, false);
+    side[SANDBOXED].divided = rig_stack_sandboxed(argv[2], argv[3], new_device(&disk), CHANNEL, true);
+    side[NATIVE].whole = rig_stack_native(kind->app, kind->driver, new_device(&disk), CHANNEL);
     side[NATIVE].divided = side[NATIVE].whole;
     rig_stack_start(side[SANDBOXED].whole);
     rig_stack_start(side[SANDBOXED].divided);

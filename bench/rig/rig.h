@@ -64,6 +64,7 @@ struct rig_device {
         bool plain;
     } view[RIG_PAGES_MAX];
     uint8_t config[256]; // PCI configuration space
+    uint64_t latency;    // time-stamp counts from the model's look to its answer; 0: at once
     uint32_t irqs;       // messages raised and not yet delivered, bit n
     uint32_t irqs_enabled;
     void (*before)(struct rig_device *d, uint32_t offset, bool write);
