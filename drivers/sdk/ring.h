@@ -50,8 +50,10 @@ static inline void ring_produced(struct ring *r) {
     r->shared->head = ++r->mine;
 }
 
-static inline void ring_consumed(struct ring *r) {
-    barrier_compiler(); // our copy of the entry before its place is given back
-    r->shared->tail = ++r->mine;
+static inline void ring_consumed_many(struct ring *r, uint32_t n) {
+    barrier_compiler(); // our copies of the entries before their places are given back
+    r->mine += n;
+    r->shared->tail = r->mine;
 }
+static inline void ring_consumed(struct ring *r) { ring_consumed_many(r, 1); }
 #endif

@@ -148,7 +148,10 @@ static bool send_frame(uint32_t count) {
     struct net_transmit first = {0};
     uint32_t total = 0;
     for (uint32_t k = 0; k < count; k++) {
-        struct net_transmit f = net.shared->transmit[(net.transmit.mine + k) & (NET_RING - 1)];
+        const struct net_transmit *entry =
+            &net.shared->transmit[(net.transmit.mine + k) & (NET_RING - 1)];
+        keep_base(entry);
+        struct net_transmit f = *entry;
         barrier_compiler(); // checked and used is the copy
         if (k == 0) first = f;
         if (!in_channel(f.buffer, f.length)) return false;
@@ -191,7 +194,7 @@ static void transmit(void) {
             refuse_client("made a frame that cannot be sent, fragments", count);
             return;
         }
-        while (count--) ring_consumed(&net.transmit);
+        ring_consumed_many(&net.transmit, count);
     }
 }
 
@@ -258,6 +261,7 @@ static bool collect_received(void) {
         }
         net.rx_left--;
         struct net_receive *r = &net.shared->receive[ring_slot(&net.receive)];
+        keep_base(r);
         r->buffer = net.rx_buffer[id];
         r->start = start;
         r->length = (uint16_t)(length - start);
