@@ -11,7 +11,7 @@ static struct rig_domain *domain;
 #define X(result, name, parameters, types, text)                           \
     int64_t sasos_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t e);  \
     int64_t sasos_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t e) { \
-        return rig_##name(domain, a, b, c, e);                             \
+        return rig_##name ? rig_##name(domain, a, b, c, e) : E_NOENT;      \
     }
 #include "sasos/run/hostcall.def"
 #undef X
