@@ -19,8 +19,33 @@ static struct {
     struct ring requests, completions;
     struct disk_io *ticket[BLK_RING]; // NULL: free
     uint32_t under_way, unannounced;
+    uint64_t first, sectors; // our part of the device
     bool can_flush, broken;
 } d;
+
+// Argument 0, if there is one, is FIRST:COUNT, the sectors that are ours; else all are.
+static const char *choose_sectors(uint64_t device) {
+    char text[48];
+    uint64_t part[2] = {0};
+    uint32_t which = 0;
+    int32_t length = sasos_arg(0, text, sizeof(text));
+    d.first = 0;
+    d.sectors = device;
+    if (length < 0) return NULL;
+    for (int32_t i = 0; i < length && i < (int32_t)sizeof(text); i++) {
+        if (text[i] == ':' && which == 0)
+            which = 1;
+        else if (text[i] >= '0' && text[i] <= '9' && part[which] < UINT64_MAX / 16)
+            part[which] = part[which] * 10 + (uint64_t)(text[i] - '0');
+        else
+            return "argument 0 is not FIRST:COUNT (sectors)";
+    }
+    if (part[1] == 0 || part[0] > device || part[1] > device - part[0])
+        return "argument 0, FIRST:COUNT, does not lie on the disk";
+    d.first = part[0];
+    d.sectors = part[1];
+    return NULL;
+}
 
 const char *disk_open(struct disk *out) {
     d.shared = (struct blk_channel *)(uintptr_t)sasos_chan_map(CHANNEL);
@@ -28,9 +53,11 @@ const char *disk_open(struct disk *out) {
     if (!d.shared || size < (1u << 20)) return "channel 0 is missing, or smaller than 1 MiB";
     if (d.shared->info.version != BLK_INFO_VERSION) return "the disk's driver is not ready";
     uint32_t flags = d.shared->info.flags;
+    const char *wrong = choose_sectors(d.shared->info.sectors);
+    if (wrong) return wrong;
     *out = (struct disk){.memory = (uint8_t *)d.shared + BLK_DATA,
                          .size = size - BLK_DATA,
-                         .sectors = d.shared->info.sectors,
+                         .sectors = d.sectors,
                          .readonly = flags & BLK_READONLY};
     d.can_flush = flags & BLK_CAN_FLUSH;
     ring_init(&d.requests, &d.shared->request_ring, BLK_RING);
@@ -96,8 +123,8 @@ void disk_start(enum disk_op op, uint64_t sector, uint32_t count, uint8_t *buffe
     if (op == DISK_FLUSH && !d.can_flush)
         return; // its writes are on the medium when they are complete
     while (!d.broken && (d.under_way == BLK_RING || !ring_space(&d.requests))) await();
-    if (d.broken) {
-        io->error = E_IO;
+    if (d.broken || (op != DISK_FLUSH && (sector > d.sectors || count > d.sectors - sector))) {
+        io->error = d.broken ? E_IO : E_RANGE;
         return;
     }
     uint32_t ticket = 0;
@@ -107,7 +134,7 @@ void disk_start(enum disk_op op, uint64_t sector, uint32_t count, uint8_t *buffe
     d.shared->request[ring_slot(&d.requests)] = (struct blk_request){
         .op = ops[op],
         .cookie = ticket,
-        .sector = sector,
+        .sector = op == DISK_FLUSH ? 0 : d.first + sector,
         .count = count,
         .buffer = op == DISK_FLUSH ? 0 : (uint32_t)(buffer - (uint8_t *)d.shared)};
     ring_produced(&d.requests);

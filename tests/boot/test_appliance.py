@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import tempfile
 
@@ -62,6 +63,31 @@ with tempfile.TemporaryDirectory() as folder:
     shown = subprocess.run([APPLIANCE, 'verify', at('a/args.img')], capture_output=True, text=True)
     tap.ok(shown.returncode == 0 and all(d in shown.stdout for d in re.findall(r'^  (\w{64})  (?!args.img)', notes, re.M)) and 'signature    none' in shown.stdout,
            'verify: the hashes of the notes, no signature', shown)
+
+    # A server with files, data and a network, by the line in its notes, but for the port on this side.
+    web = make('--app', os.path.join(qemu.BUILD, 'modules', 'httpd.wasm'), '--files', os.path.join(qemu.ROOT, 'apps', 'httpd', 'site'), '--data', '16M',
+               '--listen', 'tcp:8080', '--out', at('web'))
+    tap.ok(web.returncode == 0, 'an appliance with files, data and network', web)
+    place = re.search(r'^  arg (\d+):(\d+)$', read(at('web.conf')).decode(), re.M)
+    with open(at('web.img'), 'rb') as image, open(at('data'), 'wb') as data:
+        image.seek(int(place[1]) * 512)
+        data.write(image.read(int(place[2]) * 512))
+    checked = subprocess.run(['/sbin/e2fsck', '-fn', at('data')], capture_output=True, text=True)
+    tap.ok(checked.returncode == 0, 'the data partition, where the configuration says, is a clean ext4 file system', checked)
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    line = re.search(r'^  qemu-system-x86_64 (.*)$', read(at('web.txt')).decode(), re.M)[1].replace('web.qcow2', at('web.qcow2'))
+    with qemu.Machine(shlex.split(line.replace('127.0.0.1:8080-', f'127.0.0.1:{port}-'))) as m:
+        why = m.read_until(b'httpd: ready', 120)
+        reply = ''
+        if not why:
+            with socket.create_connection(('127.0.0.1', port), 30) as s:
+                s.sendall(b'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+                s.settimeout(30)
+                while part := s.recv(65536):
+                    reply += part.decode(errors='replace')
+        tap.ok(reply.startswith('HTTP/1.1 200 ') and '<title>' in reply, 'it boots and answers', m.text + f'[{why}]' + reply)
 
     for arguments, message in [
             ([], r'which program\? APP='),
