@@ -358,6 +358,10 @@ static enum sfi_trap segments(struct ldr_instance *inst) {
     }
     return SFI_TRAP_NONE;
 }
+enum sfi_trap ldr_initialise(struct ldr_instance *inst) {
+    globals(inst);
+    return segments(inst);
+}
 static void count_links(struct ldr_instance *inst, uint32_t by) {
     for (uint32_t k = 0; k < inst->m->imports; k++)
         if (inst->from[k].instance) inst->from[k].instance->links += by;
@@ -426,8 +430,7 @@ enum ldr_status ldr_instantiate(struct ldr_store *store, struct ldr_code *code, 
     inst->store_next = store->instances;
     store->instances = inst;
     ldr_instance_list_add(inst);
-    globals(inst);
-    enum sfi_trap trap = segments(inst);
+    enum sfi_trap trap = ldr_initialise(inst);
     if (trap != SFI_TRAP_NONE) {
         ldr_error(out_error, LDR_TRAPPED, 0, ldr_trap_text(trap));
         if (store->policy == LDR_DOMAIN) ldr_instance_free(inst);

@@ -6,7 +6,7 @@
 //             one store. In the kernel every domain has a store of its own; the specification suite has one for all its modules.
 //   code      A module, compiled: machine code as bytes (not executable), with the metadata that outlives the compiler. Shared
 //             by its instances. Nothing in it is trusted.
-//   instance  A slot, a verified and sealed block of code, globals, tables, memory. A dead instance never runs again.
+//   instance  A slot, a verified and sealed block of code, globals, tables, memory. A dead one runs again only after ldr_reset().
 //   thread    One activity: a protected stack for modules and a stack of records, one a crossing. Host threads own one each.
 //
 // The only way to executable memory is ldr_instantiate(), which has sfi_verify() accept the very bytes in the arena before they
@@ -105,6 +105,8 @@ void *ldr_memory_at(struct ldr_instance *inst, uint32_t at, uint64_t size);
 // for host functions and bulk operations, as they do for loads and stores. In rising order, and as long as the instance lives; false
 // when there are too many separate pieces.
 bool ldr_memory_extend(struct ldr_instance *inst, uint32_t at, uint32_t size);
+// What the host has unmapped again: everything from `at` on.
+void ldr_memory_retract(struct ldr_instance *inst, uint32_t at);
 
 // ---- Linking ---------------------------------------------------------------------------------------------------------------
 struct ldr_extern {
@@ -155,6 +157,17 @@ uint64_t ldr_window(const struct ldr_instance *inst);
 struct ldr_code *ldr_instance_code(const struct ldr_instance *inst);
 uint32_t ldr_memory_pages(const struct ldr_instance *inst);
 uint64_t ldr_verify_cycles(const struct ldr_instance *inst); // time-stamp counts
+
+// ---- The next life of a dead instance, in place: reset.c ----
+// Takes its monitor for the thread, which is inside nothing: returns when no thread is inside, and none comes in until ldr_release(); the
+// thread's own ldr_call()s do.
+void ldr_hold(struct ldr_instance *inst, struct ldr_thread *thread);
+void ldr_release(struct ldr_instance *inst, struct ldr_thread *thread);
+// Makes it what ldr_instantiate() had made, but dead still. Other instances' imports from it stay good. Refused (false) unless it is dead
+// and held by that thread, with nobody inside. Domains only. What the host had mapped with ldr_memory_extend() is not touched.
+bool ldr_reset(struct ldr_instance *inst, struct ldr_thread *thread);
+// It may be entered again. Held, after ldr_reset().
+void ldr_revive(struct ldr_instance *inst, struct ldr_thread *thread);
 
 // ---- Threads and calls -----------------------------------------------------------------------------------------------------------
 struct ldr_thread *ldr_thread_new(uint32_t stack_size); // NULL: no memory

@@ -87,6 +87,16 @@ uint32_t ldr_memory_grow(struct ldr_memory *mem, uint32_t by) {
     return old;
 }
 
+void ldr_memory_reset(struct ldr_memory *mem, uint32_t pages) {
+    const struct ldr_mapping *owner = &mem->mapping[0];
+    LDR_ASSERT(mem->mappings == 1 && pages <= mem->pages);
+    uint64_t keep = (uint64_t)pages * LDR_WASM_PAGE, had = (uint64_t)mem->pages * LDR_WASM_PAGE;
+    if (had > keep) ldr_plat_unmap(owner->inst->window, (int64_t)keep, had - keep);
+    mem->pages = pages;
+    publish(mem);
+    memset((void *)owner->inst->window, 0, keep);
+}
+
 void *ldr_memory_at(struct ldr_instance *inst, uint32_t at, uint64_t size) {
     uint64_t have = inst->memory ? (uint64_t)inst->memory->pages * LDR_WASM_PAGE : 0;
     if (size <= have && at <= have - size) return (void *)(inst->window + at);
@@ -109,6 +119,13 @@ bool ldr_memory_extend(struct ldr_instance *inst, uint32_t at, uint32_t size) {
     inst->extent[n].size = size;
     inst->extents++;
     return true;
+}
+void ldr_memory_retract(struct ldr_instance *inst, uint32_t at) {
+    while (inst->extents && inst->extent[inst->extents - 1].at >= at) inst->extents--;
+    if (!inst->extents) return;
+    uint32_t start = inst->extent[inst->extents - 1].at;
+    if (inst->extent[inst->extents - 1].size > at - start)
+        inst->extent[inst->extents - 1].size = at - start;
 }
 
 bool ldr_memory_init(struct ldr_instance *inst, uint32_t segment, uint32_t dst, uint32_t src,

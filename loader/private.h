@@ -197,6 +197,8 @@ void ldr_instance_list_add(struct ldr_instance *inst);
 void ldr_instance_list_remove(struct ldr_instance *inst);
 struct ldr_instance *ldr_instance_of_window(uint64_t window); // NULL if there is none
 void ldr_instance_destroy(struct ldr_instance *inst);
+// instance.c
+enum sfi_trap ldr_initialise(struct ldr_instance *inst); // globals and segments, as its module says
 // table.c
 struct ldr_table *ldr_table_new(struct ldr_instance *owner, uint32_t index,
                                 const struct wasm_table *type, uint32_t limit);
@@ -204,6 +206,7 @@ void ldr_table_delete(struct ldr_table *t);
 bool ldr_table_import(struct ldr_table *t, struct ldr_instance *inst, uint32_t index);
 void ldr_table_leave(struct ldr_table *t, struct ldr_instance *inst);
 bool ldr_table_grow(struct ldr_table *t, uint32_t by);
+void ldr_table_reset(struct ldr_table *t, uint32_t length); // all rows null
 void ldr_table_set(struct ldr_table *t, uint32_t row, uint32_t ref);
 uint32_t ldr_table_get(const struct ldr_table *t, uint32_t row);
 bool ldr_table_init(struct ldr_instance *inst, uint32_t table, uint32_t segment, uint32_t dst,
@@ -215,6 +218,7 @@ void ldr_memory_delete(struct ldr_memory *mem);
 bool ldr_memory_import(struct ldr_memory *mem, struct ldr_instance *inst);
 void ldr_memory_leave(struct ldr_memory *mem, struct ldr_instance *inst);
 uint32_t ldr_memory_grow(struct ldr_memory *mem, uint32_t by); // old pages, UINT32_MAX if not
+void ldr_memory_reset(struct ldr_memory *mem, uint32_t pages); // so many, zeroed; the others go
 bool ldr_memory_init(struct ldr_instance *inst, uint32_t segment, uint32_t dst, uint32_t src,
                      uint32_t n);
 bool ldr_mapping_add(struct ldr_mapping **list, uint32_t *count, uint32_t *room,

@@ -116,6 +116,13 @@ bool ldr_table_grow(struct ldr_table *t, uint32_t by) {
     return true;
 }
 
+void ldr_table_reset(struct ldr_table *t, uint32_t length) {
+    LDR_ASSERT(t->mappings == 1 && length <= t->length);
+    for (uint32_t i = 0; i < t->length; i++) ldr_table_set(t, i, 0);
+    t->length = length;
+    publish(t);
+}
+
 void ldr_table_set(struct ldr_table *t, uint32_t row, uint32_t ref) {
     const struct ldr_mapping *m = &t->mapping[0];
     uint64_t entry = 0;
