@@ -121,6 +121,9 @@ void ldr_table_reset(struct ldr_table *t, uint32_t length) {
     for (uint32_t i = 0; i < t->length; i++) ldr_table_set(t, i, 0);
     t->length = length;
     publish(t);
+    uint32_t want = (length + CHUNK - 1) / CHUNK * CHUNK;
+    if (t->mapped > want) unmap_rows(t, 0, want, t->mapped - want);
+    t->mapped = want;
 }
 
 void ldr_table_set(struct ldr_table *t, uint32_t row, uint32_t ref) {

@@ -122,7 +122,8 @@ enum ldr_status __wrap_ldr_call(struct ldr_thread *thread, struct ldr_instance *
     if (!native_domain || inst != native_domain->inst)
         return __real_ldr_call(thread, inst, index, args, results, out_info);
     if (index == native.start) native_map();
-    ldr_monitor_enter(inst, thread);
+    bool held = (inst->priv->owner & ~1ull) == (uint64_t)thread; // by the home thread, while it starts
+    if (!held) ldr_monitor_enter(inst, thread);
     switch (native.twin) {
 #define X(twin, name)                                                                        \
     case TWIN_##twin:                                                                        \
@@ -132,7 +133,7 @@ enum ldr_status __wrap_ldr_call(struct ldr_thread *thread, struct ldr_instance *
         NATIVES(X)
 #undef X
     }
-    ldr_monitor_leave(inst, thread);
+    if (!held) ldr_monitor_leave(inst, thread);
     return LDR_OK;
 }
 

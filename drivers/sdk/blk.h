@@ -1,10 +1,13 @@
 // blk.h — the block device class: what lies in a channel between a block driver and its client.
 //
-// The server's side is drivers/sdk/blkserve.h. The driver fills `info` before the channel is first used. The client produces requests, calls the driver's export
-// `blk_submit()` once for a batch, and consumes completions (SASOS_EVENT_CHANNEL wakes it). Requests may complete in any order; `cookie`
-// comes back untouched. Data lies in the channel itself, `buffer` bytes from its start, so the device reads and writes the client's
-// pages directly. The driver checks each request; the client checks what it uses of `info` and of the completions.
-// Contract at the driver's death: requests not completed are lost, writes among them may or may not have happened.
+// The server's side is drivers/sdk/blkserve.h, the client's drivers/sdk/blkclient.h. The driver fills `info` before the channel is first used. The
+// client calls the driver's export `blk_attach()` before its first request, and again whenever chan_generation() has changed: both rings are
+// then as new. It produces requests, calls `blk_submit()` once for a batch, and consumes completions (SASOS_EVENT_CHANNEL wakes it).
+// Requests may complete in any order; `cookie` comes back untouched. Data lies in the channel itself, `buffer` bytes from its start, so the
+// device reads and writes the client's pages directly. The driver checks each request; the client checks what it uses of `info` and of the
+// completions.
+// Contract at the driver's death: requests without a completion are lost, writes among them may or may not have happened; completions that
+// are in the ring stay true. The channel's pages and what is in them outlive the driver.
 #ifndef SASOS_BLK_H
 #define SASOS_BLK_H
 #include "drivers/sdk/ring.h"

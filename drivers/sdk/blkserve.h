@@ -1,6 +1,6 @@
 // blkserve.h — the server's side of the block class (blk.h): what every block driver does alike, whatever its device is.
 //
-// Included by exactly one source of a driver; it gives the module its export blk_submit(). The driver describes its disk in `bs`,
+// Included by exactly one source of a driver; it gives the module its exports blk_attach() and blk_submit(). The driver describes its disk in `bs`,
 // makes lanes (one for each queue of the device) and calls bs_open(); from then on it gets device_start() for each piece of work, in a
 // free slot of a lane, and device_kick() once after a batch of them. It answers each slot once with bs_finish(), and
 // ends a batch of answers with bs_answered(). A channel belongs to one lane for ever, so lanes share nothing but `bs`.
@@ -21,6 +21,7 @@ struct bs_channel {
     uint32_t address, size; // of the channel in our window, which is also the device's
     struct ring requests, completions;
     uint32_t in_flight, index, lane;
+    bool attached; // its client knows this life of the driver
 };
 
 struct bs_slot {
@@ -174,6 +175,7 @@ static void bs_start(struct bs_channel *c, const struct blk_request *r, uint32_t
 
 // Takes what the client has asked for, as long as there are slots and room for every completion that could come.
 static bool bs_serve(struct bs_channel *c) {
+    if (!c->attached) return false;
     keep_base(c);
     uint32_t ready = ring_pending(&c->requests);
     if (!ready) return false;
@@ -225,6 +227,8 @@ static int bs_open(void) {
         c->shared = (struct blk_channel *)(uintptr_t)c->address;
         ring_init(&c->requests, &c->shared->request_ring, BLK_RING);
         ring_init(&c->completions, &c->shared->completion_ring, BLK_RING);
+        const struct ring_shared *r = &c->shared->request_ring, *a = &c->shared->completion_ring;
+        c->attached = !r->head && !r->tail && !a->head && !a->tail; // a new channel
         c->shared->info.flags =
             (bs.read_only ? BLK_READONLY : 0u) | (bs.can_flush ? BLK_CAN_FLUSH : 0u);
         c->shared->info.sectors = bs.sectors;
@@ -235,7 +239,23 @@ static int bs_open(void) {
     return 0;
 }
 
-// The class's call: a client has put requests into its ring.
+// The class's calls. A client, or the next life of one, begins: both rings are as new. E_AGAIN while the device is still at work on what was
+// asked for before, and may write into its buffers; the channel is signalled when that is over.
+int32_t SASOS_EXPORT(blk_attach)(void) {
+    uint32_t i = (uint32_t)sasos_caller_channel();
+    if (i >= bs.channels) return E_DENIED;
+    struct bs_channel *c = &bs.channel[i];
+    c->attached = false;
+    if (c->in_flight) return E_AGAIN;
+    c->shared->request_ring.head = c->shared->request_ring.tail = 0;
+    c->shared->completion_ring.head = c->shared->completion_ring.tail = 0;
+    ring_init(&c->requests, &c->shared->request_ring, BLK_RING);
+    ring_init(&c->completions, &c->shared->completion_ring, BLK_RING);
+    c->attached = true;
+    return 0;
+}
+
+// A client has put requests into its ring.
 int32_t SASOS_EXPORT(blk_submit)(void) {
     bs_serve_all();
     return 0;

@@ -74,6 +74,14 @@ struct sasos_dom_info {
     struct sasos_counter counter[SASOS_COUNTERS_MAX];
     char end[160]; // how its last life ended, a sentence; empty at first
 };
+enum sasos_control {
+    SASOS_START,
+    SASOS_STOP,
+    SASOS_KILL, // as if it had failed: its restart line decides what comes then
+    SASOS_RESTART,
+    SASOS_POWER_OFF, // of the machine: no name
+    SASOS_REBOOT,
+};
 enum sasos_sys_flags { SASOS_DMA_FENCED = 1, SASOS_FENCE_PROVED = 2, SASOS_HYPERVISOR = 4 };
 struct sasos_sys_info {
     uint64_t time_ns;

@@ -3,6 +3,7 @@
 #include "sasos/lib/console.h"
 #include "sasos/lib/mem.h"
 #include "sasos/run/hostcall.h"
+#include "sasos/run/run.h"
 
 #define CONSOLE_CHUNK 256u // bytes that are written with interrupts off
 
@@ -42,6 +43,20 @@ CALL(wall_set) {
     __atomic_store_n(&wall_minus_time, ns - (int64_t)time_now_ns(), __ATOMIC_RELAXED);
     __atomic_store_n(&wall_set, true, __ATOMIC_RELEASE);
     return 0;
+}
+
+CALL(dom_control) {
+    uint32_t n = ldr_arg32(args, 1), op = ldr_arg32(args, 2);
+    if (!caller(inst)->config->control) return E_DENIED;
+    const char *text = ldr_memory_at(inst, ldr_arg32(args, 0), n);
+    char name[CONFIG_NAME] = "";
+    if (!text) return E_FAULT;
+    if (n >= sizeof(name)) return E_NOENT;
+    memcpy(name, text, n);
+    bool machine = op == SASOS_POWER_OFF || op == SASOS_REBOOT;
+    struct dom *d = machine ? NULL : dom_find(name);
+    if (op > SASOS_REBOOT || (machine && n)) return E_INVAL;
+    return !d && !machine ? E_NOENT : run_control(d, op);
 }
 
 // ---- Files ----

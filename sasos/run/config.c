@@ -75,6 +75,20 @@ static bool key_stack(struct parser *p) {
            complain(p, "expected: stack SIZE, from 64K to 1M");
 }
 
+static bool key_restart(struct parser *p) {
+    struct config_module *m = p->module;
+    const struct words *w = p->w;
+    m->restart = words_is(w, 1, "on-fault");
+    m->restart_max = CONFIG_RESTARTS;
+    m->backoff_ms = CONFIG_BACKOFF_MS;
+    if (w->count == 2 && (m->restart || words_is(w, 1, "never"))) return true;
+    if (m->restart && (w->count == 3 || w->count == 4) && words_number(w, 2, 1000000, &m->restart_max) &&
+        (w->count == 3 || words_number(w, 3, 10000, &m->backoff_ms)))
+        return true;
+    return complain(p, "expected: restart never, or restart on-fault [TIMES-A-MINUTE "
+                       "[FIRST-PAUSE-MS]], at most 1000000 and 10000");
+}
+
 static bool flag(struct parser *p, bool *out) {
     *out = true;
     return p->w->count == 1 || complain(p, "expected nothing behind this word");
@@ -267,7 +281,7 @@ static bool read_line(struct parser *p) {
         {"console", key_console}, {"entropy", key_entropy},
         {"observe", key_observe}, {"entropy-source", key_entropy_source},
         {"control", key_control}, {"framebuffer", key_framebuffer},
-        {"cpu", key_cpu},
+        {"cpu", key_cpu},         {"restart", key_restart},
     };
     if (words_is(p->w, 0, "module")) return key_module(p);
     if (words_is(p->w, 0, "start")) return key_step(p, STEP_START);
@@ -280,7 +294,7 @@ static bool read_line(struct parser *p) {
     return complain(
         p, "unknown key; known are: module, memory, stack, program, pci, irq, dma, cpu, budget, "
            "connect, arg, env, blob, port, isa-irq, clock, console, entropy, "
-           "entropy-source, observe, control, framebuffer, start, stop, run");
+           "entropy-source, observe, control, framebuffer, restart, start, stop, run");
 }
 
 bool config_parse(const char *text, size_t size, struct config *out, char *out_error,

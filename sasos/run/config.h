@@ -25,7 +25,9 @@
 #define CONFIG_PORTS_MAX 8u
 #define CONFIG_ISA_IRQS_MAX 8u
 #define CONFIG_BLOBS_MAX 16u
-#define CONFIG_BLOB 48u // bytes of a file's name, as in the pack
+#define CONFIG_BLOB 48u     // bytes of a file's name, as in the pack
+#define CONFIG_RESTARTS 10u // within a minute, where nothing is said
+#define CONFIG_BACKOFF_MS 10u
 #define CONFIG_STACK_MAX (1u << 20)
 
 struct config_pci {
@@ -44,9 +46,11 @@ struct config_module {
     bool program;                // a WASI command: no manifest, _start()
     uint32_t memory, dma, stack; // bytes; 0: the default
     uint32_t irqs, budget_ms;
+    bool restart;                     // after a fault
+    uint32_t restart_max, backoff_ms; // so often within a minute; the pause after the second failure
+    bool clock, console, entropy, entropy_source, observe, control, framebuffer;
     bool pinned;  // to `cpu`
     uint32_t cpu; // below CPUS_MAX
-    bool clock, console, entropy, entropy_source, observe, control, framebuffer;
     uint32_t pcis, connects, args, envs, ports, isa_irqs, blobs;
     struct config_pci pci[CONFIG_PCI_MAX];
     struct config_connect connect[CONFIG_CONNECTS_MAX];

@@ -1,7 +1,9 @@
 // device.c — a domain's device: DMA and register pages in its window, interrupts, and the order in which all of it ends.
 //
 // IOVA = the driver's own 32-bit address: dom_map_dma() makes the CPU's and the device's mapping together, so they cannot differ.
-// Nothing is unmapped while the domain lives; the fence goes as a whole, before the pages can be reused.
+// Nothing is unmapped while the domain lives; the fence goes as a whole, before the pages can be reused. The channels' pages stay where they
+// are in the window; in the fence they are again at the next life.
+#include "sasos/arch/time.h"
 #include "sasos/dev/ioapic.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/panic.h"
@@ -104,11 +106,14 @@ int32_t dom_irq_enable(struct dom *d, uint32_t message) {
 }
 
 enum status dom_device_open(struct dom *d) {
+    if (!d->fn) return ST_OK;
     enum status s = iommu_domain_create(&d->fence);
-    if (s != ST_OK) return s;
-    s = iommu_attach(d->fence, d->fn);
+    for (uint32_t i = 0; s == ST_OK && i < d->channels; i++)
+        s = iommu_map(d->fence, d->channel[i].address, d->channel[i].channel->pa,
+                      d->channel[i].channel->size, IOMMU_R | IOMMU_W);
+    if (s == ST_OK) s = iommu_attach(d->fence, d->fn);
     if (s != ST_OK) {
-        iommu_domain_destroy(d->fence);
+        if (d->fence) iommu_domain_destroy(d->fence);
         d->fence = NULL;
         return s;
     }
@@ -118,18 +123,35 @@ enum status dom_device_open(struct dom *d) {
     return s;
 }
 
+void dom_device_stop(struct dom *d) {
+    if (d->fence) pci_stop(d->fn);
+}
+
+static void silence(struct dom *d) {
+    if (!pci_quiesce(d->fn))
+        log_warn("run", "%s: transactions of its device do not end; reset all the same", dom_name(d));
+    uint64_t start = time_now_ns();
+    pci_reset(d->fn);
+    d->reset_ns = time_now_ns() - start;
+    if (d->msix) msix_close(d->msix);
+    iommu_detach(d->fence, d->fn); // returns when the unit confirms that nothing cached is left
+    iommu_poll_faults(); // the last of this life's faults are told while it is the one to blame
+    iommu_domain_destroy(d->fence);
+    d->msix = NULL;
+    d->fence = NULL;
+}
+
 void dom_device_close(struct dom *d) {
+    int slot = slot_of(ldr_window(d->inst));
     screen_release(d);
     for (uint32_t n = 0; !d->fn && n < SASOS_IRQS_MAX; n++)
         if (d->irqs_bound & 1u << n) ioapic_free(d->config->isa_irq[n]);
     d->irqs_bound = 0;
-    if (!d->fence) return;
-    if (!pci_quiesce(d->fn))
-        log_warn("run", "%s: transactions of its device do not end; reset all the same", dom_name(d));
-    pci_reset(d->fn);
-    if (d->msix) msix_close(d->msix);
-    iommu_detach(d->fence, d->fn); // returns when the unit confirms that nothing cached is left
-    iommu_domain_destroy(d->fence);
-    d->msix = NULL;
-    d->fence = NULL;
+    if (d->fence) silence(d);
+    if (d->dma_next > d->dma_base)
+        slot_unmap(slot, SFI_DMA_BASE + d->dma_base, d->dma_next - d->dma_base); // frees the pages
+    ldr_memory_retract(d->inst, SFI_DMA_BASE + d->dma_base);
+    if (d->device_next) slot_unmap(slot, SFI_DEVICE_BASE, d->device_next);
+    d->dma_next = d->dma_base;
+    d->dma_used = d->device_next = 0;
 }

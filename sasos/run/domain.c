@@ -1,7 +1,7 @@
-// domain.c — see domain.h: creation (check everything, then commit), the home thread, the end. What it may have is
+// domain.c — see domain.h: the records, loading (check everything, then commit), orders. Lives are in life.c; what a module may have is
 // checked in grants.c; traps and faults are in fault.c.
 #include "sasos/run/domain.h"
-#include "sasos/arch/lock.h"
+#include "sasos/arch/smp.h"
 #include "sasos/arch/time.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/mem.h"
@@ -9,33 +9,47 @@
 #include "sasos/lib/printf.h"
 #include "sasos/mem/heap.h"
 #include "sasos/mem/slot.h"
-#include "sasos/run/fault.h"
 #include "sasos/run/run.h"
 
 #define C_STACK (128u << 10)
 #define COMPILER_MEMORY \
     (128u << 20) // a module that makes it need more is refused, not the machine starved
-#define C_STACK_RESERVE (16u << 10) // what a kernel call may need at most
 
 _Static_assert(SASOS_WINDOW_MEMORY_MAX == SFI_DMA_BASE && SASOS_WINDOW_DEVICE == SFI_DEVICE_BASE,
                "abi.h repeats the contract");
 
-static struct dom *doms[DOM_MAX];
-static struct spinlock homes_lock; // a home thread is not interrupted after it has gone
+static const struct config *config;
+static struct dom *doms; // one a module, for ever
 
+void dom_init(const struct config *c) {
+    config = c;
+    doms = kzalloc(c->modules * sizeof(*doms));
+    if (!doms) panic_refuse("there is not enough memory to start");
+    for (unsigned i = 0; i < c->modules; i++) {
+        doms[i].config = &c->module[i];
+        doms[i].timer = THR_FOREVER;
+    }
+}
+
+unsigned dom_count(void) { return config->modules; }
+struct dom *dom_at(unsigned index) {
+    return &doms[index];
+}
 const char *dom_name(const struct dom *d) { return d->config->name; }
 
 struct dom *dom_find(const char *name) {
-    for (unsigned i = 0; i < DOM_MAX; i++)
-        if (doms[i] && str_eq(dom_name(doms[i]), name)) return doms[i];
+    for (unsigned i = 0; i < dom_count(); i++)
+        if (str_eq(dom_name(&doms[i]), name)) return &doms[i];
     return NULL;
 }
 
 struct dom *dom_of_function(const struct pci_fn *fn) {
-    for (unsigned i = 0; fn && i < DOM_MAX; i++)
-        if (doms[i] && doms[i]->fn == fn) return doms[i];
+    for (unsigned i = 0; fn && doms && i < dom_count(); i++)
+        if (doms[i].fn == fn) return &doms[i];
     return NULL;
 }
+
+// ---- exports that the kernel calls ----
 
 static bool has_type(const struct wasm_functype *type, uint32_t params, uint32_t results) {
     if (type->params != params || type->results != results) return false;
@@ -44,7 +58,7 @@ static bool has_type(const struct wasm_functype *type, uint32_t params, uint32_t
     return true;
 }
 
-// What the kernel calls, by kind.
+// By kind.
 static const struct entry {
     const char *name;
     bool needed;
@@ -115,7 +129,7 @@ static bool resolve(void *ctx, const struct wasm_import *import, struct ldr_exte
         if (!names_equal(&import->module, c->name_space)) continue;
         optional = false;
         struct dom *peer = dom_find(c->module);
-        if (peer && peer->state == DOM_RUNNING &&
+        if (peer && peer->inst &&
             ldr_manifest_exports(&peer->manifest, import->name.text, import->name.length)) {
             *out = ldr_export(peer->inst, import->name.text, import->name.length);
             return out->kind == LDR_EXT_FUNC;
@@ -169,7 +183,7 @@ static bool instantiate(struct dom *d, char error[DOM_ERROR_MAX]) {
 }
 
 // Every channel in which this domain has an end, in the configuration's order: a server's clients, then its own servers.
-static enum status attach_channels(struct dom *d, const struct config *config) {
+static enum status attach_channels(struct dom *d) {
     for (uint32_t m = 0; m < config->modules; m++)
         for (uint32_t i = 0; i < config->module[m].connects; i++) {
             struct channel *c = run_channel(m, i);
@@ -182,170 +196,6 @@ static enum status attach_channels(struct dom *d, const struct config *config) {
     return ST_OK;
 }
 
-static bool commit(struct dom *d, const struct config *config, char error[DOM_ERROR_MAX]) {
-    enum status s = d->fn ? dom_device_open(d) : ST_OK;
-    if (s == ST_OK) s = attach_channels(d, config);
-    if (s != ST_OK)
-        ksnprintf(error, DOM_ERROR_MAX, "%s: its device and channels cannot be set up: %s",
-                  dom_name(d), status_text(s));
-    return s == ST_OK;
-}
-
-static void destroy(struct dom *d) {
-    chan_detach_all(d);
-    dom_device_close(d);
-    // No list and no channel leads here any more; a handler or a section with interrupts off on another CPU may have looked
-    // before that, and is over afterwards.
-    smp_sync();
-    if (d->inst && !ldr_instance_free(d->inst))
-        panic("%s is freed while others are linked to it", dom_name(d));
-    if (d->thread) ldr_thread_free(d->thread);
-    if (d->store) ldr_store_free(d->store);
-    if (d->code) ldr_code_release(d->code);
-    kfree(d);
-}
-
-struct dom *dom_create(const struct config *config, const struct config_module *module,
-                       const uint8_t *bytes, uint64_t size, char error[DOM_ERROR_MAX]) {
-    unsigned place = 0;
-    while (place < DOM_MAX && doms[place]) place++;
-    struct dom *d = place < DOM_MAX ? kzalloc(sizeof(*d)) : NULL;
-    if (!d) {
-        ksnprintf(error, DOM_ERROR_MAX, "%s: out of memory for another domain", module->name);
-        return NULL;
-    }
-    d->config = module;
-    uint64_t start = time_now_ns();
-    d->timer = THR_FOREVER;
-    if (!compile(d, bytes, size, error) || !dom_check(d, config, error) || !instantiate(d, error) ||
-        !commit(d, config, error)) {
-        destroy(d);
-        return NULL;
-    }
-    log_info("run", "%s: %u bytes of WebAssembly, validated, compiled, verified and linked in %u us",
-             module->name, (uint32_t)size, (uint32_t)((time_now_ns() - start) / 1000));
-    doms[place] = d;
-    return d;
-}
-
-bool dom_free(struct dom *d) {
-    KASSERT(d->state == DOM_ENDED || d->state == DOM_NEW);
-    if (d->spawned)
-        thr_join(d->spawned); // it has said that it ended, and may not have finished saying so
-    d->spawned = NULL;
-    for (unsigned i = 0; i < DOM_MAX; i++) // who imports from it holds it
-        for (uint32_t k = 0; doms[i] && k < doms[i]->config->connects; k++)
-            if (doms[i] != d && str_eq(doms[i]->config->connect[k].module, dom_name(d)))
-                return false;
-    for (unsigned i = 0; i < DOM_MAX; i++)
-        if (doms[i] == d) doms[i] = NULL;
-    destroy(d);
-    return true;
-}
-
-// ---- the home thread ----
-
-static uint32_t export_of(const struct dom *d, const char *name) {
-    uint32_t index = 0;
-    ldr_find_func(d->inst, name, &index); // checked by instantiate()
-    return index;
-}
-
-// Calls an export; false when the domain is over. *out is its result, untouched when it gave none.
-static bool enter(struct dom *d, uint32_t index, uint64_t arg, int32_t *out) {
-    uint64_t result = 0;
-    struct ldr_trap_info info;
-    d->ticks = 0;
-    enum ldr_status s = ldr_call(d->thread, d->inst, index, &arg, &result, &info);
-    if (s == LDR_TRAPPED && d->end == DOM_END_NONE) {
-        d->info = info;
-        d->end = DOM_END_TRAP;
-    }
-    if (s == LDR_OK) *out = (int32_t)result; // exit() has left its status there
-    return s == LDR_OK;
-}
-
-static bool start_with(struct dom *d, const char *name) {
-    int32_t result = 0;
-    if (!enter(d, export_of(d, name), 0, &result)) return false;
-    if (result < 0) {
-        d->status = result;
-        d->end = DOM_END_FAILED;
-        return false;
-    }
-    d->state = DOM_RUNNING;
-    thr_wake(&d->done, DOM_DONE_STARTED);
-    return true;
-}
-
-static void live_driver(struct dom *d) {
-    int32_t result;
-    if (!start_with(d, "driver_start")) return;
-    uint32_t event = export_of(d, "driver_event"); // looked up once: events are on the data path
-    for (;;) {
-        uint32_t events = thr_wait(&d->events, d->timer);
-        if (ldr_is_dead(d->inst)) return;
-        events = (events & ~DOM_EVENTS_KERNEL) | dom_timer_due(d);
-        if (events && !enter(d, event, events, &result)) return;
-    }
-}
-
-// Its calls come on its clients' threads; this one waits for its end.
-static void live_library(struct dom *d) {
-    uint32_t index;
-    bool has_start = ldr_find_func(d->inst, "library_start", &index);
-    if (has_start && !start_with(d, "library_start")) return;
-    d->state = DOM_RUNNING;
-    thr_wake(&d->done, DOM_DONE_STARTED);
-    while (!ldr_is_dead(d->inst)) thr_wait(&d->life, THR_FOREVER);
-}
-
-static void live_app(struct dom *d) {
-    d->state = DOM_RUNNING;
-    thr_wake(&d->done, DOM_DONE_STARTED);
-    uint64_t before = heap_stats().allocations;
-    const char *name = d->manifest.kind == MANIFEST_PROGRAM ? "_start" : "app_main";
-    if (enter(d, export_of(d, name), 0, &d->status)) d->end = DOM_END_EXIT;
-    d->allocations = (uint32_t)(heap_stats().allocations - before);
-}
-
-static void live(void *arg) {
-    struct dom *d = arg;
-    struct ldr_trap_info info;
-    thr_set_data(thr_current(), d);
-    d->home = thr_current();
-    d->started_ns = time_now_ns();
-    ldr_thread_set_c_limit(d->thread, thr_stack_bottom(thr_current()) + C_STACK_RESERVE);
-    d->state = DOM_STARTING;
-    if (ldr_start(d->thread, d->inst, &info) == LDR_TRAPPED) {
-        d->info = info;
-        d->end = DOM_END_TRAP;
-    } else if (d->manifest.kind == MANIFEST_DRIVER) {
-        live_driver(d);
-    } else if (d->manifest.kind == MANIFEST_LIBRARY) {
-        live_library(d);
-    } else {
-        live_app(d);
-    }
-    // A trap on a client's thread, inside a call of ours, ends us too.
-    if (d->end == DOM_END_NONE && ldr_is_dead(d->inst)) {
-        d->info = *ldr_last_trap(d->inst);
-        d->end = DOM_END_TRAP;
-    }
-    ldr_kill(d->inst, SFI_TRAP_KILLED); // nobody enters any more
-    smp_stop_sandboxed();               // nobody runs in it,
-    smp_sync();                         // on any CPU, from here on
-    dom_device_close(d);
-    chan_detach_all(d);
-    thr_set_data(thr_current(), NULL);
-    uint64_t flags = spin_lock(&homes_lock);
-    d->home = NULL;
-    spin_unlock(&homes_lock, flags);
-    d->state = DOM_ENDED;
-    thr_wake(&d->monitor, 1);
-    thr_wake(&d->done, DOM_DONE_ENDED);
-}
-
 // The CPU that the configuration puts it on. Placement is no promise: on a machine with fewer CPUs it runs anywhere.
 static int cpu_of(const struct dom *d) {
     if (!d->config->pinned) return THR_ANY_CPU;
@@ -354,58 +204,101 @@ static int cpu_of(const struct dom *d) {
     return THR_ANY_CPU;
 }
 
-void dom_start(struct dom *d) {
-    KASSERT(d->state == DOM_NEW);
+static bool commit(struct dom *d, char error[DOM_ERROR_MAX]) {
+    enum status s = attach_channels(d);
     enum thr_level level = d->manifest.kind == MANIFEST_DRIVER ? THR_DRIVER : THR_APPLICATION;
+    d->dma_base = d->dma_next;
+    d->frames = slot_frames(slot_of(ldr_window(d->inst)));
+    ldr_kill(d->inst, SFI_TRAP_KILLED); // it lives from dom_want_start() on
+    d->state = DOM_ENDED;
     const struct thr_spec spec = {
-        .name = dom_name(d), .level = level, .stack_size = C_STACK, .cpu = cpu_of(d), .joinable = true};
-    d->spawned = thr_spawn(&spec, live, d);
-    if (!d->spawned) {
-        d->end = DOM_END_FAILED;
-        d->status = E_NOMEM;
-        d->state = DOM_ENDED;
-        return;
+        .name = dom_name(d), .level = level, .stack_size = C_STACK, .cpu = cpu_of(d)};
+    if (s == ST_OK && !(d->home = thr_spawn(&spec, dom_home, d))) s = ST_NO_MEMORY;
+    if (s != ST_OK)
+        ksnprintf(error, DOM_ERROR_MAX, "%s: its channels cannot be set up: %s", dom_name(d),
+                  status_text(s));
+    return s == ST_OK;
+}
+
+// Back to a record that nothing was loaded for.
+static void unload(struct dom *d) {
+    const struct config_module *c = d->config;
+    for (uint32_t i = 0; i < d->channels; i++)
+        d->channel[i].channel->dom[d->channel[i].side] = NULL;
+    if (d->inst && !ldr_instance_free(d->inst))
+        panic("%s is unloaded while others are linked to it", dom_name(d));
+    if (d->thread) ldr_thread_free(d->thread);
+    if (d->store) ldr_store_free(d->store);
+    if (d->code) ldr_code_release(d->code);
+    *d = (struct dom){.config = c, .timer = THR_FOREVER};
+}
+
+bool dom_load(struct dom *d, const uint8_t *bytes, uint64_t size, char error[DOM_ERROR_MAX]) {
+    KASSERT(d->state == DOM_NONE);
+    uint64_t start = time_now_ns();
+    if (!compile(d, bytes, size, error) || !dom_check(d, error) || !dom_check_start(d, error) ||
+        !instantiate(d, error) || !commit(d, error)) {
+        unload(d);
+        return false;
     }
-    while (d->state < DOM_RUNNING) thr_wait(&d->done, THR_FOREVER);
+    log_info("run", "%s: %u bytes of WebAssembly, validated, compiled, verified and linked in %u us",
+             dom_name(d), (uint32_t)size, (uint32_t)((time_now_ns() - start) / 1000));
+    return true;
+}
+
+// ---- orders ----
+
+bool dom_want_start(struct dom *d, char error[DOM_ERROR_MAX]) {
+    KASSERT(d->state != DOM_NONE);
+    if (d->state != DOM_ENDED) {
+        ksnprintf(error, DOM_ERROR_MAX, "%s is running already", dom_name(d));
+        return false;
+    }
+    if (!dom_check_start(d, error)) return false;
+    d->due = 0;
+    d->was_ready = false;
+    d->faults_lately = 0;
+    d->state = DOM_STARTING;
+    d->wanted = true;
+    thr_wake(&d->orders, 1);
+    return true;
+}
+
+void dom_want_stop(struct dom *d) {
+    if (d->state == DOM_NONE) return;
+    d->wanted = false;
+    dom_kill(d, DOM_END_STOPPED);
+}
+
+void dom_wait_started(struct dom *d) {
+    while (d->state == DOM_STARTING) thr_wait(&d->done, THR_FOREVER);
+}
+
+void dom_wait_ended(struct dom *d) {
+    while (d->state != DOM_ENDED && d->state != DOM_NONE) thr_wait(&d->done, THR_FOREVER);
 }
 
 void dom_died(struct dom *d) {
     thr_wake(&d->events, DOM_EVENT_KILL);
-    thr_wake(&d->life, 1);
+    thr_wake(&d->orders, 1);
+    // A thread that is inside may wait in another domain, on that one's events: all are made to look.
+    for (unsigned i = 0; i < dom_count(); i++)
+        if (doms[i].home) thr_interrupt(doms[i].home);
 }
 
 void dom_kill(struct dom *d, enum dom_end end) {
+    if (!d->inst) return;
     enum dom_end none = DOM_END_NONE; // one reason, should two CPUs have one each
     __atomic_compare_exchange_n((enum dom_end *)&d->end, &none, end, false, __ATOMIC_SEQ_CST,
                                 __ATOMIC_SEQ_CST);
     ldr_kill(d->inst, SFI_TRAP_KILLED);
     dom_died(d);
-    // A thread that is inside may wait in another domain, on that one's events: all are made to look.
-    uint64_t flags = spin_lock(&homes_lock);
-    for (unsigned i = 0; i < DOM_MAX; i++)
-        if (doms[i] && doms[i]->home) thr_interrupt(doms[i]->home);
-    spin_unlock(&homes_lock, flags);
     smp_stop_sandboxed();
 }
 
-uint64_t dom_cpu_ns(const struct dom *d) {
-    uint64_t flags = spin_lock(&homes_lock);
-    uint64_t ns = d->home ? thr_cpu_ns(d->home) : 0;
-    spin_unlock(&homes_lock, flags);
-    return ns;
-}
+// ---- what is told ----
 
-uint32_t dom_timer_due(struct dom *d) {
-    if (d->timer > time_now_ns()) return 0;
-    d->timer = THR_FOREVER;
-    return SASOS_EVENT_TIMER;
-}
-
-void dom_stop(struct dom *d) {
-    if (d->state == DOM_ENDED) return;
-    dom_kill(d, DOM_END_STOPPED);
-    while (d->state != DOM_ENDED) thr_wait(&d->done, THR_FOREVER);
-}
+uint64_t dom_cpu_ns(const struct dom *d) { return d->home ? thr_cpu_ns(d->home) : 0; }
 
 void dom_end_text(const struct dom *d, char *out, size_t size) {
     char where[160];
@@ -414,6 +307,11 @@ void dom_end_text(const struct dom *d, char *out, size_t size) {
         ksnprintf(out, size, "%s: ended with status %d; the kernel allocated %u times meanwhile",
                   dom_name(d), d->status, d->allocations);
         break;
+    case DOM_END_REFUSED:
+        ksnprintf(out, size, "%s: refused: its device cannot be set up (error %d)", dom_name(d),
+                  d->status);
+        break;
+    case DOM_END_KILLED: ksnprintf(out, size, "%s: killed by order", dom_name(d)); break;
     case DOM_END_STOPPED: ksnprintf(out, size, "%s: stopped", dom_name(d)); break;
     case DOM_END_FAILED:
         ksnprintf(out, size, "%s: could not start: error %d", dom_name(d), d->status);
@@ -423,7 +321,7 @@ void dom_end_text(const struct dom *d, char *out, size_t size) {
         ksnprintf(out, size, "%s: trapped: %s", dom_name(d), where);
         break;
     case DOM_END_BUDGET:
-        ldr_trap_format(ldr_last_trap(d->inst), where, sizeof(where));
+        ldr_trap_format(&d->info, where, sizeof(where));
         ksnprintf(out, size, "%s: killed: computed for more than its budget of %u ms: %s",
                   dom_name(d), d->manifest.budget_ms, where);
         break;

@@ -1,14 +1,21 @@
 // domain.h — a domain: one module instance with its grants, its home thread and its end.
 //
-// Life: dom_create() checks everything that the manifest asks against what the configuration grants, then commits: slot, code, device
-// fence, interrupts, channels. dom_start() gives it its home thread. A driver's home thread calls driver_start() once and then
-// driver_event() with whatever is pending; an application's calls app_main(). At the end, by return, exit(), trap, quota, blocked DMA
-// or dom_stop(), the home thread quiesces the device (DESIGN order: bus mastering off, pending transactions, function reset, interrupts
-// off, translation off and confirmed), tells the peers of its channels, and signals `done`. dom_free() gives the rest back: only
-// then are pages reused.
+// A record for each module of the configuration, made at boot and there for ever. dom_load() checks everything that the manifest asks against
+// what the configuration grants, compiles, verifies and links; the instance then stays, and so do its slot, its code, the addresses of its
+// channels, and what others import from it. What comes and goes is its life:
 //
-// Who may touch what: fields under "script" by the thread that runs the configuration; "home" by the home thread; "any" are words
-// that interrupt handlers set and others read.
+//   begin   device fence, bus mastering, interrupts, ends of its channels; its state is what its module says
+//   live    driver: driver_start() once, then driver_event() with whatever is pending; library: library_start(), then its clients' calls;
+//           application, program: app_main(), _start()
+//   end     by return, exit(), trap, budget, blocked DMA, or by order. In this order: dead to everybody (calls give E_DEAD); bus mastering
+//           off; its peers are told; every thread has left it; pending transactions, function reset, interrupts off, translation off and
+//           confirmed; DMA and device pages unmapped, and only then free; memory, globals and tables as at first
+//
+// Its home thread (life.c) does all of that, and decides by the configuration's restart line whether there is a next life, and when. Orders
+// (dom_want_start, dom_want_stop, dom_kill) are given by any thread; `wanted` says what is asked for, `state` what is.
+//
+// Who may touch what: fields under "load" are written by dom_load() only; "home" by the home thread; "inside" by the thread that is inside
+// the domain; "any" are words that many write.
 #ifndef SASOS_RUN_DOMAIN_H
 #define SASOS_RUN_DOMAIN_H
 #include "loader/loader.h"
@@ -23,24 +30,33 @@
 #define DOM_MAX 64u
 #define DOM_ERROR_MAX 240u
 
-enum dom_state { DOM_NEW, DOM_STARTING, DOM_RUNNING, DOM_ENDED };
-enum dom_end { // why it ended
+enum dom_state {
+    DOM_NONE,     // not loaded
+    DOM_STARTING, // from the order to start until it is ready
+    DOM_RUNNING,
+    DOM_PAUSED, // dead; its next life comes when the back-off is over
+    DOM_ENDED,  // loaded, and nothing of it runs
+};
+enum dom_end { // why its latest life ended
     DOM_END_NONE,
     DOM_END_EXIT,    // app_main() returned, or exit(): status says
-    DOM_END_STOPPED, // by dom_stop()
-    DOM_END_FAILED,  // driver_start() returned an error
+    DOM_END_STOPPED, // by order
+    DOM_END_FAILED,  // it could not start: status is an error
     DOM_END_TRAP,    // info says
     DOM_END_BUDGET,  // computed for longer than its budget
     DOM_END_DMA,     // its device attempted DMA outside its area
+    DOM_END_KILLED,  // by order, as if it had failed
+    DOM_END_REFUSED, // nothing of it ran: its device could not be set up
 };
 
 struct dom;
 
-// Pages shared by the two ends of a connection. Owned by the run, not by a domain: it outlives both.
+// Pages shared by the two ends of a connection. Made when the first of the two is loaded, and there for ever.
 struct channel {
     uint64_t pa;
     uint32_t size;      // bytes, whole pages; 0 = not made yet
-    struct dom *end[2]; // 0 the client, 1 the server; NULL when that end is not there
+    struct dom *dom[2]; // 0 the client, 1 the server; NULL before it is loaded
+    struct dom *end[2]; // the same while it lives, else NULL
     uint8_t index[2];   // the channel's number at that end
     uint32_t lives[2];  // of what was there, from 1
 };
@@ -58,44 +74,52 @@ struct dom_irq {
 };
 
 struct dom {
-    // script
-    bool announced, over; // its end was told; the steps are done with it
+    // load
     const struct config_module *config;
     struct ldr_manifest manifest;
     struct ldr_store *store;
     struct ldr_code *code;
     struct ldr_instance *inst;
     struct ldr_thread *thread;
-    struct thread *home;                       // NULL before and after its life
-    struct thread *spawned;                    // the same, until dom_free() has joined it
+    struct thread *home;
     uint32_t stack;                            // bytes, for modules on it
     struct pack_module blob[CONFIG_BLOBS_MAX]; // granted files
-    const struct pci_fn *fn;                   // granted function, NULL if none
+    uint32_t channels;
+    struct dom_channel channel[SASOS_CHANNELS_MAX];
+    uint32_t dma_base; // offset in the DMA area behind the channels
+    uint64_t frames;   // that its slot owns between two lives
+    // home
+    const struct pci_fn *fn; // granted function, NULL if none; chosen with the order to start
     struct iommu_domain *fence;
     struct msix *msix;
     struct dom_irq irq[SASOS_IRQS_MAX];
-    uint32_t channels;
-    struct dom_channel channel[SASOS_CHANNELS_MAX];
-    // home
+    uint32_t lives, faults;
+    uint64_t due;    // when the next life may begin
+    uint64_t minute; // when counting of faults_lately began
+    uint32_t faults_lately;
+    bool was_ready;                          // since the order to start
+    uint64_t started_ns, ended_ns, reset_ns; // reset_ns: what its device took of the time between
+    struct ldr_trap_info info;
+    uint32_t allocations;     // of the kernel while an application ran
+    uint32_t ticks;           // for how many ticks without a pause its thread was in `ticked`
+    const struct dom *ticked; // only compared
+    // inside
     uint32_t dma_next, dma_used; // next free offset in the DMA area; bytes counted against the grant
     uint32_t device_next;        // next free offset in the device area
     uint32_t pending;            // events taken but not asked for (not drivers)
+    uint32_t irqs_bound;         // bit n: message n is bound
     uint64_t timer;              // timer(): ns, THR_FOREVER: none
     int64_t counter[MANIFEST_COUNTERS_MAX];
-    uint32_t irqs_bound; // bit n: message n is bound
-    int32_t status;
-    uint32_t allocations; // of the kernel while an application ran
-    struct ldr_trap_info info;
-    uint64_t started_ns;
-    uint64_t interrupts;      // since then
-    const struct dom *ticked; // by the tick: whose code this home thread was in, only compared
-    uint32_t ticks;           // and for how many ticks without a pause
     // any
+    int32_t status;
+    uint64_t interrupts;  // in this life
     struct event events;  // SASOS_EVENT_*, and DOM_EVENTS_KERNEL
-    struct event life;    // for the home thread of a library, whose events are taken by others
-    struct event done;    // DOM_DONE_*
+    struct event orders;  // for the home thread between lives, and a library's also during one
+    struct event done;    // its state changed
     struct event monitor; // somebody left the domain
     // Atomic: who sees a state sees what was written before it was set.
+    _Atomic bool wanted; // by order or by policy it shall run
+    _Atomic bool again;  // a next life at once, whatever the end
     _Atomic enum dom_state state;
     _Atomic enum dom_end end;
     struct iommu_fault fault; // DOM_END_DMA
@@ -103,44 +127,58 @@ struct dom {
 #define DOM_EVENT_KILL (1u << 30) // it is dead: look
 #define DOM_EVENT_LOOK (1u << 29) // its timer has changed
 #define DOM_EVENTS_KERNEL (DOM_EVENT_KILL | DOM_EVENT_LOOK | THR_INTERRUPTED)
-enum { DOM_DONE_STARTED = 1, DOM_DONE_ENDED = 2 };
 
-// NULL and a sentence on failure; nothing is left then.
-struct dom *dom_create(const struct config *config, const struct config_module *module,
-                       const uint8_t *bytes, uint64_t size, char error[DOM_ERROR_MAX]);
-// Runs it. Returns when a driver or library is ready or has failed, or when an application has begun.
-void dom_start(struct dom *d);
-// Asks it to stop (drivers: at once; the device is quiesced) and waits for its end.
-void dom_stop(struct dom *d);
-// Ends it: nothing enters it any more when this returns, kernel calls that are under way do not return to it, and a CPU that is in its code
-// is stopped there by an interrupt, within the next instructions. `end` counts if it has not ended already. Any context.
-void dom_kill(struct dom *d, enum dom_end end);
-void dom_died(struct dom *d); // tells its home thread that the loader has found it dead. Any context
-// The domain has ended. False while another domain is still linked to it.
-bool dom_free(struct dom *d);
+void dom_init(const struct config *config);
+unsigned dom_count(void);
+struct dom *dom_at(unsigned index); // by the configuration's order
+struct dom *dom_find(const char *name);
+const char *dom_name(const struct dom *d);
+struct dom *dom_of_function(const struct pci_fn *fn); // who holds it, NULL if nobody
 // How it ended, as one line: "virtio-rogue: …".
 void dom_end_text(const struct dom *d, char *out, size_t size);
-const char *dom_name(const struct dom *d);
-struct dom *dom_find(const char *name); // running or ended, not yet freed
+
+// Makes it ready to start: DOM_ENDED. False and a sentence on failure; nothing is left then. One caller at a time (run.c's lock).
+bool dom_load(struct dom *d, const uint8_t *bytes, uint64_t size, char error[DOM_ERROR_MAX]);
+// Orders a loaded domain to start. False and a sentence if it runs already, or its device or a peer is not there. Same lock.
+bool dom_want_start(struct dom *d, char error[DOM_ERROR_MAX]);
+// Orders it to stop. Any thread.
+void dom_want_stop(struct dom *d);
+// Wait for the outcome. One thread at a time for each domain.
+void dom_wait_started(struct dom *d); // no longer DOM_STARTING
+void dom_wait_ended(struct dom *d);   // DOM_ENDED, or never loaded
+// Ends its life: nothing enters it any more when this returns, kernel calls that are under way do not return to it, and a CPU that is in
+// its code is stopped there by an interrupt, within the next instructions. `end` counts if it has not ended already; whether there is a next life is the policy's business. Any context.
+void dom_kill(struct dom *d, enum dom_end end);
+void dom_died(struct dom *d);     // the loader has found it dead. Any context
+_Noreturn void dom_home(void *d); // life.c: its home thread
 
 // ---- between the files of run/ ----
 // Whether the configuration grants what the manifest asks, and the machine has it; fills in what follows from both.
-bool dom_check(struct dom *d, const struct config *config, char error[DOM_ERROR_MAX]);
-uint64_t dom_cpu_ns(const struct dom *d); // of its home thread, 0 if there is none
+bool dom_check(struct dom *d, char error[DOM_ERROR_MAX]);
+// What may be otherwise at the next start: chooses its PCI function; its servers run.
+bool dom_check_start(struct dom *d, char error[DOM_ERROR_MAX]);
+uint64_t dom_cpu_ns(const struct dom *d); // of its home thread
 uint32_t dom_timer_due(struct dom *d);    // SASOS_EVENT_TIMER, once, when its time has come
 uint32_t dom_dma_alloc(struct dom *d, uint32_t bytes);
 uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t bytes);
 int32_t dom_irq_enable(struct dom *d, uint32_t message);
-enum status dom_device_open(struct dom *d); // fence and MSI-X of d->fn
-void dom_device_close(struct dom *d);       // the quiesce order; idempotent
-void screen_release(const struct dom *d);   // if it has the screen
+// Fence, with its channels in it, and MSI-X of d->fn, if it has one. On failure nothing is left.
+enum status dom_device_open(struct dom *d);
+void dom_device_stop(struct dom *d); // the first thing to do when it is dead: no bus mastering any more
+// Everything else: the quiesce order; then DMA and device pages are gone. Nobody is inside.
+void dom_device_close(struct dom *d);
+void screen_release(const struct dom *d); // if it has the screen
+// Maps physical pages at the next free place of the DMA area, and for the device too. Returns the address, 0 on failure. Owned pages
+// are taken over in either case: freed with the slot or dom_device_close(), or at once on failure.
+uint32_t dom_map_dma(struct dom *d, uint64_t pa, uint32_t bytes, bool owned);
+
+// Makes the channel if need be, and gives it its address in this domain.
 enum status chan_attach(struct dom *d, struct channel *c, unsigned side);
-void chan_detach_all(struct dom *d); // tells the peers
+void chan_open_all(struct dom *d);  // the domain lives: its channels have this end
+void chan_close_all(struct dom *d); // and no longer
+void chan_tell_all(struct dom *d);  // makes every peer look
 int32_t chan_signal(struct dom *d, uint32_t index);
 int32_t chan_generation(const struct dom *d, uint32_t index);
-// Maps physical pages at the next free place of the DMA area, and for the device too. Returns the address, 0 on failure. Owned pages
-// are taken over in either case: freed with the slot, or at once on failure.
-uint32_t dom_map_dma(struct dom *d, uint64_t pa, uint32_t bytes, bool owned);
 
 extern const struct ldr_hostfunc hc_functions[]; // hostcall.c
 extern const unsigned hc_count;

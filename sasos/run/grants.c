@@ -4,7 +4,6 @@
 #include "sasos/lib/mem.h"
 #include "sasos/lib/printf.h"
 #include "sasos/run/domain.h"
-#include "sasos/run/fault.h"
 #include "sasos/run/run.h"
 
 #define MEMORY_DEFAULT (16u << 20)
@@ -86,11 +85,13 @@ static bool check_function(struct dom *d, char error[DOM_ERROR_MAX]) {
 }
 
 // A server says how many clients it can serve.
-static bool check_clients(struct dom *d, const struct config *config, char error[DOM_ERROR_MAX]) {
+static bool check_clients(struct dom *d, char error[DOM_ERROR_MAX]) {
     uint32_t clients = 0;
-    for (uint32_t m = 0; m < config->modules; m++)
-        for (uint32_t i = 0; i < config->module[m].connects; i++)
-            clients += str_eq(config->module[m].connect[i].module, dom_name(d));
+    for (uint32_t m = 0; m < dom_count(); m++) {
+        const struct config_module *c = dom_at(m)->config;
+        for (uint32_t i = 0; i < c->connects; i++)
+            clients += str_eq(c->connect[i].module, dom_name(d));
+    }
     if (clients <= d->manifest.channels) return true;
     ksnprintf(error, DOM_ERROR_MAX, "%s can serve %u clients, but the configuration connects %u",
               dom_name(d), d->manifest.channels, clients);
@@ -101,7 +102,7 @@ static bool check_peers(struct dom *d, char error[DOM_ERROR_MAX]) {
     for (uint32_t i = 0; i < d->config->connects; i++) {
         const struct config_connect *c = &d->config->connect[i];
         struct dom *peer = dom_find(c->module);
-        if (!peer || peer->state != DOM_RUNNING) {
+        if (!peer || (peer->state != DOM_RUNNING && !(peer->state == DOM_PAUSED && peer->wanted))) {
             ksnprintf(error, DOM_ERROR_MAX, "%s is connected to %s, which is not running",
                       dom_name(d), c->module);
             return false;
@@ -144,7 +145,13 @@ static bool check_blobs(struct dom *d, char error[DOM_ERROR_MAX]) {
     return true;
 }
 
-bool dom_check(struct dom *d, const struct config *config, char error[DOM_ERROR_MAX]) {
+bool dom_check(struct dom *d, char error[DOM_ERROR_MAX]) {
     return check_quotas(d, error) && check_blobs(d, error) && check_ports(d, error) &&
-           check_function(d, error) && check_clients(d, config, error) && check_peers(d, error);
+           check_clients(d, error);
+}
+
+bool dom_check_start(struct dom *d, char error[DOM_ERROR_MAX]) {
+    if (check_function(d, error) && check_peers(d, error)) return true;
+    d->fn = NULL;
+    return false;
 }

@@ -4,6 +4,7 @@
 // read under the lock that keeps it there.
 #include "sasos/arch/cpu.h"
 #include "sasos/arch/irq.h"
+#include "sasos/arch/smp.h"
 #include "sasos/arch/time.h"
 #include "sasos/dev/dev.h"
 #include "sasos/lib/log.h"
@@ -11,7 +12,6 @@
 #include "sasos/mem/frame.h"
 #include "sasos/mem/heap.h"
 #include "sasos/run/hostcall.h"
-#include "sasos/run/run.h"
 
 #define LOG_CHUNK 512u
 
@@ -23,9 +23,10 @@ _Static_assert((int)SASOS_DRIVER == MANIFEST_DRIVER && (int)SASOS_PROGRAM == MAN
 
 static uint32_t state_of(const struct dom *d) {
     switch ((enum dom_state)d->state) {
-    case DOM_NEW:
+    case DOM_NONE: return SASOS_NOT_LOADED;
     case DOM_STARTING: return SASOS_STARTING;
     case DOM_RUNNING: return SASOS_RUNNING;
+    case DOM_PAUSED: return SASOS_RESTARTING;
     default: return SASOS_ENDED;
     }
 }
@@ -33,6 +34,8 @@ static uint32_t state_of(const struct dom *d) {
 static void describe(const struct dom *d, struct sasos_dom_info *out) {
     out->kind = d->manifest.kind;
     out->state = state_of(d);
+    out->lives = d->lives;
+    out->faults = d->faults;
     out->status = d->status;
     out->channels = d->channels;
     const struct pci_fn *fn = d->fn;
@@ -54,7 +57,7 @@ static void describe(const struct dom *d, struct sasos_dom_info *out) {
         memcpy(out->counter[i].name, d->manifest.counter[i], SASOS_COUNTER_NAME);
         out->counter[i].value = __atomic_load_n(&d->counter[i], __ATOMIC_RELAXED);
     }
-    if (d->state == DOM_ENDED) dom_end_text(d, out->end, sizeof(out->end));
+    if (d->end != DOM_END_NONE) dom_end_text(d, out->end, sizeof(out->end));
 }
 
 // The first `size` bytes of what is told, into the caller's memory.
@@ -69,13 +72,13 @@ static int64_t give(struct ldr_instance *inst, uint32_t at, uint32_t size, const
 
 CALL(dom_info) {
     if (!caller(inst)->config->observe) return E_DENIED;
-    const struct config_module *c = run_module(ldr_arg32(args, 0));
-    if (!c) return E_NOENT;
+    uint32_t index = ldr_arg32(args, 0);
+    if (index >= dom_count()) return E_NOENT;
+    const struct dom *d = dom_at(index);
     struct sasos_dom_info out = {.state = SASOS_NOT_LOADED};
-    str_copy(out.name, sizeof(out.name), c->name);
-    str_copy(out.file, sizeof(out.file), c->file);
-    const struct dom *d = dom_find(c->name);
-    if (d) describe(d, &out);
+    str_copy(out.name, sizeof(out.name), d->config->name);
+    str_copy(out.file, sizeof(out.file), d->config->file);
+    if (d->state != DOM_NONE) describe(d, &out);
     return give(inst, ldr_arg32(args, 1), ldr_arg32(args, 2), &out, sizeof(out));
 }
 
@@ -94,9 +97,9 @@ CALL(sys_info) {
         .flags = (iommu_present() ? SASOS_DMA_FENCED : 0u) |
                  (dev_fence_proved() ? SASOS_FENCE_PROVED : 0u) |
                  (cpu->hypervisor ? SASOS_HYPERVISOR : 0u),
-        .cpus = 1,
+        .domains = dom_count(),
+        .cpus = smp_count(),
     };
-    while (run_module(out.domains)) out.domains++;
     log_range(&out.log_first, &out.log_next);
     str_copy(out.cpu, sizeof(out.cpu), cpu->brand);
     str_copy(out.iommu, sizeof(out.iommu), iommu_kind());

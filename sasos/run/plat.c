@@ -79,10 +79,7 @@ void ldr_plat_free(void *p, size_t size) {
 }
 
 void ldr_plat_wait(struct ldr_instance *inst) {
-    struct dom *d = ldr_user(inst);
-    thr_wait(&d->monitor, THR_FOREVER);
-    if (ldr_is_dead(inst))
-        thr_wake(&d->monitor, 1); // nobody will leave a dead domain: the next one who waits hears it from us
+    thr_wait(&((struct dom *)ldr_user(inst))->monitor, THR_FOREVER);
 }
 
 void ldr_plat_wake(struct ldr_instance *inst) {

@@ -2,6 +2,7 @@
 #include "sasos/run/run.h"
 #include "efi/bootinfo.h"
 #include "loader/pack/pack.h"
+#include "sasos/arch/lock.h"
 #include "sasos/arch/power.h"
 #include "sasos/arch/time.h"
 #include "sasos/dev/iommu.h"
@@ -9,7 +10,6 @@
 #include "sasos/lib/mem.h"
 #include "sasos/lib/panic.h"
 #include "sasos/lib/printf.h"
-#include "sasos/mem/heap.h"
 #include "sasos/mem/pt.h"
 #include "sasos/run/config.h"
 #include "sasos/run/domain.h"
@@ -17,18 +17,18 @@
 #include "sasos/run/random.h"
 
 #define SCRIPT_STACK (1u << 20)              // the compiler runs on it
+#define CONTROL_STACK (1u << 20)             // likewise
 #define END_WAIT_NS (30ull * 1000 * TIME_MS) // a driver that is expected to end has this long
+#define ORDERS 16u
 
 static struct config config;
 static struct channel channels[CONFIG_MODULES_MAX][CONFIG_CONNECTS_MAX];
 static struct pack pack;
+static struct mutex load_lock; // dom_load(), dom_want_start()
+static volatile bool closing;  // the machine is going off: no step is begun any more
 
 struct channel *run_channel(uint32_t module, uint32_t connect) {
     return &channels[module][connect];
-}
-
-const struct config_module *run_module(uint32_t index) {
-    return index < config.modules ? &config.module[index] : NULL;
 }
 
 bool run_file(const char *name, struct pack_module *out) {
@@ -37,6 +37,42 @@ bool run_file(const char *name, struct pack_module *out) {
     *out = pack_get(&pack, i);
     return true;
 }
+
+// ---- starting ----
+
+static bool load(struct dom *d, char error[DOM_ERROR_MAX]) {
+    char file[PACK_NAME];
+    struct pack_module module;
+    ksnprintf(file, sizeof(file), "%s.wasm", d->config->file);
+    if (run_file(file, &module)) return dom_load(d, module.bytes, module.size, error);
+    ksnprintf(error, DOM_ERROR_MAX, "there is no module %s in this image", file);
+    return false;
+}
+
+// Loads it, if that is not done, and orders it to start.
+static bool start(struct dom *d, char error[DOM_ERROR_MAX]) {
+    thr_lock(&load_lock);
+    bool good = (d->state != DOM_NONE || load(d, error)) && dom_want_start(d, error);
+    thr_unlock(&load_lock);
+    static bool first = true; // the boot's last time mark
+    if (good && first)
+        log_info("main", "entry to first module %u ms", (uint32_t)(time_now_ns() / TIME_MS));
+    if (good) first = false;
+    return good;
+}
+
+static _Noreturn void close_down(bool good) {
+    closing = true;
+    for (unsigned i = dom_count(); i-- > 0;) { // clients are described below their servers: they go first
+        dom_want_stop(dom_at(i));
+        dom_wait_ended(dom_at(i));
+    }
+    iommu_report();
+    klog(good ? LOG_INFO : LOG_ERROR, "run", "power off");
+    power_off(good);
+}
+
+// ---- the steps of the configuration ----
 
 static const char *const step_words[] = {"start", "stop", "run"};
 
@@ -50,116 +86,125 @@ static bool as_expected(const struct config_step *s, const struct dom *d) {
     case EXPECT_TRAP: return d->end == DOM_END_TRAP && (int32_t)d->info.kind == s->value;
     case EXPECT_BUDGET: return d->end == DOM_END_BUDGET;
     case EXPECT_DMA: return d->end == DOM_END_DMA;
+    case EXPECT_REFUSED: return d->end == DOM_END_REFUSED;
     default: return false;
     }
 }
 
-static void report_unexpected(const struct config_step *s) {
-    log_error("run", "line %u: %s %s: this was not expected", s->line, step_words[s->kind],
-              config.module[s->module].name);
-}
-
-static void announce(struct dom *d, enum log_level level, const char *comment) {
-    char text[320];
-    dom_end_text(d, text, sizeof(text));
-    klog(level, "run", "%s%s", text, comment);
-    d->announced = true;
-}
-
-// Tells of ends that no step waited for, and frees what the steps are done with. What has clients waits for their end.
-static void reap(void) {
-    for (uint32_t i = config.modules; i-- > 0;) { // clients are described below their servers: they go first
-        struct dom *d = dom_find(config.module[i].name);
-        if (!d || d->state != DOM_ENDED) continue;
-        if (!d->announced) announce(d, d->end == DOM_END_STOPPED ? LOG_INFO : LOG_ERROR, "");
-        if (d->over) dom_free(d);
-    }
-}
-
-static bool end_step(const struct config_step *s, struct dom *d) {
-    bool good = as_expected(s, d);
-    if (d->state == DOM_ENDED) {
-        if (!d->announced)
-            announce(d, good ? LOG_INFO : LOG_ERROR,
-                     good && s->expect != EXPECT_OK ? " (as expected; contained)" : "");
-        d->over = true;
-    }
-    if (!good) report_unexpected(s);
-    reap();
+static bool judge(const struct config_step *s, bool good) {
+    const char *name = config.module[s->module].name;
+    if (!good)
+        log_error("run", "line %u: %s %s: this was not expected", s->line, step_words[s->kind], name);
+    else if (s->expect != EXPECT_OK)
+        log_info("run", "%s %s: as expected", step_words[s->kind], name);
     return good;
 }
 
 static bool start_or_run(const struct config_step *s) {
     char error[DOM_ERROR_MAX];
-    const struct config_module *m = &config.module[s->module];
-    char file[PACK_NAME];
-    ksnprintf(file, sizeof(file), "%s.wasm", m->file);
-    struct pack_module module;
-    struct dom *d = dom_find(m->name);
-    if (d && d->state == DOM_ENDED) { // it ended by itself: this is its next life
-        d->over = true;
-        reap();
-    }
-    d = NULL;
-    if (dom_find(m->name)) {
-        ksnprintf(error, sizeof(error), "%s is running already", m->name);
-    } else if (!run_file(file, &module)) {
-        ksnprintf(error, sizeof(error), "there is no module %s in this image", file);
-    } else {
-        d = dom_create(&config, m, module.bytes, module.size, error);
-    }
-    if (!d) {
+    struct dom *d = dom_at(s->module);
+    if (!start(d, error)) {
         bool good = s->expect == EXPECT_REFUSED;
-        klog(good ? LOG_INFO : LOG_ERROR, "run", "refused: %s%s", error, good ? " (as expected)" : "");
-        if (!good) report_unexpected(s);
-        return good;
+        klog(good ? LOG_INFO : LOG_ERROR, "run", "refused: %s", error);
+        return judge(s, good);
     }
-    static bool first = true; // the boot's last time mark
-    if (first) log_info("main", "entry to first module %u ms", (uint32_t)(time_now_ns() / TIME_MS));
-    first = false;
-    dom_start(d);
-    while (s->kind == STEP_RUN && d->state == DOM_RUNNING) thr_wait(&d->done, THR_FOREVER);
+    dom_wait_started(d);
+    if (s->kind == STEP_RUN) {
+        dom_wait_ended(d);
+        return judge(s, as_expected(s, d));
+    }
     uint64_t deadline = time_now_ns() + END_WAIT_NS;
-    while (s->kind == STEP_START && s->expect != EXPECT_OK && d->state == DOM_RUNNING &&
-           time_now_ns() < deadline)
+    while (s->expect != EXPECT_OK && d->state != DOM_ENDED && time_now_ns() < deadline)
         thr_wait(&d->done, deadline);
-    if (s->expect != EXPECT_OK && d->state == DOM_RUNNING) {
-        log_error("run", "%s has not ended within %u s", m->name,
+    if (s->expect != EXPECT_OK && d->state != DOM_ENDED) {
+        log_error("run", "%s has not ended within %u s", dom_name(d),
                   (uint32_t)(END_WAIT_NS / (1000 * TIME_MS)));
-        dom_stop(d);
+        dom_want_stop(d);
+        dom_wait_ended(d);
     }
-    return end_step(s, d);
+    return judge(s, as_expected(s, d));
 }
 
 static bool stop(const struct config_step *s) {
-    struct dom *d = dom_find(config.module[s->module].name);
-    if (!d) {
-        log_error("run", "%s is not running", config.module[s->module].name);
-        report_unexpected(s);
-        return false;
+    struct dom *d = dom_at(s->module);
+    if (!d->lives) {
+        log_error("run", "%s is not running", dom_name(d));
+        return judge(s, false);
     }
-    dom_stop(d);
-    return end_step(s, d);
+    dom_want_stop(d);
+    dom_wait_ended(d);
+    return judge(s, as_expected(s, d));
 }
 
 static void script(void *arg) {
     (void)arg;
     uint32_t good = 0;
-    for (uint32_t i = 0; i < config.steps; i++) {
+    for (uint32_t i = 0; i < config.steps && !closing; i++) {
         const struct config_step *s = &config.step[i];
         log_info("run", "%s %s", step_words[s->kind], config.module[s->module].name);
         good += s->kind == STEP_STOP ? stop(s) : start_or_run(s);
     }
-    for (uint32_t i = config.modules; i-- > 0;) {
-        struct dom *d = dom_find(config.module[i].name);
-        if (d) dom_stop(d);
-        reap();
-    }
-    iommu_report();
+    if (closing) thr_exit();
     bool all = good == config.steps;
-    klog(all ? LOG_INFO : LOG_ERROR, "run", "%u of %u steps as expected; power off", good,
-         config.steps);
-    power_off(all);
+    klog(all ? LOG_INFO : LOG_ERROR, "run", "%u of %u steps as expected", good, config.steps);
+    close_down(all);
+}
+
+// ---- orders of domains with the grant `control` ----
+
+static struct order {
+    struct dom *dom; // NULL: the machine
+    uint32_t op;
+} orders[ORDERS];
+static uint32_t orders_given, orders_taken;
+static struct spinlock orders_lock;
+static struct event orders_wait;
+
+// What takes long, or ends who asks for it, is done by a thread of its own.
+static void control(void *arg) {
+    (void)arg;
+    for (;;) {
+        uint64_t flags = spin_lock(&orders_lock);
+        bool any = orders_taken != orders_given;
+        struct order o = orders[orders_taken % ORDERS];
+        orders_taken += any;
+        spin_unlock(&orders_lock, flags);
+        char error[DOM_ERROR_MAX];
+        if (!any)
+            thr_wait(&orders_wait, THR_FOREVER);
+        else if (o.dom && !start(o.dom, error))
+            log_warn("run", "refused: %s", error);
+        else if (!o.dom && o.op == SASOS_POWER_OFF)
+            close_down(true);
+        else if (!o.dom)
+            power_reboot();
+    }
+}
+
+static int32_t give_order(struct dom *d, uint32_t op) {
+    uint64_t flags = spin_lock(&orders_lock);
+    bool room = orders_given - orders_taken < ORDERS;
+    if (room) orders[orders_given++ % ORDERS] = (struct order){d, op};
+    spin_unlock(&orders_lock, flags);
+    if (room) thr_wake(&orders_wait, 1);
+    return room ? 0 : E_AGAIN;
+}
+
+int32_t run_control(struct dom *d, uint32_t op) {
+    if (closing) return E_AGAIN;
+    switch (op) {
+    case SASOS_START: return give_order(d, op);
+    case SASOS_STOP: dom_want_stop(d); return 0;
+    case SASOS_KILL: dom_kill(d, DOM_END_KILLED); return 0;
+    case SASOS_RESTART:
+        if (d->state == DOM_NONE || d->state == DOM_ENDED) return give_order(d, op);
+        d->again = true;
+        dom_kill(d, DOM_END_STOPPED);
+        return 0;
+    case SASOS_POWER_OFF:
+    case SASOS_REBOOT: return give_order(NULL, op);
+    default: return E_INVAL;
+    }
 }
 
 void run_start(const struct bootinfo *info) {
@@ -169,8 +214,10 @@ void run_start(const struct bootinfo *info) {
         panic_refuse("the modules in the boot image cannot be used: %s", pack_status_text(p));
     if (!config_parse(pt_direct(info->config.base), info->config.size, &config, error, sizeof(error)))
         panic_refuse("the configuration in the boot image cannot be used: %s", error);
+    dom_init(&config);
     fault_init();
     random_init();
-    if (!thr_create("script", THR_APPLICATION, SCRIPT_STACK, script, NULL))
+    if (!thr_create("script", THR_APPLICATION, SCRIPT_STACK, script, NULL) ||
+        !thr_create("control", THR_APPLICATION, CONTROL_STACK, control, NULL))
         panic_refuse("there is not enough memory to start");
 }

@@ -5,15 +5,15 @@
 #include <stdint.h>
 struct bootinfo;
 struct pack_module;
-struct config_module;
+struct dom;
 struct channel;
 
 // The last step of the boot: makes the thread that carries out the steps. The caller then becomes the idle thread.
 void run_start(const struct bootinfo *info);
 // A file of the boot image by its name.
 bool run_file(const char *name, struct pack_module *out);
-// Module `index` of the configuration, NULL behind the last.
-const struct config_module *run_module(uint32_t index);
+// What dom_control() does; d: NULL where the operation is about the machine. Returns at once.
+int32_t run_control(struct dom *d, uint32_t op);
 // The channel of connection `connect` of configured module `module`. Lives for ever.
 struct channel *run_channel(uint32_t module, uint32_t connect);
 #endif

@@ -4,9 +4,7 @@
 // The channel's data area is divided into buffers; a buffer has a zone of the disk of its own, so requests in flight never overlap. The
 // content of a sector is a function of its number and of how often it was written. Argument 0: how many requests. Exit status 0
 // says that all was right.
-#include "drivers/sdk/blk.h"
-
-__attribute__((import_module("blk"), import_name("blk_submit"))) int32_t blk_submit(void);
+#include "drivers/sdk/blkclient.h"
 
 #define BIG 3u // buffers for the longest requests
 #define BIG_BYTES ((1u << 20) + 4096u)
@@ -25,9 +23,8 @@ struct buffer {
 };
 
 static struct {
-    struct blk_channel *shared;
-    uint32_t size, block;
-    struct ring requests, completions;
+    struct bc bc;
+    uint32_t block;
     struct buffer buffer[BUFFERS];
     uint8_t generation[SECTORS_MAX];
     uint64_t state;
@@ -53,7 +50,7 @@ static uint64_t word(uint32_t sector, uint32_t generation, uint32_t i) {
 }
 
 static uint64_t *data_of(const struct blk_request *r) {
-    return (uint64_t *)((uintptr_t)t.shared + r->buffer);
+    return (uint64_t *)(uintptr_t)(t.bc.address + r->buffer);
 }
 
 static void fill(const struct blk_request *r) {
@@ -78,30 +75,24 @@ static bool compare(const struct blk_request *r) {
     return true;
 }
 
-static void produce(const struct blk_request *r) {
-    t.shared->request[ring_slot(&t.requests)] = *r;
-    ring_produced(&t.requests);
+static void produce(const struct blk_request *r, uint32_t tag) {
+    bc_queue(&t.bc, r->op, r->sector, r->count, r->buffer, tag);
 }
 
-// Waits for a completion. 0 or an error.
-static int next_completion(struct blk_completion *out) {
-    while (!ring_pending(&t.completions)) {
-        if (t.completions.broken) return fail("the completion ring is broken", 0);
-        if (sasos_wait(SASOS_EVENT_CHANNEL(0), TIMEOUT_NS) <= 0) return fail("no answer", 0);
-    }
-    *out = t.shared->completion[ring_slot(&t.completions)];
-    ring_consumed(&t.completions);
-    return 0;
+// Waits for a result. 0 or an error.
+static int next_result(uint32_t *out_tag, int32_t *out_status) {
+    int32_t got = bc_wait(&t.bc, TIMEOUT_NS);
+    if (got > 0) got = bc_next(&t.bc, out_tag, out_status);
+    return got > 0 ? 0 : fail("no answer", got);
 }
 
 static int open_disk(void) {
-    t.shared = (struct blk_channel *)(uintptr_t)sasos_chan_map(0);
-    t.size = sasos_chan_size(0);
-    if (!t.shared || t.size < BLK_DATA + BIG * BIG_BYTES + SMALL * SMALL_BYTES)
-        return fail("the channel is too small", t.size);
-    if (t.shared->info.version != BLK_INFO_VERSION) return fail("the driver is not ready", 0);
-    t.block = t.shared->info.block;
-    uint64_t sectors = t.shared->info.sectors;
+    int32_t error = bc_open(&t.bc, 0, TIMEOUT_NS);
+    if (error) return fail("the driver is not ready", error);
+    if (t.bc.size < BLK_DATA + BIG * BIG_BYTES + SMALL * SMALL_BYTES)
+        return fail("the channel is too small", t.bc.size);
+    t.block = t.bc.block;
+    uint64_t sectors = t.bc.sectors;
     if (sectors > SECTORS_MAX) sectors = SECTORS_MAX;
     uint32_t zone = (uint32_t)sectors / (BIG * 8 + SMALL) & ~(t.block - 1), at = BLK_DATA, sector = 0;
     if (zone < 16 || t.block < 1) return fail("the disk is too small", (int64_t)sectors);
@@ -114,8 +105,6 @@ static int open_disk(void) {
         at += b->bytes;
         sector += b->zone_length;
     }
-    ring_init(&t.requests, &t.shared->request_ring, BLK_RING);
-    ring_init(&t.completions, &t.shared->completion_ring, BLK_RING);
     return 0;
 }
 
@@ -130,23 +119,22 @@ static void start_random(uint32_t cookie) {
     b->r = (struct blk_request){.op = what == 0  ? BLK_FLUSH
                                       : what < 8 ? BLK_WRITE
                                                  : BLK_READ,
-                                .cookie = cookie,
                                 .sector = b->zone + t.block * random_below(zone_blocks - count + 1),
                                 .count = count * t.block,
                                 .buffer = b->at + 16 * random_below(slack / 16 + 1)};
     if (b->r.op == BLK_WRITE) fill(&b->r);
-    produce(&b->r);
+    produce(&b->r, cookie);
     b->busy = true;
     t.busy++;
 }
 
 static int finish(void) {
-    struct blk_completion c;
-    if (next_completion(&c)) return 1;
-    if (c.cookie >= BUFFERS || !t.buffer[c.cookie].busy)
-        return fail("an answer to no question", c.cookie);
-    struct buffer *b = &t.buffer[c.cookie];
-    if (c.status) return fail("a request failed", c.status);
+    uint32_t tag = 0;
+    int32_t status = 0;
+    if (next_result(&tag, &status)) return 1;
+    if (tag >= BUFFERS || !t.buffer[tag].busy) return fail("an answer to no question", tag);
+    struct buffer *b = &t.buffer[tag];
+    if (status) return fail("a request failed", status);
     b->busy = false;
     t.busy--;
     return b->r.op == BLK_READ && !compare(&b->r);
@@ -162,7 +150,7 @@ static int exercise(uint32_t requests) {
                 started++;
                 batch++;
             }
-        if (batch && blk_submit()) return fail("blk_submit", 0);
+        if (batch && bc_send(&t.bc)) return fail("bc_send", 0);
         if (t.busy && finish()) return 1;
         done = started - t.busy;
     }
@@ -172,18 +160,19 @@ static int exercise(uint32_t requests) {
 static int read_back(void) {
     const struct buffer *last = &t.buffer[BUFFERS - 1];
     for (uint32_t s = 0; s < last->zone + last->zone_length; s += t.block) {
-        struct blk_completion c;
+        uint32_t tag;
+        int32_t status = 0;
         struct blk_request r = {.op = BLK_READ, .sector = s, .count = t.block, .buffer = BLK_DATA};
-        produce(&r);
-        blk_submit();
-        if (next_completion(&c)) return 1;
-        if (c.status || !compare(&r)) return fail("reading back", s);
+        produce(&r, 0);
+        bc_send(&t.bc);
+        if (next_result(&tag, &status)) return 1;
+        if (status || !compare(&r)) return fail("reading back", s);
     }
     return 0;
 }
 
 static int refusals(void) {
-    uint64_t end = t.shared->info.sectors;
+    uint64_t end = t.bc.sectors;
     uint32_t b = t.block;
     const struct {
         struct blk_request r;
@@ -196,25 +185,24 @@ static int refusals(void) {
         {{.op = BLK_READ, .count = 1u << 23, .buffer = BLK_DATA}, E_INVAL},
         {{.op = BLK_READ, .count = b, .buffer = BLK_DATA + 8}, E_INVAL},
         {{.op = BLK_READ, .count = b, .buffer = BLK_DATA - 16}, E_INVAL},
-        {{.op = BLK_READ, .count = b, .buffer = t.size}, E_INVAL},
-        {{.op = BLK_READ, .count = b, .buffer = t.size - b * BLK_SECTOR + 16}, E_INVAL},
+        {{.op = BLK_READ, .count = b, .buffer = t.bc.size}, E_INVAL},
+        {{.op = BLK_READ, .count = b, .buffer = t.bc.size - b * BLK_SECTOR + 16}, E_INVAL},
         {{.op = BLK_WRITE, .count = b, .buffer = 0xfffffff0}, E_INVAL},
         {{.op = BLK_READ, .sector = end, .count = b, .buffer = BLK_DATA}, E_RANGE},
         {{.op = BLK_READ, .sector = end - b, .count = 2 * b, .buffer = BLK_DATA}, E_RANGE},
         {{.op = BLK_WRITE, .sector = UINT64_MAX - b + 1, .count = b, .buffer = BLK_DATA}, E_RANGE},
-        {{.op = BLK_READ, .sector = end - b, .count = b, .buffer = t.size - b * BLK_SECTOR}, 0},
+        {{.op = BLK_READ, .sector = end - b, .count = b, .buffer = t.bc.size - b * BLK_SECTOR}, 0},
         {{.op = BLK_FLUSH, .sector = UINT64_MAX, .count = UINT32_MAX}, 0},
         {{.op = BLK_READ, .sector = 1, .count = 1, .buffer = BLK_DATA}, b > 1 ? E_INVAL : 0},
     };
     for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct blk_completion c;
-        struct blk_request r = cases[i].r;
-        r.cookie = 1000 + i;
-        produce(&r);
-        blk_submit();
-        if (next_completion(&c)) return 1;
-        if (c.cookie != r.cookie || c.status != cases[i].status) {
-            log_line("case %u: status %d instead of %d", i, c.status, cases[i].status);
+        uint32_t tag = 0;
+        int32_t status = 0;
+        produce(&cases[i].r, 1000 + i);
+        bc_send(&t.bc);
+        if (next_result(&tag, &status)) return 1;
+        if (tag != 1000 + i || status != cases[i].status) {
+            log_line("case %u: status %d instead of %d", i, status, cases[i].status);
             return 1;
         }
     }
