@@ -100,7 +100,7 @@ static void manifest_bad(void **state) {
 
 static const char GOOD_CONFIG[] =
     "sasos 1\n"
-    "module drv\n memory 1M\n pci 1af4:1042\n irq 8\n dma 64K\n budget 10\n"
+    "module drv\n memory 1M\n pci 1af4:1042\n irq 8\n dma 64K\n budget 10\n restart on-fault 5\n"
     "module app other\n connect blk drv 5000\n arg one\n arg two\n env \"A=b c\"\n"
     " port 60-60\n port 3f8-3ff\n isa-irq 12\n stack 128K\n program\n clock\n entropy-source\n"
     "start drv\nrun app\nrun app expect exit 7\nrun app expect trap stack\n"
@@ -114,7 +114,7 @@ static void config_good(void **state) {
     assert_int_equal(c.modules, 2);
     assert_int_equal(c.module[0].irqs, 8);
     assert_int_equal(c.module[0].pci[0].device, 0x1042);
-    assert_int_equal(c.module[1].line, 8);
+    assert_int_equal(c.module[1].line, 9);
     assert_string_equal(c.module[1].connect[0].module, "drv");
     assert_int_equal(c.module[1].connect[0].size, 8192); // whole pages
     assert_string_equal(c.module[1].text + c.module[1].arg[1], "two");
@@ -124,6 +124,8 @@ static void config_good(void **state) {
     assert_int_equal(c.module[1].isa_irq[0], 12);
     assert_int_equal(c.module[1].stack, 131072);
     assert_true(c.module[1].program && c.module[1].clock && c.module[1].entropy_source);
+    assert_true(c.module[0].restart && c.module[0].restart_max == 5 && c.module[0].backoff_ms == 10);
+    assert_false(c.module[1].restart);
     assert_false(c.module[0].program || c.module[1].console);
     assert_int_equal(c.steps, 8);
     assert_int_equal(c.step[0].kind, STEP_START);
@@ -185,6 +187,11 @@ static void config_bad(void **state) {
         {"module a\n stack 60K\n", "line 3: expected: stack SIZE"},
         {"module a\n stack 2M\n", "line 3: expected: stack SIZE"},
         {"module a\n stack \"\"\n", "line 3: expected: stack SIZE"},
+        {"module a\n restart\n", "line 3: expected: restart never"},
+        {"module a\n restart always\n", "line 3: expected: restart never"},
+        {"module a\n restart never 1\n", "line 3: expected: restart never"},
+        {"module a\n restart on-fault 1 10001\n", "line 3: expected: restart never"},
+        {"module a\n restart on-fault 1 2 3\n", "line 3: expected: restart never"},
         {"module a\n clock 1\n", "line 3: expected nothing behind this word"},
         {"module a\n port 60\n", "line 3: expected: port FIRST-LAST"},
         {"module a\n port 64-60\n", "line 3: expected: port FIRST-LAST"},
