@@ -8,7 +8,7 @@
 // their bus numbers cannot make a loop.
 //
 // PCIe = PCI Express Base 5.0. Writes to configuration space happen here and nowhere else, but for
-// the enable and mask bits of MSI-X (msix.c).
+// the enable and mask bits of MSI-X (msix.c) and base addresses (pci_assign.c).
 #include "sasos/dev/pci.h"
 
 #include "sasos/arch/io.h"
@@ -156,6 +156,8 @@ static struct pci_fn *add_function(volatile uint8_t *cfg, uint16_t segment, uint
         fn->subsystem_vendor = read16(fn, PCI_SUBSYSTEM_VENDOR_ID);
         fn->subsystem = read16(fn, PCI_SUBSYSTEM_ID);
     }
+    if (fn->header_type == 0) // code for firmware: never decoded again (PCIe §7.5.1.2.4)
+        write32(fn, PCI_EXPANSION_ROM, read32(fn, PCI_EXPANSION_ROM) & ~1u);
     enable_acs(fn);
     return fn;
 }
@@ -224,6 +226,8 @@ void pci_init(void) {
     const struct acpi_info *a = acpi();
     for (uint32_t i = 0; i < a->mcfg_count; i++) scan_segment(&a->mcfg[i]);
     for (unsigned i = 0; i < function_count; i++) size_bars(&functions[i]);
+    for (unsigned i = 0; i < function_count; i++)
+        pci_assign(&functions[i], functions, function_count);
     for (unsigned i = 0; i < function_count; i++) {
         struct pci_fn *fn = &functions[i];
         pci_msix_parse(fn->cfg, &fn->caps, fn->bars, &fn->msix);

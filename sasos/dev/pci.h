@@ -37,8 +37,13 @@ enum pci_register {
     PCI_BASE_ADDRESS = 0x10,
     PCI_SECONDARY_BUS_NUMBER = 0x19, // type 1
     PCI_SUBORDINATE_BUS_NUMBER = 0x1a,
+    PCI_MEMORY_BASE = 0x20, // type 1: base, limit
+    PCI_PREFETCHABLE_MEMORY_BASE = 0x24,
+    PCI_PREFETCHABLE_BASE_UPPER = 0x28,
+    PCI_PREFETCHABLE_LIMIT_UPPER = 0x2c,
     PCI_SUBSYSTEM_VENDOR_ID = 0x2c, // type 0
     PCI_SUBSYSTEM_ID = 0x2e,
+    PCI_EXPANSION_ROM = 0x30, // type 0
     PCI_CAPABILITIES_POINTER = 0x34,
     PCI_INTERRUPT_LINE = 0x3c,
 };
@@ -148,11 +153,23 @@ bool pci_page_grantable(const struct pci_fn *all, unsigned count, const struct p
 bool pci_config_writable(const volatile uint8_t *cfg, const struct pci_caps *caps, unsigned offset,
                          unsigned size);
 
-// ---- the machine (pci.c) ----
+struct pci_window { // of addresses; empty where last < first
+    uint64_t first, last;
+};
+// What a bridge forwards downwards: plain and prefetchable memory. False if neither.
+bool pci_bridge_windows(const volatile uint8_t *cfg, struct pci_window out[2]);
+// The lowest place for a BAR of that size in the bridge's window that no function of `all` below the
+// bridge has; 0 if there is none.
+uint64_t pci_place(const struct pci_fn *all, unsigned count, const struct pci_fn *bridge,
+                   struct pci_window window, uint64_t size);
 
-// Finds all functions, switches bus mastering, ATS and MSI/MSI-X off everywhere, sizes the BARs.
+// ---- the machine (pci.c, pci_assign.c) ----
+
+// Finds all functions, switches bus mastering, ATS and MSI/MSI-X off everywhere, sizes the BARs, and
+// gives addresses to those that firmware left without (below bridges, where their windows have room).
 // Before iommu_init().
 void pci_init(void);
+void pci_assign(struct pci_fn *fn, const struct pci_fn *all, unsigned count); // for pci_init()
 unsigned pci_count(void);
 const struct pci_fn *pci_get(unsigned index);
 const struct pci_fn *pci_find(uint16_t segment, uint16_t rid); // NULL if there is no such function

@@ -249,3 +249,43 @@ bool pci_config_writable(const volatile uint8_t *cfg, const struct pci_caps *cap
     return cfg[first] == PCI_CAP_VENDOR && offset >= first + 3 &&
            offset + size <= first + cfg[first + 2];
 }
+
+bool pci_bridge_windows(const volatile uint8_t *cfg, struct pci_window out[2]) {
+    uint32_t memory = cfg32(cfg, PCI_MEMORY_BASE);
+    uint32_t prefetch = cfg32(cfg, PCI_PREFETCHABLE_MEMORY_BASE);
+    // Bits 15:4 of base and limit are address bits 31:20; a limit below the base is no window.
+    out[0] = (struct pci_window){(memory & 0xfff0u) << 16, (memory & 0xfff00000u) | 0xfffff};
+    out[1] = (struct pci_window){(prefetch & 0xfff0u) << 16, (prefetch & 0xfff00000u) | 0xfffff};
+    if ((prefetch & 15) == 1) { // 64-bit window
+        out[1].first |= (uint64_t)cfg32(cfg, PCI_PREFETCHABLE_BASE_UPPER) << 32;
+        out[1].last |= (uint64_t)cfg32(cfg, PCI_PREFETCHABLE_LIMIT_UPPER) << 32;
+    }
+    for (unsigned i = 0; i < 2; i++)
+        if (out[i].first == 0 || out[i].last < out[i].first) out[i] = (struct pci_window){1, 0};
+    return out[0].last || out[1].last;
+}
+
+static bool below(const struct pci_fn *fn, const struct pci_fn *bridge) {
+    for (const struct pci_fn *b = fn->bridge; b; b = b->bridge)
+        if (b == bridge) return true;
+    return false;
+}
+
+uint64_t pci_place(const struct pci_fn *all, unsigned count, const struct pci_fn *bridge,
+                   struct pci_window window, uint64_t size) {
+    if (size < 4096) size = 4096; // no page is shared: it could be granted to nobody
+    uint64_t at = (window.first + size - 1) & ~(size - 1);
+    for (bool moved = true; moved;) {
+        if (at < window.first || at > window.last || size - 1 > window.last - at) return 0;
+        moved = false;
+        for (unsigned i = 0; i < count && !moved; i++)
+            for (unsigned k = 0; k < PCI_BARS && !moved; k++) {
+                const struct pci_bar *b = &all[i].bars[k];
+                if (b->io || !b->size || !b->base || !below(&all[i], bridge)) continue;
+                if (!overlap(at, size, b->base, b->size)) continue;
+                at = (b->base + b->size + size - 1) & ~(size - 1);
+                moved = true;
+            }
+    }
+    return at;
+}

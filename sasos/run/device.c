@@ -117,6 +117,7 @@ enum status dom_device_open(struct dom *d) {
         d->fence = NULL;
         return s;
     }
+    pci_decode(d->fn); // its registers answer, even where firmware never saw it
     s = msix_open(d->fn, &d->msix);
     if (s == ST_NOT_FOUND) return ST_OK; // no MSI-X: irq_enable() will say so
     if (s != ST_OK) dom_device_close(d);

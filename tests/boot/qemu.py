@@ -283,6 +283,20 @@ def make_snapshot(args, path):
     os.replace(path + '.tmp', path)
 
 
+def plug(qmp, devices):
+    deadline = time.monotonic() + 30
+    while qmp.call('query-status')['status'] == 'inmigrate':
+        if time.monotonic() > deadline:
+            raise Failure('the snapshot is not restored within 30 s')
+        time.sleep(0.01)
+    for device in devices:
+        driver, *properties = device.split(',')
+        values = dict(p.split('=', 1) for p in properties)
+        numbers = {k: int(v, 0) for k, v in values.items() if re.fullmatch(r'0x[0-9a-f]+|[1-9]\d*|0', v)}
+        qmp.call('device_add', driver=driver, **{**values, **{k: n for k, n in numbers.items() if k != 'serial'}})
+    qmp.call('cont')
+
+
 def tool(name, *args):
     done = subprocess.run([os.path.join(BUILD, 'host', name), *args], capture_output=True, text=True)
     if done.returncode:
@@ -331,7 +345,7 @@ def make_image(folder, config=None, modules=None, kernel=None, pack=None):
 
 def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='default', readonly=False, writable=False,
          disk_device=DISK_DEVICE, devices=(), netdevs=(), chardevs=(), qemu_args=(), memory=512, smp=1, cpu='max', iommu=IOMMU, cold=False,
-         timeout=60, echo=False, started=None, own_session=False):
+         hot=(), timeout=60, echo=False, started=None, own_session=False):
     """Boots the system once and returns a Result.
 
     config      the appliance's configuration, str or bytes
@@ -341,18 +355,20 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
     image       path of a whole boot image, instead of all these
     disk        path of a raw disk image; 'default': default_disk(); None: no disk device
     readonly, writable   the disk refuses writes; writes reach the file (otherwise they are dropped)
-    disk_device the -device value of the disk (its drive's id is disk); iommu: that of the IOMMU, None: there is none
+    disk_device the -device value of the disk (its drive's id is disk), None: it is in hot; iommu: that of the IOMMU, None: there is none
     cpu, smp    -cpu and -smp; memory: MiB
     devices     more -device values; qemu_args: more arguments, which are not part of the snapshot's machine
     netdevs     -netdev values without their ids, which are n0, n1, …: a device names one by netdev=n0
     chardevs    -chardev values without their ids, which are c0, c1, …: a device names one by chardev=c0
+    hot         -device values that are plugged in before the snapshot goes on: for devices that QEMU does not migrate (edu, nvme). Their
+                bus is a root port of `devices`; a disk's drive is disk, with disk_device=None
     started     is called with the Machine when it runs: for who watches from another thread
     own_session the terminal's Ctrl-C does not reach QEMU
     cold        from reset through the ESP, instead of from a snapshot
     """
     if disk == 'default':
         disk = default_disk()
-    args = machine_args(memory, smp, cpu, iommu, ([disk_device] if disk else []) + list(devices))
+    args = machine_args(memory, smp, cpu, iommu, ([disk_device] if disk and disk_device else []) + list(devices))
     if readonly:
         args += ['-name', 'readonly-disk']  # a snapshot of its own: the device's features differ
     wires = [w for i, value in enumerate(netdevs) for w in ('-netdev', value.replace(',', f',id=n{i},', 1))]
@@ -374,7 +390,12 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
             drives = drive_args(os.path.join(BUILD, 'boot', 'stub.img'), disk, readonly, writable)
             snap = snapshot(args, drives + hubs)
             args += drives + ['-incoming', f"exec:cat '{snap}'", '-fw_cfg', f'name=opt/kernel,file={quote(image)}']
+        control = os.path.join(folder, 'qmp')
+        if hot:
+            args += ['-S', '-qmp', f'unix:{control},server=on,wait=off']
         with Machine(args + wires + list(qemu_args), echo, own_session) as m:
+            if hot:
+                plug(Qmp(control), hot)
             if started:
                 started(m)
             why = m.read_until(None, timeout)

@@ -7,7 +7,7 @@ import qemu
 import tap
 
 KTEST = os.path.join(qemu.BUILD, 'boot', 'ktest.elf')
-POINTS = 25
+POINTS = 28
 RNG = 'virtio-rng-pci,iommu_platform=on,disable-legacy=on'
 
 

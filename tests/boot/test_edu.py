@@ -17,8 +17,9 @@ stop edu expect dma
 
 
 
-# QEMU does not migrate edu, so the machine boots from reset.
-r = qemu.boot(config=CONFIG, modules=['edu', 'edu-client'], disk=None, cold=True, devices=['edu,dma_mask=0xffffffffffffffff'])
+# QEMU does not migrate edu: it is plugged in.
+r = qemu.boot(config=CONFIG, modules=['edu', 'edu-client'], disk=None, devices=['pcie-root-port,id=rp,chassis=1'],
+              hot=['edu,bus=rp,dma_mask=0xffffffffffffffff'])
 tap.ok(r.ok, 'all steps as expected', r)
 tap.has(r, 'edu-client: the page came back as it was', 'a factorial, and a page there and back')
 tap.has(r, r'edu: killed: its device .* tried to write to bus address 0x100000, outside its DMA area', 'DMA outside is refused and attributed')

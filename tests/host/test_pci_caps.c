@@ -398,12 +398,56 @@ static void space(void **state) {
     assert_false(space_is_device(&a, 0xd0000000, 0x1000));
 }
 
+static void windows(void **state) {
+    (void)state;
+    struct pci_window w[2];
+    assert_false(pci_bridge_windows(cfg, w)); // zeros: firmware gave it none
+    put(0x20, 0xfe50fe40, 4);                 // fe400000 … fe5fffff
+    put(0x24, 0x0001fff1, 4);                 // 64-bit, limit below base: none
+    assert_true(pci_bridge_windows(cfg, w));
+    assert_int_equal(w[0].first, 0xfe400000);
+    assert_int_equal(w[0].last, 0xfe5fffff);
+    assert_true(w[1].last < w[1].first);
+    put(0x24, 0x00110001, 4);
+    put(0x28, 0x38, 4), put(0x2c, 0x38, 4);
+    pci_bridge_windows(cfg, w);
+    assert_int_equal(w[1].first, 0x3800000000);
+    assert_int_equal(w[1].last, 0x38001fffff);
+    put(0x28, 0x39, 4); // base above limit
+    pci_bridge_windows(cfg, w);
+    assert_true(w[1].last < w[1].first);
+}
+
+static void places(void **state) {
+    (void)state;
+    struct pci_fn all[4] = {{.rid = 1}, {.rid = 0x100}, {.rid = 0x101}, {.rid = 8}};
+    const struct pci_window w = {0xfe400000, 0xfe40ffff};
+    all[1].bridge = all[2].bridge = &all[0];
+    assert_int_equal(pci_place(all, 4, &all[0], w, 0x4000), 0xfe400000);
+    assert_int_equal(pci_place(all, 4, &all[0], w, 0x10000), 0xfe400000);
+    assert_int_equal(pci_place(all, 4, &all[0], w, 0x20000), 0);
+    all[1].bars[0] = (struct pci_bar){.base = 0xfe400000, .size = 0x1000};
+    all[2].bars[2] = (struct pci_bar){.base = 0xfe406000, .size = 0x80};
+    all[3].bars[0] = (struct pci_bar){.base = 0xfe404000, .size = 0x1000}; // not below this bridge
+    all[1].bars[4] = (struct pci_bar){.base = 0xfe402000, .size = 0x100, .io = true};
+    assert_int_equal(pci_place(all, 4, &all[0], w, 0x100), 0xfe401000); // a page of its own
+    assert_int_equal(pci_place(all, 4, &all[0], w, 0x4000), 0xfe408000);
+    assert_int_equal(pci_place(all, 4, &all[0], w, 0x8000), 0xfe408000);
+    assert_int_equal(pci_place(all, 4, &all[0], w, 0x10000), 0);
+    all[2].bars[3] = (struct pci_bar){.base = 0xfe408000, .size = 0x8000};
+    assert_int_equal(pci_place(all, 4, &all[0], w, 0x4000), 0);
+    assert_int_equal(pci_place(all, 4, &all[0], w, 0x2000), 0xfe402000);
+    const struct pci_window top = {0xfffffffffffff000, UINT64_MAX}, none = {1, 0};
+    assert_int_equal(pci_place(all, 4, &all[0], top, 0x2000), 0); // no wrapping
+    assert_int_equal(pci_place(all, 4, &all[0], none, 0x1000), 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(chain),         T(config_writes), T(chain_absent), T(chain_hostile), T(extended_hostile),
         T(chains_random), T(msix),          T(bars),         T(virtio),        T(grantable),
-        T(scopes),        T(space),
+        T(scopes),        T(space),         T(windows),      T(places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
