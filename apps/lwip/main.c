@@ -91,13 +91,11 @@ void stack_leave(bool home) {
 }
 
 int32_t SASOS_EXPORT(driver_start)(void) {
-    uint32_t channels = (uint32_t)sasos_chan_count(), nic = channels;
-    for (uint32_t i = 0; i < channels && nic == channels; i++) {
-        const struct net_channel *c = (const struct net_channel *)(uintptr_t)sasos_chan_map(i);
-        if (sasos_chan_size(i) >= NET_DATA && c->info.version == NET_INFO_VERSION) nic = i;
-    }
-    if (nic == channels) {
-        log_line("no channel leads to a network driver");
+    // Our own servers' channels come before our clients', who are described below us in the configuration.
+    const uint32_t nic = 0;
+    const struct net_channel *c = (const struct net_channel *)(uintptr_t)sasos_chan_map(nic);
+    if (!c || sasos_chan_size(nic) < NET_DATA || c->info.version != NET_INFO_VERSION) {
+        log_line("channel 0 does not lead to a network driver");
         return E_NODEV;
     }
     if (sasos_random((uint8_t *)stack.random, 4) < 0) {

@@ -112,22 +112,25 @@ def ethernet(kind, payload, to=GUEST, source=HOST):
     return to + source + struct.pack('>H', kind) + payload
 
 
-def stack_config(driver, ids, args=''):
-    """Driver, stack and the test's client; the steps follow."""
+def stack_config(driver, ids, args='', restart=''):
+    """Driver, stack and the test's client; the steps follow. restart: a line for driver and stack."""
     grants = ''.join(f'  pci {i}\n' for i in ids)
     return f'''sasos 1
 module {driver}
 {grants}  irq 8
   dma 512K
   memory 2M
+{restart}
 module lwip
   connect net {driver} 8M
   memory 32M
   entropy
 {args}
+{restart}
 module sock-echo
   connect sock lwip 512K
   observe
+  control
   memory 4M
 '''
 

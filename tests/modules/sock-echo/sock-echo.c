@@ -4,8 +4,9 @@
 //   TCP 9   discard, then the count of bytes  TCP 19  sends as many bytes as the first line says, then closes
 //   TCP 99  accepts and never reads           UDP 7   echo
 //   UDP 99  orders, answered by a datagram: 'q' end; 'n' NAME look it up; 'c' ADDRESS connect there over TCP and send "hello\n"; 's' how many
-//           sockets are open; 'i' how many microseconds driver, stack and this have computed; 'm' misuse: calls with wrong handles, offsets and
-//           states, each of which must give its error; 'x' die by a trap
+//           sockets are open; 'i' how many microseconds driver, stack and this have computed; 'k' NAME kill that module; 'm' misuse: calls with wrong
+//           handles, offsets and states, each of which must give its error; 'x' die by a trap
+// When the stack has died it starts over as soon as there is one again.
 #include "drivers/sdk/sock.h"
 
 enum role { NONE, LISTENER, ECHO, PAGE, DISCARD, SOURCE, MUTE, CALLER, UDP_ECHO, ORDERS };
@@ -201,6 +202,9 @@ static void order(int32_t s) {
             quit = true;
         } else if (what == 's') {
             answer = put_number(SCRATCH, open_count);
+        } else if (what == 'k') {
+            answer = put_number(SCRATCH, (uint32_t)-sasos_dom_control((const char *)at(SCRATCH) + 1,
+                                                                      (uint32_t)n - 1, SASOS_KILL));
         } else if (what == 'i') {
             struct sasos_dom_info info;
             uint64_t total = 0;
@@ -259,13 +263,12 @@ static void serve(struct connection *c) {
     }
 }
 
-int32_t SASOS_EXPORT(app_main)(void) {
+// Attaches and opens what listens. 0, or an error with a line in the log.
+static int32_t start(void) {
     int32_t error = sock_client_open(&client), s;
-    if (error) return fail("there is no network stack", error);
-    if (client.size < BUFFER_AT + 65536)
-        return fail("the channel is too small", (int32_t)client.size);
-    copy(PAGE_AT, answer_text, sizeof(answer_text) - 1);
-    for (uint32_t i = 0; i < 65536; i++) at(PATTERN_AT)[i] = (uint8_t)i;
+    if (error) return error;
+    open_count = 0;
+    for (uint32_t i = 0; i < SOCK_MAX; i++) connections[i].role = NONE;
     for (uint32_t i = 0; i < sizeof(roles); i++) {
         if ((s = bound(SOCK_STREAM, ports[i])) < 0) return fail("a port is taken", s);
         if ((error = sock_listen(s, 1024))) return fail("listening failed", error);
@@ -275,11 +278,27 @@ int32_t SASOS_EXPORT(app_main)(void) {
     add(s, UDP_ECHO, 0);
     if ((s = bound(SOCK_DGRAM, 99)) < 0) return fail("a port is taken", s);
     add(s, ORDERS, 0);
+    copy(PAGE_AT, answer_text, sizeof(answer_text) - 1);
+    for (uint32_t i = 0; i < 65536; i++) at(PATTERN_AT)[i] = (uint8_t)i;
     log_line("ready");
+    return 0;
+}
+
+int32_t SASOS_EXPORT(app_main)(void) {
+    int32_t error = start();
+    if (error) return fail("there is no network stack", error);
+    if (client.size < BUFFER_AT + 65536)
+        return fail("the channel is too small", (int32_t)client.size);
     while (!quit) {
         int32_t index;
         while ((index = sock_next_ready(&client)) >= 0) serve(&connections[index]);
-        if ((error = sock_flush())) return fail("the stack says", error);
+        error = sock_flush();
+        if (error == E_DEAD || error == E_NOENT) { // its death is one event, its next life another
+            log_line("the stack is gone");
+            while ((error = start()) == E_DEAD)
+                sasos_wait(SASOS_EVENT_CHANNEL(client.number), 20000000000);
+        }
+        if (error) return fail("the stack says", error);
         if (!quit) sasos_wait(SASOS_EVENT_CHANNEL(client.number), 20000000000);
     }
     log_line("%u sockets were open", open_count);

@@ -1,0 +1,88 @@
+"""net_guest.py — for the tests of the network stack: a guest that runs sock-echo behind QEMU's user-mode network, and the checks that several of them make."""
+import os
+import select
+import socket
+
+import tap
+import wire
+
+ECHO, PAGE, DISCARD, SOURCE, MUTE, ORDERS = 7, 80, 9, 19, 99, 99
+
+
+class Guest:
+    """A guest that runs sock-echo behind QEMU's user-mode network, its ports forwarded from free ones here."""
+
+    def __init__(self, device, driver, ids, restart='', steps='run sock-echo\n'):
+        def free(kind):
+            with socket.socket(socket.AF_INET, kind) as s:
+                s.bind(('127.0.0.1', 0))
+                return s.getsockname()[1]
+
+        self.tcp = {p: free(socket.SOCK_STREAM) for p in (ECHO, PAGE, DISCARD, SOURCE, MUTE)}
+        self.udp = {p: free(socket.SOCK_DGRAM) for p in (ECHO, ORDERS)}
+        forwards = ''.join(f',hostfwd=tcp:127.0.0.1:{h}-:{g}' for g, h in self.tcp.items()) + \
+            ''.join(f',hostfwd=udp:127.0.0.1:{h}-:{g}' for g, h in self.udp.items())
+        self.background = wire.Background(
+            config=wire.stack_config(driver, ids, restart=restart) + f'start {driver}\nstart lwip\n{steps}',
+            modules=[driver, 'lwip', 'sock-echo'], disk=None, devices=[device], netdevs=['user,ipv6=off' + forwards], timeout=100)
+
+    def datagram(self, port, data, timeout=5.0):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(timeout)
+            s.sendto(data, ('127.0.0.1', self.udp[port]))
+            try:
+                return s.recv(65536)
+            except (TimeoutError, ConnectionError):
+                return None
+
+    def up(self):
+        return any(self.datagram(ECHO, b'up', 0.2) == b'up' for _ in range(200))
+
+    def connect(self, port):
+        s = socket.create_connection(('127.0.0.1', self.tcp[port]), 10)
+        s.settimeout(10)
+        return s
+
+    def order(self, text, tries=3):
+        for _ in range(tries):
+            answer = self.datagram(ORDERS, text)
+            if answer:
+                return answer[:-1].strip().decode()
+        return None
+
+
+def receive(s, n):
+    got = b''
+    while len(got) < n:
+        part = s.recv(1 << 18)
+        if not part:
+            break
+        got += part
+    return got
+
+
+def check_streams(g, name):
+    data = os.urandom(300000)
+    with g.connect(ECHO) as s:
+        s.setblocking(False)
+        sent, got = 0, b''
+        while len(got) < len(data):
+            readable, writable, _ = select.select([s], [s] if sent < len(data) else [], [], 10)
+            if not readable and not writable:
+                break
+            if writable:
+                sent += s.send(data[sent:sent + 65536])
+            if readable:
+                got += s.recv(65536)
+        tap.ok(got == data, f'{name}: {len(data)} bytes are echoed', f'{len(got)} came back')
+        s.setblocking(True)
+        s.shutdown(socket.SHUT_WR)
+        tap.same(s.recv(10), b'', f'{name}: the end of the stream is seen and answered')
+    n = 4000000
+    with g.connect(SOURCE) as s:
+        s.sendall(b'%d\n' % n)
+        tap.ok(receive(s, n + 1) == bytes(range(256)) * (n // 256), f'{name}: {n} bytes come from the guest, in order')
+    with g.connect(DISCARD) as s:
+        s.sendall(bytes(n))
+        s.shutdown(socket.SHUT_WR)
+        tap.same(receive(s, 100), b'%d\n' % n, f'{name}: {n} bytes go to the guest')

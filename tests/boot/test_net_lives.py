@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""The lives of driver, stack and client: connections outlive the driver; what dies with the stack or the client is given back, and the next life starts over."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tap  # noqa: E402
+import wire  # noqa: E402
+from net_guest import ORDERS, SOURCE, ECHO, Guest, check_streams, receive  # noqa: E402
+
+
+def check_lives(name, device, driver, ids):
+    """The driver is killed under load: streams pause, and go on. The client, then the stack are killed: what comes next starts over."""
+    g = Guest(device, driver, ids, '  restart on-fault 100 1\n', 'run sock-echo expect trap unreachable\nrun sock-echo\n')
+    tap.ok(g.up(), f'{name}: up')
+    n, kills, got, bad = 6000000, 0, 0, False
+    with g.connect(SOURCE) as s, g.connect(ECHO) as other:
+        s.sendall(b'%d\n' % n)
+        other.sendall(b'before')
+        while got < n:
+            part = s.recv(1 << 16)
+            if not part:
+                break
+            bad |= part != (bytes(range(256)) * (len(part) // 256 + 2))[got % 256:got % 256 + len(part)]
+            got += len(part)
+            if got > (kills + 1) * n // 6 and kills < 5:
+                kills += 1
+                g.datagram(ORDERS, b'k' + driver.encode(), 0.1)  # the answer is lost with the driver
+        tap.ok(got == n and not bad, f'{name}: {n} bytes come in order while the driver dies {kills} times', f'{got} bytes, wrong: {bad}')
+        other.sendall(b' and after')
+        tap.same(receive(other, 16), b'before and after', f'{name}: another connection lives on')
+    g.datagram(ORDERS, b'x', 0.1)
+    tap.ok(g.up() and g.order(b's') == '7', f'{name}: after the death of the client its ports are free for the next')
+    g.datagram(ORDERS, b'klwip', 0.1)
+    tap.ok(g.up(), f'{name}: after the death of the stack its client starts over')
+    check_streams(g, f'{name}, next life')
+    g.order(b'q')
+    r = g.background.result()
+    tap.ok(r.ok, f'{name}: ends well', r)
+    tap.has(r, 'lwip: the network driver is back', f'{name}: the stack has noticed')
+
+
+check_lives('virtio-net', wire.VIRTIO, 'virtio-net', ['1af4:1041'])
+check_lives('e1000e', wire.E1000E, 'e1000e', ['8086:10d3'])
+tap.done()
