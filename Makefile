@@ -121,7 +121,7 @@ clean:
 	$Qrm -rf $B
 help:
 	@echo 'make all      build the tools, the modules, the kernel and the disk image (build/sasos.img)'
-	@echo 'make run      boot it under OVMF in QEMU with a disk: DISK=path (default: a generated one), IOMMU=intel|amd|none, ACCEL=tcg|kvm'
+	@echo 'make run      boot it under OVMF in QEMU with a disk: DISK=path (default: a generated one), IOMMU=intel|amd|none, SMP=2, ACCEL=tcg|kvm'
 	@echo 'make test     every test; the last line says N passed, N failed'
 	@echo 'make fuzz     the escape range: every campaign once; TIME=seconds SEED=n ONLY=name for more or less of it'
 	@echo 'make appliance   a WASI program as a bootable VM image: APP=prog.wasm ARGS= ENV= FILES=dir DATA=64M LISTEN=tcp:8080'

@@ -13,7 +13,7 @@ A boot normally restores a migration snapshot of the booted firmware in which th
 With cold=True the machine starts from reset and reads the image from an ESP on a GPT disk, as a real one does.
 
 The user's disk is never changed unless writable=True: QEMU keeps the writes to itself.
-ACCEL=tcg|kvm forces the accelerator.
+ACCEL=tcg|kvm forces the accelerator. SMP=n: the number of CPUs, where a test does not ask for one (default 1; make run: 2).
 """
 import argparse
 import ctypes
@@ -344,7 +344,7 @@ def make_image(folder, config=None, modules=None, kernel=None, pack=None):
 
 
 def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='default', readonly=False, writable=False,
-         disk_device=DISK_DEVICE, devices=(), netdevs=(), chardevs=(), qemu_args=(), memory=512, smp=1, cpu='max', iommu=IOMMU, cold=False,
+         disk_device=DISK_DEVICE, devices=(), netdevs=(), chardevs=(), qemu_args=(), memory=512, smp=None, cpu='max', iommu=IOMMU, cold=False,
          hot=(), timeout=60, echo=False, started=None, own_session=False):
     """Boots the system once and returns a Result.
 
@@ -356,7 +356,7 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
     disk        path of a raw disk image; 'default': default_disk(); None: no disk device
     readonly, writable   the disk refuses writes; writes reach the file (otherwise they are dropped)
     disk_device the -device value of the disk (its drive's id is disk), None: it is in hot; iommu: that of the IOMMU, None: there is none
-    cpu, smp    -cpu and -smp; memory: MiB
+    cpu, smp    -cpu and -smp (None: SMP of the environment); memory: MiB
     devices     more -device values; qemu_args: more arguments, which are not part of the snapshot's machine
     netdevs     -netdev values without their ids, which are n0, n1, …: a device names one by netdev=n0
     chardevs    -chardev values without their ids, which are c0, c1, …: a device names one by chardev=c0
@@ -368,6 +368,7 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
     """
     if disk == 'default':
         disk = default_disk()
+    smp = smp or int(os.environ.get('SMP', 1))
     args = machine_args(memory, smp, cpu, iommu, ([disk_device] if disk and disk_device else []) + list(devices))
     if readonly:
         args += ['-name', 'readonly-disk']  # a snapshot of its own: the device's features differ
@@ -433,7 +434,7 @@ def run(options):
         print('the file is no multiple of 512 bytes: the guest sees zeros up to the next one')
     print(f'started: {QEMU} with build/sasos.img', flush=True)
     timeout = options.timeout or 300 + (os.path.getsize(disk) >> 20)
-    r = boot(disk=os.path.abspath(disk), cold=True, timeout=timeout, echo=True, iommu=IOMMUS[options.iommu])
+    r = boot(disk=os.path.abspath(disk), cold=True, smp=int(os.environ.get('SMP', 2)), timeout=timeout, echo=True, iommu=IOMMUS[options.iommu])
     print()
     digests = set(re.findall(r'sha256 ([0-9a-f]{64})$', r.text, re.M))
     if digests and digests == {host_digest(disk)}:
