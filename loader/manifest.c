@@ -40,9 +40,7 @@ static bool key_channel(struct ldr_manifest *m, const struct words *w) {
 }
 
 static bool key_pci(struct ldr_manifest *m, const struct words *w) {
-    if (w->count != 2 || m->pcis == MANIFEST_PCI_MAX ||
-        !words_hex_pair(w, 1, ':', &m->pci[m->pcis].vendor, &m->pci[m->pcis].device))
-        return false;
+    if (m->pcis == MANIFEST_PCI_MAX || !words_pci(w, &m->pci[m->pcis])) return false;
     m->pcis++;
     return true;
 }
@@ -84,7 +82,8 @@ static const struct {
     {"name", "expected: name NAME", key_name},
     {"kind", "expected: kind driver, kind app, or kind library", key_kind},
     {"memory", "expected: memory SIZE, below 2048M", key_memory},
-    {"pci", "expected: pci VENDOR:DEVICE in hexadecimal, at most 4 lines", key_pci},
+    {"pci", "expected: pci VENDOR:DEVICE or pci class BASE:REST in hexadecimal, at most 4 lines",
+     key_pci},
     {"irq", "expected: irq N, at most 2048", key_irq},
     {"dma", "expected: dma SIZE, at most 1024M", key_dma},
     {"budget", "expected: budget MILLISECONDS", key_budget},

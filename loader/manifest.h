@@ -5,6 +5,7 @@
 //   kind driver | app | library
 //   memory SIZE             wasm memory it may grow to (default: what its memory section says at least)
 //   pci VENDOR:DEVICE       one function of these ids; several lines: any of them fits
+//   pci class BASE:REST     likewise by its class code: base class, then sub-class and programming interface
 //   irq N                   messages 0 … N−1 of the function (MSI-X)
 //   dma SIZE                DMA pages
 //   budget MS               longest computation without giving the CPU back that it considers normal
@@ -16,6 +17,7 @@
 //   counter NAME            a number that it publishes with counter(), in the order of these lines
 #ifndef LDR_MANIFEST_H
 #define LDR_MANIFEST_H
+#include "loader/words.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,9 +37,7 @@ struct ldr_manifest {
     uint32_t memory, dma;                        // bytes
     uint32_t irqs, budget_ms, channels, channel; // channel: bytes
     uint32_t pcis, exports, imports, counters;
-    struct {
-        uint16_t vendor, device;
-    } pci[MANIFEST_PCI_MAX];
+    struct words_pci pci[MANIFEST_PCI_MAX];
     char export[MANIFEST_EXPORTS_MAX][MANIFEST_NAME];
     struct {
         char name_space[MANIFEST_NAME], name[MANIFEST_NAME];

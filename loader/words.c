@@ -118,6 +118,13 @@ bool words_hex_pair(const struct words *w, uint32_t i, char between, uint16_t *o
            hex16(text + n + 1, w->length[i] - n - 1, out_second);
 }
 
+bool words_pci(const struct words *w, struct words_pci *out) {
+    out->class = w->count == 3 && words_is(w, 1, "class");
+    return w->count == (out->class ? 3 : 2) &&
+           words_hex_pair(w, out->class ? 2 : 1, ':', &out->vendor, &out->device) &&
+           !(out->class && out->vendor > 0xff);
+}
+
 bool words_text(const struct words *w, uint32_t i, char *out, size_t size) {
     if (i >= w->count || w->length[i] >= size) return false;
     for (uint32_t n = 0; n < w->length[i]; n++) out[n] = w->word[i][n];

@@ -39,6 +39,12 @@ bool words_size(const struct words *w, uint32_t i, uint32_t max, uint32_t *out);
 // "1af4:1042": two hexadecimal numbers with `between` between them.
 bool words_hex_pair(const struct words *w, uint32_t i, char between, uint16_t *out_first,
                     uint16_t *out_second);
+// A kind of PCI function: by its ids, "pci 1af4:1042", or by base class : sub-class and interface, "pci class 01:0802".
+struct words_pci {
+    uint16_t vendor, device; // of a class: its base, and the other two
+    bool class;
+};
+bool words_pci(const struct words *w, struct words_pci *out); // the whole line
 // Copies word i, whatever it is, terminated; false if it does not fit.
 bool words_text(const struct words *w, uint32_t i, char *out, size_t size);
 #endif

@@ -105,9 +105,9 @@ static bool key_control(struct parser *p) { return flag(p, &p->module->control);
 static bool key_pci(struct parser *p) {
     struct config_module *m = p->module;
     if (m->pcis == CONFIG_PCI_MAX) return complain(p, "more than 4 pci lines for one module");
-    struct config_pci *pci = &m->pci[m->pcis];
-    if (p->w->count != 2 || !words_hex_pair(p->w, 1, ':', &pci->vendor, &pci->device))
-        return complain(p, "expected: pci VENDOR:DEVICE in hexadecimal, for example pci 1af4:1042");
+    if (!words_pci(p->w, &m->pci[m->pcis]))
+        return complain(p, "expected: pci VENDOR:DEVICE in hexadecimal, for example pci 1af4:1042, "
+                           "or pci class BASE:REST, for example pci class 01:0802");
     m->pcis++;
     return true;
 }

@@ -9,6 +9,7 @@
 // config_port_kept()) cannot be granted at all.
 #ifndef SASOS_RUN_CONFIG_H
 #define SASOS_RUN_CONFIG_H
+#include "loader/words.h"
 #include "sasos/status.h"
 #include "sfi-jit/sfi.h"
 #include <stdbool.h>
@@ -30,9 +31,6 @@
 #define CONFIG_BACKOFF_MS 10u
 #define CONFIG_STACK_MAX (1u << 20)
 
-struct config_pci {
-    uint16_t vendor, device;
-};
 struct config_ports {
     uint16_t first, last;
 };
@@ -52,7 +50,7 @@ struct config_module {
     bool pinned;  // to `cpu`
     uint32_t cpu; // below CPUS_MAX
     uint32_t pcis, connects, args, envs, ports, isa_irqs, blobs;
-    struct config_pci pci[CONFIG_PCI_MAX];
+    struct words_pci pci[CONFIG_PCI_MAX];
     struct config_connect connect[CONFIG_CONNECTS_MAX];
     struct config_ports port[CONFIG_PORTS_MAX];
     uint8_t isa_irq[CONFIG_ISA_IRQS_MAX];

@@ -46,41 +46,57 @@ static bool check_quotas(struct dom *d, char error[DOM_ERROR_MAX]) {
     return true;
 }
 
-static bool config_grants_pci(const struct config_module *c, uint16_t vendor, uint16_t device) {
-    for (uint32_t i = 0; i < c->pcis; i++)
-        if (c->pci[i].vendor == vendor && c->pci[i].device == device) return true;
+static bool fits(const struct words_pci *kind, const struct pci_fn *fn) {
+    if (!kind->class) return kind->vendor == fn->vendor && kind->device == fn->device;
+    return kind->vendor == fn->base_class && kind->device == (fn->sub_class << 8 | fn->prog_if);
+}
+
+static bool any_fits(const struct words_pci *kinds, uint32_t n, const struct pci_fn *fn) {
+    for (uint32_t i = 0; i < n; i++)
+        if (fits(&kinds[i], fn)) return true;
+    return false;
+}
+
+// Whether what is granted could be what is asked for: a kind by ids may be one of a class, which only a function tells.
+static bool kinds_meet(const struct ldr_manifest *m, const struct config_module *c) {
+    for (uint32_t i = 0; i < m->pcis; i++)
+        for (uint32_t k = 0; k < c->pcis; k++) {
+            const struct words_pci *a = &m->pci[i], *b = &c->pci[k];
+            if (a->class != b->class || (a->vendor == b->vendor && a->device == b->device))
+                return true;
+        }
     return false;
 }
 
 // The first function that the manifest asks for, the configuration grants, and nobody has.
 static bool check_function(struct dom *d, char error[DOM_ERROR_MAX]) {
-    bool granted = d->manifest.pcis == 0, taken = false;
-    for (uint32_t i = 0; i < d->manifest.pcis && !d->fn; i++) {
-        uint16_t vendor = d->manifest.pci[i].vendor, device = d->manifest.pci[i].device;
-        if (!config_grants_pci(d->config, vendor, device)) continue;
-        granted = true;
-        const struct pci_fn *fn;
-        for (unsigned n = 0; !d->fn && (fn = pci_match(vendor, device, n)); n++) {
-            if (!dom_of_function(fn))
-                d->fn = fn;
-            else
-                taken = true;
-        }
+    const struct ldr_manifest *m = &d->manifest;
+    const struct config_module *c = d->config;
+    bool taken = false;
+    for (unsigned i = 0; m->pcis && !d->fn && i < pci_count(); i++) {
+        const struct pci_fn *fn = pci_get(i);
+        if (!any_fits(m->pci, m->pcis, fn) || !any_fits(c->pci, c->pcis, fn)) continue;
+        if (dom_of_function(fn))
+            taken = true;
+        else
+            d->fn = fn;
     }
-    if (d->manifest.pcis == 0 || (d->fn && iommu_present())) return true;
-    if (!granted)
-        ksnprintf(
-            error,
-            DOM_ERROR_MAX, "%s asks for a PCI function (%04x:%04x …), but the configuration (module at line %u) grants it none of that kind",
-            dom_name(d), d->manifest.pci[0].vendor, d->manifest.pci[0].device, d->config->line);
+    if (m->pcis == 0 || (d->fn && iommu_present())) return true;
+    char kind[24];
+    ksnprintf(kind, sizeof(kind), m->pci[0].class ? "class %02x:%04x" : "%04x:%04x",
+              m->pci[0].vendor, m->pci[0].device);
+    if (!kinds_meet(m, c))
+        ksnprintf(error,
+                  DOM_ERROR_MAX, "%s asks for a PCI function (%s …), but the configuration (module at line %u) grants it none of that kind",
+                  dom_name(d), kind, c->line);
     else if (d->fn)
         ksnprintf(error,
                   DOM_ERROR_MAX, "%s needs a device that does DMA, and this machine has no usable IOMMU to fence it: refused",
                   dom_name(d));
     else
-        ksnprintf(error, DOM_ERROR_MAX, "%s: %s (it drives %04x:%04x)", dom_name(d),
+        ksnprintf(error, DOM_ERROR_MAX, "%s: %s (it drives %s)", dom_name(d),
                   taken ? "every device of its kind is held by another domain" : "there is no such device in this machine; is the disk missing from the command line?",
-                  d->manifest.pci[0].vendor, d->manifest.pci[0].device);
+                  kind);
     return false;
 }
 

@@ -11,6 +11,7 @@ CASES = [
     ('sasos 1\nmemory 2M\n', r'line 2: a grant must stand below a module line'),
     ('sasos 1\nmodule a\n memory 3G\n', r'line 3: expected: memory SIZE'),
     ('sasos 1\nmodule a\n pci 1af4-1042\n', r'line 3: expected: pci VENDOR:DEVICE'),
+    ('sasos 1\nmodule a\n pci class 01\n', r'line 3: expected: pci VENDOR:DEVICE'),
     ('sasos 1\nmodule a\nmodule a\n', r'line 3: this module is described already'),
     ('sasos 1\nmodule a\n connect blk b 4M\n', r'line 3: connect names a module that is not described above'),
     ('sasos 1\nrun a\n', r'line 2: no module of that name is described above'),

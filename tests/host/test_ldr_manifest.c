@@ -21,7 +21,7 @@ static bool parse(const char *text, size_t size) {
 }
 
 static const char good[] = "# a driver\nsasos 1\nname virtio-blk\nkind driver   # comment\n\n"
-                           "memory 2M\npci 1af4:1042\npci 1af4:1001\nirq 2\ndma 64K\nbudget 250\n"
+                           "memory 2M\npci 1af4:1042\npci class 01:0802\nirq 2\ndma 64K\nbudget 250\n"
                            "export blk_submit\nexport blk_other\nimport rng.fill\nchannels 8\n";
 
 static void a_good_one(void **state) {
@@ -31,8 +31,8 @@ static void a_good_one(void **state) {
     assert_int_equal(m.kind, MANIFEST_DRIVER);
     assert_int_equal(m.memory, 2 << 20);
     assert_int_equal(m.pcis, 2);
-    assert_int_equal(m.pci[1].vendor, 0x1af4);
-    assert_int_equal(m.pci[1].device, 0x1001);
+    assert_true(!m.pci[0].class && m.pci[0].vendor == 0x1af4 && m.pci[0].device == 0x1042);
+    assert_true(m.pci[1].class && m.pci[1].vendor == 1 && m.pci[1].device == 0x0802);
     assert_int_equal(m.irqs, 2);
     assert_int_equal(m.dma, 64 << 10);
     assert_int_equal(m.budget_ms, 250);
@@ -69,6 +69,10 @@ static void mistakes_name_their_line(void **state) {
         {"sasos 1\nname a\nkind app\nmemory 2049M\n", 4},
         {"sasos 1\nname a\nkind driver\npci 1af4\n", 4},
         {"sasos 1\nname a\nkind driver\npci 1af4:10420\n", 4},
+        {"sasos 1\nname a\nkind driver\npci class\n", 4},
+        {"sasos 1\nname a\nkind driver\npci class 100:0802\n", 4},
+        {"sasos 1\nname a\nkind driver\npci class 01:0802 1\n", 4},
+        {"sasos 1\nname a\nkind driver\npci glass 01:0802\n", 4},
         {"sasos 1\nname a\nkind driver\nirq 99999999\n", 4},
         {"sasos 1\nname a\nkind app\nimport f\n", 4},
         {"sasos 1\nname a\nkind app\nbudget 1 2\n", 4},
