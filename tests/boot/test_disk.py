@@ -56,7 +56,7 @@ with tempfile.TemporaryDirectory() as folder:
     tap.has(r, r'virtio-blk: .*read-only', 'read-only: the driver says so')
 
     path, _ = disk(folder, 'written', 32 << 20)
-    check = DRIVER + 'module blk-check\n connect blk virtio-blk 4M\n arg 3000\nstart virtio-blk\nrun blk-check\nrun digest\n'
+    check = DRIVER + 'module blk-check\n connect blk virtio-blk 4M\n arg 1500\nstart virtio-blk\nrun blk-check\nrun digest\n'
     r = qemu.boot(config=check, modules=[*MODULES, 'blk-check'], disk=path, writable=True)
     tap.ok(r.ok, 'writes, reads and flushes of all sizes, many at once; refused requests', r)
     tap.has(r, f'sha256 {qemu.host_digest(path)}', 'what was written is on the host\'s disk')
