@@ -20,9 +20,10 @@ static bool parse(const char *text, size_t size) {
     return ok;
 }
 
-static const char good[] = "# a driver\nsasos 1\nname virtio-blk\nkind driver   # comment\n\n"
-                           "memory 2M\npci 1af4:1042\npci class 01:0802\nirq 2\ndma 64K\nbudget 250\n"
-                           "export blk_submit\nexport blk_other\nimport rng.fill\nchannels 8\n";
+static const char good[] =
+    "# a driver\nsasos 1\nname virtio-blk\nkind driver   # comment\n\n"
+    "memory 2M\npci 1af4:1042\npci class 01:0802\nirq 2\ndma 64K\nbudget 250\n"
+    "export blk_submit\nexport blk_other\nimport rng.fill\nchannels 8\n";
 
 static void a_good_one(void **state) {
     (void)state;
