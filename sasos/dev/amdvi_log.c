@@ -82,7 +82,10 @@ static void restart(struct amdvi_unit *u) {
     amdvi_control(u, u->control | AMDVI_CTL_EVENTLOGEN, AMDVI_STS_EVENTLOGRUN);
 }
 
-static bool next_event(struct amdvi_unit *u, uint64_t out[2]) {
+// The next event of the log; `more`: one was taken just before. Where the log is empty and was, that
+// is one read of memory: polling costs no register.
+static bool next_event(struct amdvi_unit *u, bool more, uint64_t out[2]) {
+    if (!more && !AMDVI_EVENT_CODE(u->log[u->log_head][0])) return false;
     uint64_t flags = spin_lock(&log_lock);
     uint64_t status = amdvi_read(u, AMDVI_STATUS) & (AMDVI_STS_EVENTOVERFLOW | AMDVI_STS_EVENTLOGINT);
     if (status) amdvi_write(u, AMDVI_STATUS, status);
@@ -141,7 +144,7 @@ void amdvi_poll_faults(void) {
     for (unsigned i = 0; i < amdvi_unit_count; i++) {
         struct amdvi_unit *u = &amdvi_units[i];
         unsigned done = 0;
-        while (done < EVENTS_PER_CALL && next_event(u, event)) deliver(u, event), done++;
+        while (done < EVENTS_PER_CALL && next_event(u, done > 0, event)) deliver(u, event), done++;
         if (unrecorded && aborted(u) && !done) deliver_unrecorded(u);
     }
 }
