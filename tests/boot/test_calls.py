@@ -104,6 +104,9 @@ for name, iommu in (('remapped', qemu.IOMMU), ('without an IOMMU', None)):
     r = qemu.boot(config=PORTS.replace('isa-irq 3', 'isa-irq 3\n isa-irq 7').replace('EXPECT', 'exit 7'), modules=['port-driver'],
                   disk=None, iommu=iommu, devices=['isa-serial,chardev=c0,index=1'], chardevs=['null'])
     tap.ok(r.ok, f'{name}: ports and interrupt line are the driver\'s, and no others', r)
+r = qemu.boot(config=PORTS.replace('isa-irq 3', 'isa-irq 3\n isa-irq 7').replace('EXPECT', 'exit 7'), modules=['port-driver'], disk=None,
+              iommu=qemu.IOMMUS['amd'], cold=True, devices=['isa-serial,chardev=c0,index=1'], chardevs=['null'])
+tap.ok(r.ok, 'AMD-Vi: the same', r)
 r = qemu.boot(config='sasos 1\nmodule good-exit\n port 600-60f\nrun good-exit expect refused\n', modules=['good-exit'], disk=None)
 tap.ok(r.ok, 'ports that switch this machine off cannot be granted', r)
 tap.done()

@@ -76,6 +76,10 @@ stop loop-server expect budget
 tap.ok(r.ok, 'a server that does not return to its client is killed, its client is not', r)
 tap.has(r, r'loop-server: killed: computed for more than its budget of 200 ms.*function poke', 'and it is told which')
 
+# DMA pages are whole pages, zeroed, with nothing else on them: the second run gets the frames that the first one has filled.
+r = qemu.boot(config='sasos 1\nmodule dma-pages\n dma 64K\nrun dma-pages\nrun dma-pages\nrun dma-pages\n', modules=['dma-pages'], disk=None)
+tap.ok(r.ok, 'pages for a device hold nothing of anybody else', r)
+
 # More clients than the server says that it can serve.
 r = qemu.boot(config='''sasos 1
 module bad-server

@@ -1,5 +1,7 @@
 // test_virtio_blk.c — the virtio-blk driver against a device that is played here: the chains that it makes, and devices that answer what was not
 // asked, twice, with any status, at random too. What a client may ask is checked by the same code as NVMe's: tests/host/test_nvme.c.
+#include <pthread.h>
+
 #include "tests/host/sdk_shim.h"
 
 #include "drivers/sdk/log.c"
@@ -247,11 +249,60 @@ static void random_device(void **state) {
     }
 }
 
+// A client that changes its requests while the driver reads them. Whatever the driver read first is what it checked and what
+// it told the device: data inside the channel's data area, sectors inside the disk.
+static volatile bool flipping;
+
+static void *flip(void *arg) {
+    struct blk_channel *c = arg;
+    uint32_t seed = 7;
+    while (flipping) {
+        seed = seed * 1664525u + 1013904223u;
+        struct blk_request *r = &c->request[(c->request_ring.head - 1) % BLK_RING]; // the last one made
+        *(volatile uint32_t *)&r->buffer = seed & 1u << 20 ? BLK_DATA : 0xfffff000u;
+        *(volatile uint32_t *)&r->count = seed & 1u << 21 ? 1 : 0x00800001u;
+        *(volatile uint64_t *)&r->sector = seed & 1u << 22 ? 1 : SECTORS;
+    }
+    return NULL;
+}
+
+static void flipping_client(void **state) {
+    (void)state;
+    pthread_t thread;
+    new_device(64, INDIRECT);
+    assert_int_equal(driver_start(), 0);
+    struct blk_channel *c = client();
+    flipping = true;
+    assert_int_equal(pthread_create(&thread, NULL, flip, c), 0);
+    uint32_t accepted = 0, refused_ones = 0;
+    for (uint32_t i = 0; i < 5000000 && (accepted < 20000 || refused_ones < 20000); i++) {
+        c->request_ring.head++;
+        c->request[(c->request_ring.head - 1) % BLK_RING].op = BLK_READ;
+        assert_int_equal(blk_submit(), 0);
+        for (struct chain k; next_chain(&k);) {
+            accepted++;
+            assert_int_equal(k.count, 3);
+            assert_in_range(read64((uint32_t)k.desc[0].addr + 8), 0, SECTORS - 1);
+            assert_true(k.desc[1].len && k.desc[1].len % 512 == 0);
+            assert_in_range(k.desc[1].addr, SHIM_CHANNEL + BLK_DATA, SHIM_CHANNEL + CHANNEL - 1);
+            assert_in_range(k.desc[1].addr + k.desc[1].len, SHIM_CHANNEL, SHIM_CHANNEL + CHANNEL);
+            assert_true(read64((uint32_t)k.desc[0].addr + 8) + k.desc[1].len / 512 <= SECTORS);
+            write8((uint32_t)k.desc[2].addr, 0);
+            post(k.head, k.desc[1].len + 1);
+        }
+        driver_event(1);
+        for (struct blk_completion a; (a = answer()).cookie != UINT32_MAX;)
+            refused_ones += a.status != 0;
+    }
+    flipping = false;
+    pthread_join(thread, NULL);
+    assert_true(accepted > 100 && refused_ones > 100);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(chains),
-        cmocka_unit_test(bad_answers),
-        cmocka_unit_test(bad_devices),
+        cmocka_unit_test(flipping_client), cmocka_unit_test(chains),
+        cmocka_unit_test(bad_answers),     cmocka_unit_test(bad_devices),
         cmocka_unit_test(random_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
