@@ -72,7 +72,8 @@ $B/bench/ktwin/$1.o: $(call objs,ktwin,$(wildcard $2/*.c) $(call shared_c,$2)) $
 endef
 $(eval $(call ktwin,virtio-blk,drivers/virtio/blk))
 $(eval $(call ktwin,nvme,drivers/nvme))
-ktwins := $(foreach t,virtio-blk nvme,$B/bench/ktwin/$t.o)
+$(eval $(call ktwin,virtio-net,drivers/virtio/net))
+ktwins := $(foreach t,virtio-blk nvme virtio-net,$B/bench/ktwin/$t.o)
 kernel_wrapped := $(addprefix --wrap=,ldr_instantiate ldr_call ldr_instance_free)
 $B/bench/kernel.elf: sasos/kernel.ld $(kernel_objs) $(call objs,kernel,$(wildcard bench/guest/*.c)) $(ktwins)
 	@$(call say,LD,$@)

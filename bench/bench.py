@@ -25,6 +25,7 @@ PARTS = {  # name: what it answers
     'crossings': 'a call between domains, against other ways to call',
     'boot': 'from reset to the first block, modules, sizes',
     'guest': 'drivers in the guest, end to end: module, native twin, Linux; instructions a request',
+    'network': 'a network driver in the guest: frames sent by module, native twin, Linux',
     'compute': 'compiled code against native, V8, wasm2c; what each mechanism costs',
 }
 

@@ -21,7 +21,8 @@ MODULES = {  # in the order in which they are needed; NVMe is built in
                    'block/virtio_blk'],
     'nvme': [],
 }
-DEVICE = {'virtio-blk': '/dev/vda', 'nvme': '/dev/nvme0n1'}
+MODULES['virtio-net'] = MODULES['virtio-blk'][:5] + ['../net/core/failover', 'net/net_failover', 'net/virtio_net']
+DEVICE = {'virtio-blk': '/dev/vda', 'nvme': '/dev/nvme0n1', 'virtio-net': 'eth0'}
 
 
 def kernel():
@@ -67,12 +68,12 @@ def initramfs(driver, cells):
 
 
 def boot(driver, device, disk, cells, qemu_args=(), iommu=qemu.IOMMU, timeout=240):
-    """Boots Linux with this disk device and runs the cells. Its output, and the command."""
+    """Boots Linux with this device (and a disk image for it, or None) and runs the cells. Its output, and the command."""
     vmlinuz, _, _ = kernel()
     args = [a for a in qemu.machine_args(512, 1, 'max', iommu, [device])]
     boot_disk = args.index('ide-hd,drive=boot,bootindex=0')  # it has no boot disk: the kernel is given to QEMU
     del args[boot_disk - 1:boot_disk + 1]
-    args += qemu.drive_args('', disk, readonly=False, writable=True)[6:]
+    args += qemu.drive_args('', disk, readonly=False, writable=True)[6:] if disk else []
     args += ['-kernel', vmlinuz, '-initrd', initramfs(driver, cells), '-append', APPEND if iommu else APPEND.split(' intel')[0], *qemu_args]
     for attempt in range(BOOTS):
         with qemu.Machine(args) as m:

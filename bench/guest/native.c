@@ -61,29 +61,40 @@ void native_map(void) {
         second[i] = from[(window / GIB + i) & 511]; // DMA area, device area
 }
 
-static int64_t submit(struct ldr_instance *inst, const struct ldr_args *args) {
-    struct ldr_thread *thread = ldr_current(inst);
-    int32_t result = E_NODEV;
-    (void)args;
-    ldr_monitor_enter(native_domain->inst, thread);
-    switch (native.twin) {
-#define X(twin, name) \
-    case TWIN_##twin: result = twin##_blk_submit(); break;
-        NATIVES(X)
-#undef X
+#define C(twin, name, export)                                                                        \
+    static int64_t call_##twin##_##export(struct ldr_instance * inst, const struct ldr_args *args) { \
+        struct ldr_thread *thread = ldr_current(inst);                                               \
+        (void)args;                                                                                  \
+        ldr_monitor_enter(native_domain->inst, thread);                                              \
+        int32_t result = twin##_##export();                                                          \
+        ldr_monitor_leave(native_domain->inst, thread);                                              \
+        return result;                                                                               \
     }
-    ldr_monitor_leave(native_domain->inst, thread);
-    return result;
-}
-static const struct ldr_hostfunc submit_function = {"blk", "blk_submit", ":i", submit, NULL};
+NATIVE_CALLS(C)
+#undef C
+static const struct {
+    const char *module;
+    struct ldr_hostfunc function;
+} calls[] = {
+#define C(twin, name, export) {name, {"", #export, ":i", call_##twin##_##export, NULL}},
+    NATIVE_CALLS(C)
+#undef C
+};
 
 // What a client links to is the twin.
 static bool resolve(void *ctx, const struct wasm_import *import, struct ldr_extern *out) {
     const struct ldr_imports *real = ctx;
     if (!real->resolve(real->ctx, import, out)) return false;
-    if (out->kind == LDR_EXT_FUNC && native_domain && out->instance == native_domain->inst)
-        *out = (struct ldr_extern){.kind = LDR_EXT_HOST, .host = &submit_function};
-    return true;
+    if (out->kind != LDR_EXT_FUNC || !native_domain || out->instance != native_domain->inst)
+        return true;
+    for (unsigned i = 0; i < ARRAY_LEN(calls); i++)
+        if (str_eq(calls[i].module, native_domain->manifest.name) &&
+            import->name.length == str_len(calls[i].function.name) &&
+            !memcmp(import->name.text, calls[i].function.name, import->name.length)) {
+            *out = (struct ldr_extern){.kind = LDR_EXT_HOST, .host = &calls[i].function};
+            return true;
+        }
+    return false;
 }
 
 static void adopt(struct dom *d, struct ldr_instance *inst) {

@@ -8,14 +8,21 @@
 #define BENCH_GUEST_NATIVE_H
 #include "sasos/run/domain.h"
 
-#define NATIVES(X) X(virtio_blk, "virtio-blk") X(nvme, "nvme")
+#define NATIVES(X) X(virtio_blk, "virtio-blk") X(nvme, "nvme") X(virtio_net, "virtio-net")
+#define NATIVE_CALLS(C) /* what clients may call */ \
+    C(virtio_blk, "virtio-blk", blk_submit)         \
+    C(nvme, "nvme", blk_submit)                     \
+    C(virtio_net, "virtio-net", net_attach)         \
+    C(virtio_net, "virtio-net", net_submit)
 
 extern struct dom *native_domain; // whose twin runs
 void native_map(void);            // the window's areas as they are now
-#define X(twin, name)                             \
-    int32_t twin##_driver_start(void);            \
-    int32_t twin##_driver_event(uint32_t events); \
-    int32_t twin##_blk_submit(void);
+#define X(twin, name)                  \
+    int32_t twin##_driver_start(void); \
+    int32_t twin##_driver_event(uint32_t events);
 NATIVES(X)
 #undef X
+#define C(twin, name, export) int32_t twin##_##export(void);
+NATIVE_CALLS(C)
+#undef C
 #endif
