@@ -18,9 +18,10 @@ static int64_t ask(ldr_host_fn *fn, uint64_t a, uint64_t b, uint64_t c, uint64_t
 }
 
 // Each is `sasos_NAME` of drivers/sdk/sasos.h; integers and pointers only, so one form fits all.
-#define sasos_log other_log // the three below are defined otherwise
+#define sasos_log other_log // the four below are defined otherwise
 #define sasos_time_ns other_time_ns
 #define sasos_chan_signal other_chan_signal
+#define sasos_caller_channel other_caller_channel
 #define X(result, name, parameters, types, text)                           \
     int64_t sasos_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t e);  \
     int64_t sasos_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t e) { \
@@ -31,6 +32,7 @@ static int64_t ask(ldr_host_fn *fn, uint64_t a, uint64_t b, uint64_t c, uint64_t
 #undef sasos_log
 #undef sasos_time_ns
 #undef sasos_chan_signal
+#undef sasos_caller_channel
 
 int32_t sasos_log(const char *text, uint32_t length);
 int32_t sasos_log(const char *text, uint32_t length) {
@@ -45,3 +47,11 @@ int64_t sasos_time_ns(void);
 int64_t sasos_time_ns(void) { return (int64_t)time_now_ns(); }
 int32_t sasos_chan_signal(uint32_t channel);
 int32_t sasos_chan_signal(uint32_t channel) { return chan_signal(native_domain, channel); }
+int32_t sasos_caller_channel(void);
+int32_t sasos_caller_channel(void) { // the loader has seen no crossing
+    for (uint32_t i = 0; i < native_domain->channels; i++) {
+        const struct dom_channel *c = &native_domain->channel[i];
+        if (c->channel->end[!c->side] == native_caller) return (int32_t)i;
+    }
+    return E_NOENT;
+}

@@ -21,7 +21,7 @@ enum twin {
     NATIVES(X)
 #undef X
 };
-struct dom *native_domain;
+struct dom *native_domain, *native_caller;
 static struct {
     enum twin twin;
     uint32_t start, event; // function indices
@@ -66,6 +66,7 @@ void native_map(void) {
         struct ldr_thread *thread = ldr_current(inst);                                               \
         (void)args;                                                                                  \
         ldr_monitor_enter(native_domain->inst, thread);                                              \
+        native_caller = ldr_user(inst);                                                              \
         int32_t result = twin##_##export();                                                          \
         ldr_monitor_leave(native_domain->inst, thread);                                              \
         return result;                                                                               \

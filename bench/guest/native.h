@@ -11,11 +11,14 @@
 #define NATIVES(X) X(virtio_blk, "virtio-blk") X(nvme, "nvme") X(virtio_net, "virtio-net")
 #define NATIVE_CALLS(C) /* what clients may call */ \
     C(virtio_blk, "virtio-blk", blk_submit)         \
+    C(virtio_blk, "virtio-blk", blk_attach)         \
     C(nvme, "nvme", blk_submit)                     \
+    C(nvme, "nvme", blk_attach)                     \
     C(virtio_net, "virtio-net", net_attach)         \
     C(virtio_net, "virtio-net", net_submit)
 
 extern struct dom *native_domain; // whose twin runs
+extern struct dom *native_caller; // who called it last
 void native_map(void);            // the window's areas as they are now
 #define X(twin, name)                  \
     int32_t twin##_driver_start(void); \

@@ -142,6 +142,14 @@ CALL(irq_enable) {
     return 0;
 }
 
+// Whose call it is: a stack's driver is called by its application only.
+CALL(caller_channel) {
+    UNUSED;
+    for (uint32_t i = 0; d != d->stack->app && i < d->channels; i++)
+        if (d->channel[i]->end[!d->channel_side[i]] == d->stack->app) return i;
+    return E_NOENT;
+}
+
 // What a domain may do without anybody noticing here.
 CALL(counter) {
     UNUSED;

@@ -8,6 +8,7 @@
 #include "drivers/sdk/blk.h"
 
 __attribute__((import_module("blk"), import_name("blk_submit"))) int32_t blk_submit(void);
+__attribute__((import_module("blk"), import_name("blk_attach"))) int32_t blk_attach(void);
 
 #define DEPTH_MAX BLK_RING
 #define ARG_MAX 64u
@@ -169,12 +170,10 @@ static bool open_disk(void) {
     disk.shared = (struct blk_channel *)(uintptr_t)sasos_chan_map(0);
     disk.bytes = sasos_chan_size(0);
     if (!disk.shared || disk.bytes < BLK_DATA + BLK_SECTOR) return false;
-    if (disk.shared->info.version != BLK_INFO_VERSION) return false;
+    if (disk.shared->info.version != BLK_INFO_VERSION || blk_attach()) return false;
     disk.sectors = disk.shared->info.sectors;
     ring_init(&disk.requests, &disk.shared->request_ring, BLK_RING);
-    disk.requests.mine = disk.shared->request_ring.head; // an earlier run may have used the channel
     ring_init(&disk.completions, &disk.shared->completion_ring, BLK_RING);
-    disk.completions.mine = disk.shared->completion_ring.head;
     return true;
 }
 
