@@ -30,5 +30,7 @@ bool ldr_reset(struct ldr_instance *inst, struct ldr_thread *t) {
 
 void ldr_revive(struct ldr_instance *inst, struct ldr_thread *t) {
     LDR_ASSERT((inst->priv->owner & ~1ull) == (uint64_t)t);
-    __atomic_store_n(&inst->priv->stop, SFI_TRAP_NONE, __ATOMIC_RELEASE);
+    // A full barrier: the host looks next whether the life that begins is still wanted. Whoever takes the wish back and then kills either
+    // kills this life, or is seen by that look.
+    __atomic_store_n(&inst->priv->stop, SFI_TRAP_NONE, __ATOMIC_SEQ_CST);
 }

@@ -5,7 +5,8 @@
 #include "sasos/arch/smp.h"
 #include "sasos/arch/time.h"
 #include "sasos/dev/acpi.h"
-#include "sasos/lib/log.h"
+#include "sasos/lib/console.h"
+#include "sasos/lib/printf.h"
 
 // QEMU's isa-debug-exit: a write of v ends it with status 2v + 1; a read gives 0, where an empty port gives all ones.
 #define DEBUG_EXIT 0xf4
@@ -31,6 +32,7 @@ static void debug_exit(bool ok) {
 static void last_one_running(void) {
     __asm__ volatile("cli");
     if (!smp_stop_others()) halt();
+    con_panic(); // one of them may have stopped with the console's lock
 }
 
 _Noreturn void power_off(bool ok) {
@@ -38,7 +40,7 @@ _Noreturn void power_off(bool ok) {
     debug_exit(ok);
     acpi_power_off();
     time_delay_ns(POWER_OFF_NS); // the machine need not obey within an instruction
-    log_warn("power", "this machine has no way to be switched off; it is halted");
+    kprintf("this machine has no way to be switched off; it is halted\n");
     halt();
 }
 

@@ -139,7 +139,8 @@ static bool begin(struct dom *d) {
 // Everything that it had is taken back, whoever is inside yet.
 static void end(struct dom *d) {
     ldr_kill(d->inst, SFI_TRAP_KILLED);
-    smp_stop_sandboxed(); // on whatever CPU
+    smp_stop_sandboxed(); // on whatever CPU:
+    smp_sync();           // from here on no CPU runs its code
     d->ended_ns = time_now_ns();
     dom_device_stop(d);
     chan_close_all(d);
