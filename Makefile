@@ -289,10 +289,16 @@ $B/boot/boot.efi $B/boot/stub.efi:
 	@$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$Q$(efi_ld) $^ -out:$@
-$B/boot/modules.pack: $(modules) $B/host/sasos-pack $(call track,$B/o/modules.list,$(modules))
+# Modules are compiled when an image is made, so that a boot need not: the kernel verifies this code like its own compiler's.
+code := $(patsubst %.wasm,%.code,$(filter %.wasm,$(modules) $(wasi_modules)))
+$(code): %.code: %.wasm $B/host/sfi-compile
+	@$(call say,SFI,$@)
+	$Q$B/host/sfi-compile $< $@
+all: $(code)
+$B/boot/modules.pack: $(modules) $(code) $B/host/sasos-pack $(call track,$B/o/modules.list,$(modules) $(code))
 	@$(call say,PACK,$@)
 	@mkdir -p $(@D)
-	$Q$B/host/sasos-pack $@ $(filter %.wasm,$^)
+	$Q$B/host/sasos-pack $@ $(filter %.wasm %.code,$^)
 $B/boot/BOOTX64.EFI: $B/boot/boot.efi $B/kernel/kernel.boot.elf $B/boot/modules.pack $(CONF) $B/host/sasos-mkboot \
     $(call track,$B/o/conf.list,$(CONF))
 	@$(call say,MKBOOT,$@)

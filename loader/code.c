@@ -93,6 +93,7 @@ struct work {
     const struct ldr_compile_options *options;
     struct jit_code jit; // in the compile pile
     uint32_t *type_sig;  // likewise
+    const char *wrong;   // with the cache; NULL: nothing
 };
 
 static void parse(void *arg) {
@@ -112,6 +113,7 @@ static void compile(void *arg) {
     struct work *w = arg;
     const struct wasm_module *m = w->code->module;
     struct jit_options o = {.sig_id = sig_id, .ctx = w};
+    bool cached = w->options && w->options->cached;
     if (w->options) {
         o.dump = w->options->dump;
         o.dump_func = w->options->dump_func;
@@ -121,6 +123,18 @@ static void compile(void *arg) {
     }
     w->type_sig = JIT_ARRAY(&w->compile->arena, uint32_t, m->types);
     for (uint32_t i = 0; i < m->types; i++) w->type_sig[i] = sig_id(w, &m->type[i]);
+    if (cached)
+        w->wrong = ldr_cache_read(&w->compile->arena, m, w->type_sig, w->options->cached,
+                                  w->options->cached_size, &w->jit);
+    else
+        jit_compile(&w->compile->arena, m, &o, &w->jit);
+}
+
+// For a cache: compiles with numbers of types in the place of the system's signature ids.
+static void compile_apart(void *arg) {
+    struct work *w = arg;
+    struct wasm_module *m = w->code->module;
+    struct jit_options o = {.sig_id = ldr_cache_sig_id, .ctx = m};
     jit_compile(&w->compile->arena, m, &o, &w->jit);
 }
 
@@ -195,6 +209,7 @@ static enum ldr_status run(struct work *w, struct ldr_error *e) {
     if (!w->compile) return LDR_OK;
     start = __builtin_ia32_rdtsc();
     if (ldr_protect(&w->compile->jump, compile, w)) return pile_error(w->compile, e);
+    if (w->wrong) return ldr_error(e, LDR_ARGUMENT, 0, w->wrong);
     if (!agrees(w))
         return ldr_error(e, LDR_INTERNAL, 0, "compiler error: side tables do not match the module");
     if (!keep(code, w)) return ldr_error(e, LDR_NO_MEMORY, 0, "out of memory");
@@ -235,6 +250,25 @@ enum ldr_status ldr_compile(const uint8_t *bytes, size_t size,
                             struct ldr_error *out_error) {
     *out_code = NULL;
     return build(bytes, size, true, options, out_code, out_error);
+}
+enum ldr_status ldr_cache(const uint8_t *bytes, size_t size, uint8_t **out_cache, size_t *out_size,
+                          struct ldr_error *e) {
+    struct ldr_code code = {
+        .bytes = (uint8_t *)(uintptr_t)bytes, .bytes_size = size, .parse = pile_new(0)};
+    struct work w = {.code = &code, .compile = pile_new(0)};
+    enum ldr_status status = LDR_OK;
+    *out_cache = NULL;
+    if (!code.parse || !w.compile)
+        status = ldr_error(e, LDR_NO_MEMORY, 0, "out of memory");
+    else if (ldr_protect(&code.parse->jump, parse, &w))
+        status = pile_error(code.parse, e);
+    else if (ldr_protect(&w.compile->jump, compile_apart, &w))
+        status = pile_error(w.compile, e);
+    else
+        status = ldr_cache_write(bytes, size, &w.jit, out_cache, out_size, e);
+    pile_free(w.compile);
+    pile_free(code.parse);
+    return status;
 }
 enum ldr_status ldr_validate(const uint8_t *bytes, size_t size, struct ldr_error *out_error) {
     struct ldr_code *none;

@@ -60,11 +60,17 @@ struct ldr_compile_options {
     jit_put *put;
     void *put_ctx;
     bool check;
+    const uint8_t *cached; // what ldr_cache() once made of this module: taken instead of compiling; NULL: compile
+    size_t cached_size;
 };
 // `options` may be NULL. The bytes may go away afterwards. The code holds one reference for the caller.
 enum ldr_status ldr_compile(const uint8_t *bytes, size_t size,
                             const struct ldr_compile_options *options, struct ldr_code **out_code,
                             struct ldr_error *out_error);
+// Compiles and writes what comes out of it, for options.cached on whatever machine: as little trusted there as a compiler is here. The
+// result is allocated by ldr_plat_alloc(). cache.c says what is in it.
+enum ldr_status ldr_cache(const uint8_t *bytes, size_t size, uint8_t **out_cache, size_t *out_size,
+                          struct ldr_error *out_error);
 // Decoding and validation alone, as the first half of the above.
 enum ldr_status ldr_validate(const uint8_t *bytes, size_t size, struct ldr_error *out_error);
 void ldr_code_hold(struct ldr_code *code);

@@ -180,6 +180,13 @@ struct ldr_jump {
 };
 int ldr_protect(struct ldr_jump *j, void (*fn)(void *), void *arg);
 _Noreturn void ldr_jump(struct ldr_jump *j);
+// cache.c
+uint32_t ldr_cache_sig_id(void *module, const struct wasm_functype *type);
+enum ldr_status ldr_cache_write(const uint8_t *module, size_t module_size, const struct jit_code *j,
+                                uint8_t **out_cache, size_t *out_size, struct ldr_error *e);
+// NULL, or a sentence that says what is wrong with it. type_sig: [types] the system's ids.
+const char *ldr_cache_read(struct jit_arena *a, const struct wasm_module *m, const uint32_t *type_sig,
+                           const uint8_t *cache, size_t size, struct jit_code *out);
 // stub.c
 uint32_t ldr_stub_size(const struct ldr_instance *inst, uint32_t func);
 uint32_t ldr_stub_make(struct ldr_instance *inst, uint32_t func,

@@ -30,6 +30,8 @@ struct jit_code {
     uint8_t *bytes; // = sfi.bytes, still writable
     struct sfi_trap_site *site;
     uint32_t sites;
+    uint32_t *sig_site; // offsets of the 4-byte signature ids in the code, one an indirect call
+    uint32_t sig_sites;
     struct jit_stats stats;
 };
 

@@ -83,6 +83,7 @@ struct dom {
     struct ldr_thread *thread;
     struct thread *home;
     uint32_t stack;                            // bytes, for modules on it
+    bool compiled_before;                      // its machine code came with the image
     struct pack_module blob[CONFIG_BLOBS_MAX]; // granted files
     uint32_t channels;
     struct dom_channel channel[SASOS_CHANNELS_MAX];

@@ -199,6 +199,7 @@ static void emit_call_indirect(struct x64_emitter *e, uint32_t insn, const struc
     uint32_t label = x64_trap_label(e, SFI_TRAP_SIGNATURE, i->wasm, (uint16_t)table);
     x64_raw(s, t, sizeof t);
     x64_inner_branch(s, label, sizeof t - 19);
+    x64_reloc(s, X64_REL_SIG, 0, sizeof t - 13, 0);
     after_call(e, insn);
 }
 
@@ -252,6 +253,7 @@ static void emit_tail_indirect(struct x64_emitter *e, const struct x64_insn *i) 
     s->align_next = true;
     x64_raw(s, head, sizeof head);
     x64_inner_branch(s, x64_trap_label(e, SFI_TRAP_SIGNATURE, i->wasm, (uint16_t)table), 4);
+    x64_reloc(s, X64_REL_SIG, 0, TABLE_HEAD_BYTES - 13, 0);
     x64_put_imm(jmp + 4, 0 - SFI_TABLE_ENTRIES(table), 4);
     leave(e, jmp, sizeof jmp);
 }

@@ -120,15 +120,21 @@ void x64_link(struct x64_module *m, struct jit_code *out) {
     struct sfi_jump_table *table = JIT_ARRAY(m->arena, struct sfi_jump_table, m->tables);
     put_tables(m, table);
 
+    uint32_t *sig_site = JIT_ARRAY(m->arena, uint32_t, m->relocs), sig_sites = 0;
     for (uint32_t i = 0; i < m->relocs; i++) {
         const struct x64_reloc *r = &m->reloc[i];
         uint32_t to = 0;
+        if (r->kind == X64_REL_SIG) { // is what it should be
+            sig_site[sig_sites++] = r->at;
+            continue;
+        }
         switch ((enum x64_reloc_kind)r->kind) {
         case X64_REL_CALL: to = call_target(m, r->target); break;
         case X64_REL_TABLE: to = table[r->target].offset; break;
         case X64_REL_POOL:
             to = offset[r->target >> 30] + (r->target & 0x3fffffff) * (16u >> (r->target >> 30));
             break;
+        case X64_REL_SIG: break;
         }
         x64_put_imm(m->bytes + r->at, to - (r->at + 4 + r->tail), 4);
     }
@@ -153,6 +159,8 @@ void x64_link(struct x64_module *m, struct jit_code *out) {
         .bytes = m->bytes,
         .site = m->site,
         .sites = m->sites,
+        .sig_site = sig_site,
+        .sig_sites = sig_sites,
         .stats = m->stats,
     };
 }

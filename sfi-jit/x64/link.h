@@ -7,9 +7,9 @@
 #define X64_LINK_H
 #include "sfi-jit/jit.h"
 
-enum x64_reloc_kind { X64_REL_CALL, X64_REL_POOL, X64_REL_TABLE };
+enum x64_reloc_kind { X64_REL_CALL, X64_REL_POOL, X64_REL_TABLE, X64_REL_SIG };
 struct x64_reloc {
-    uint32_t at;     // of the disp32: in the function's unpadded bytes, later in the block
+    uint32_t at; // of the disp32, or (SIG) of the imm32 that is a signature id: in the function's unpadded bytes, later in the block
     uint32_t target; // function index; pool reference; jump table
     uint8_t kind;    // enum x64_reloc_kind
     uint8_t tail;    // bytes of the instruction behind the disp32

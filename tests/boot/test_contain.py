@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Containment: each kind of misbehaviour ends its own domain, is attributed, and the system goes on."""
 import os
+import subprocess
+import tempfile
 
 import qemu
 import tap
@@ -101,4 +103,30 @@ tap.has(r, r'abi-calls: bell \? and\?line', 'control characters do not reach the
 r = qemu.boot(config='sasos 1\nmodule bad-load\nrun bad-load\n', modules=['bad-load'], disk=None)
 tap.ok(not r.ok and r.status == 35, 'an unexpected trap fails the run', r)
 tap.has(r, r'line 3: run bad-load: this was not expected', 'and names the line')
+# Compiled code that comes with a module: of another module, with a bit of its code changed, and as it should be.
+with tempfile.TemporaryDirectory() as folder:
+    def build(name, edit=lambda code: code):
+        code = os.path.join(folder, name + '.code')
+        subprocess.run([os.path.join(qemu.BUILD, 'host', 'sfi-compile'), qemu.find_module(name), code], check=True)
+        with open(code, 'rb') as f:
+            data = f.read()
+        with open(code, 'wb') as f:
+            f.write(edit(data))
+        return code
+
+    def other(code):
+        with open(build('bad-load'), 'rb') as f:
+            return f.read()
+
+    def halt(code):  # ud2 becomes hlt; nop
+        at = code.rindex(b'\x0f\x0b')
+        return code[:at] + b'\xf4\x90' + code[at + 2:]
+
+    r = qemu.boot(config='sasos 1\nmodule good-exit\nmodule bad-store\nmodule bad-unreachable\nrun good-exit\nrun bad-store expect refused\n'
+                  'run bad-unreachable expect refused\n', disk=None,
+                  modules=['good-exit', 'bad-store', 'bad-unreachable', build('good-exit'), build('bad-store', other), build('bad-unreachable', halt)])
+    tap.ok(r.ok and 'good-exit: still alive' in r.text, 'code that comes with a module runs', r)
+    tap.has(r, r'good-exit: \d+ bytes of WebAssembly, validated, verified and linked', 'without compiling')
+    tap.has(r, r'refused: bad-store: .*another module', 'code of another module is refused')
+    tap.has(r, r'refused: bad-unreachable: .*rejected by the verifier', 'changed code is rejected by the verifier')
 tap.done()
