@@ -11,7 +11,8 @@ uint8_t *wat(const char *text, size_t *out_size) {
     if (!mkdtemp(folder)) abort();
     snprintf(in, sizeof in, "%s/in.wat", folder);
     snprintf(out, sizeof out, "%s/out.wasm", folder);
-    snprintf(command, sizeof command, "wat2wasm --enable-tail-call --enable-threads --debug-names %s -o %s", in, out);
+    snprintf(command, sizeof command,
+             "wat2wasm --enable-tail-call --enable-threads --debug-names %s -o %s", in, out);
     FILE *f = fopen(in, "w");
     if (!f || fputs(text, f) < 0 || fclose(f)) abort();
     if (system(command)) {
