@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""WASI programs with persistent files: a disk that the host's tools made, and check."""
+import os
+import subprocess
+import sys
+import tempfile
+
+import qemu
+import tap
+
+sys.path.append(os.path.join(qemu.ROOT, 'tests', 'wasi'))
+import programs  # noqa: E402
+
+CONFIG = '''sasos 1
+module virtio-blk
+  pci 1af4:1042
+  irq 1
+  dma 64K
+  memory 2M
+module ext4
+  connect blk virtio-blk 8M
+  memory 8M
+module wasi1 wasi
+  connect fs ext4 1M
+  memory 4M
+  console
+GRANTS
+module PROGRAM
+  program
+  connect wasi_snapshot_preview1 wasi1 4K
+  memory 64M
+start virtio-blk
+start ext4
+start wasi1
+run PROGRAM
+'''
+
+
+def sh(*args):
+    return subprocess.run(args, capture_output=True, text=True)
+
+
+def boot(program, disk, grants='', files=()):
+    return qemu.boot(config=CONFIG.replace('PROGRAM', program).replace('GRANTS', grants), disk=disk, writable=True,
+                     modules=['virtio-blk', 'ext4', 'wasi', os.path.join(qemu.BUILD, 'wasi', program + '.wasm'), *files])
+
+
+def clean(disk, what):
+    done = sh('e2fsck', '-fn', disk)
+    tap.ok(done.returncode == 0, what, done.stdout + done.stderr)
+
+
+with tempfile.TemporaryDirectory() as folder:
+    disk = os.path.join(folder, 'disk')
+    with open(disk, 'wb') as f:
+        f.truncate(32 << 20)
+    assert sh('mke2fs', '-q', '-F', '-t', 'ext4', disk).returncode == 0
+    for p in programs.programs():
+        if not p.data:
+            continue
+        r = boot(p.name, disk)
+        tap.ok(r.ok and 'FAILED' not in r.text and p.printed(r.text), f'{p.name}: {p.what}', r)
+        clean(disk, f'{p.name}: the disk is in order')
+    tap.same(sh('debugfs', '-R', 'cat kept', disk).stdout, 'kept over switching off\n', 'the host reads what the program wrote')
+tap.done()
