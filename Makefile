@@ -313,6 +313,7 @@ $B/sasos.img: $B/boot/esp.img $B/host/sasos-mkimage
 	@$(call say,IMAGE,$@)
 	$Q$B/host/sasos-mkimage $@ $<
 
+include tests/wasi/programs/programs.mk
 include tests/fuzz/fuzz.mk
 include bench/bench.mk
 -include $(shell find $B/o -name '*.d' 2>/dev/null)

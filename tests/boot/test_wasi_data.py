@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""WASI programs with persistent files: a disk that the host's tools made, and check."""
+"""WASI programs with persistent files, Lua and SQLite among them: a disk that the host's tools made, and check."""
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ import tap
 
 sys.path.append(os.path.join(qemu.ROOT, 'tests', 'wasi'))
 import programs  # noqa: E402
+import smoke  # noqa: E402
 
 CONFIG = '''sasos 1
 module virtio-blk
@@ -62,4 +64,16 @@ with tempfile.TemporaryDirectory() as folder:
         tap.ok(r.ok and 'FAILED' not in r.text and p.printed(r.text), f'{p.name}: {p.what}', r)
         clean(disk, f'{p.name}: the disk is in order')
     tap.same(sh('debugfs', '-R', 'cat kept', disk).stdout, 'kept over switching off\n', 'the host reads what the program wrote')
+
+    archive = os.path.join(folder, 'files.tar')
+    smoke.archive(archive)
+    files = '  blob files.tar\n  env SASOS_FILES=files.tar\n  entropy\n  env COLOUR=red\n'
+    r = boot('lua', disk, files + '  env SASOS_PROGRAM=lua\n  arg /smoke.lua\n  arg one\n  arg /data', [archive])
+    tap.ok(r.ok and 'all good\t24' in r.text, 'Lua\'s smoke test, with files of its own', r)
+    r = boot('sql', disk, files + '  arg /data/test.db\n  arg /smoke.sql', [archive])
+    tap.ok(r.ok and smoke.expected_sql() in r.text, 'SQLite\'s smoke test, with its database on the disk', r)
+    clean(disk, 'the disk is in order')
+    db = os.path.join(folder, 'test.db')
+    sh('debugfs', '-R', f'dump test.db {db}', disk)
+    tap.same(sqlite3.connect(db).execute('SELECT count(*), sum(weight) FROM item').fetchone(), (100, 2525.0), 'the host reads the database')
 tap.done()

@@ -3,7 +3,7 @@
 //   wasi-bed [OPTIONS] PROGRAM.wasm [ARGS…]
 //     --env NAME=VALUE   of the personality's instance (SASOS_… are its options)
 //     --blob NAME=FILE   a file that is granted to it
-//     --no-console       output goes line by line to the log, which is standard output here
+//     --no-console       output goes line by line to the log, which is standard output then (else standard error)
 //     --no-entropy       it is not granted random bytes
 //     --twice            the program runs again, with the same personality; the status is that of the second time
 //     --wasi FILE        another personality
@@ -44,7 +44,7 @@ CALL(log) {
     uint32_t n = ldr_arg32(a, 1);
     const char *text = ldr_memory_at(inst, ldr_arg32(a, 0), n);
     if (!text) return E_FAULT;
-    printf("%.*s\n", (int)n, text);
+    fprintf(bed.console ? stderr : stdout, "%.*s\n", (int)n, text);
     return 0;
 }
 CALL(console_write) {
