@@ -1,5 +1,8 @@
 // datafs.c — the persistent files at /data: a file service (drivers/sdk/fs.h) behind a channel.
 //
+// What is written reaches the disk with a sync, or when the program has been idle for a second: the service has no thread of its own, and
+// nobody would call it.
+//
 // Handles are the service's, and so is resolving paths: its rules are those of vfs.h. When the service has died and come back, it does not know
 // old handles: descriptors of an earlier life answer IO, new ones work.
 #include "apps/wasi/wasi.h"
@@ -13,6 +16,7 @@ _Static_assert(FS_HANDLES_MAX <= HANDLE_MASK, "a handle fits");
 static struct fs_client fs;
 static uint32_t channel;
 static int32_t life;
+static bool dirty; // something was changed since the latest sync
 
 static int32_t errno_of_fs(int32_t error) {
     switch (error) {
@@ -40,7 +44,7 @@ static int32_t errno_of_fs(int32_t error) {
 // Attaches again when the service is another one.
 static bool alive(void) {
     int32_t now = sasos_chan_generation(channel);
-    if (now == life) return true;
+    if (now == life && life) return true;
     if (now < 0 || fs_attach()) return false;
     life = now;
     return true;
@@ -52,6 +56,23 @@ static int32_t theirs(uint32_t handle) {
     if ((handle & HANDLE_MASK) == FS_ROOT) return FS_ROOT;
     return handle >> LIFE_SHIFT == ((uint32_t)life & 0xffffu) ? (int32_t)(handle & HANDLE_MASK)
                                                               : FS_EIO;
+}
+
+static int32_t changed(int32_t error) {
+    dirty = true;
+    return errno_of_fs(error);
+}
+
+void datafs_idle(void) {
+    if (dirty && alive()) fs_sync(FS_ROOT);
+    dirty = false;
+}
+
+bool datafs_dirty(void) { return dirty; }
+
+void datafs_end(void) {
+    if (life && alive()) fs_detach();
+    life = dirty = 0; // the next call attaches again
 }
 
 // Lays a path into the channel; the handle that it is relative to, or an error.
@@ -95,6 +116,7 @@ static int32_t stat_path(const struct vfs_path *p, struct witx_filestat *out) {
 
 static int32_t open(const struct vfs_path *p, uint32_t oflags, bool read, bool write,
                     uint32_t *out_handle, uint8_t *out_type) {
+    dirty |= (oflags & (OFLAGS_CREAT | OFLAGS_TRUNC)) != 0;
     uint32_t flags = flags_of(p) | (read ? FS_READ : 0) | (write ? FS_WRITE : 0);
     if (oflags & OFLAGS_CREAT) flags |= FS_CREATE;
     if (oflags & OFLAGS_EXCL) flags |= FS_EXCL;
@@ -144,6 +166,7 @@ static int32_t read(uint32_t handle, uint64_t at, uint8_t *to, uint32_t n, uint3
 static int32_t write(uint32_t handle, uint64_t at, const uint8_t *from, uint32_t n, uint32_t *out_n) {
     int32_t h = theirs(handle);
     *out_n = 0;
+    dirty = true;
     while (n) {
         uint32_t part = n < fs.size - FS_BUFFER ? n : fs.size - FS_BUFFER;
         memcpy(fs.base + FS_BUFFER, from, part);
@@ -190,54 +213,55 @@ static int32_t readdir(uint32_t dir, uint64_t cookie, struct vfs_entry *out) {
 
 static int32_t mkdir(const struct vfs_path *p) {
     int32_t dir = put(p, FS_PATH);
-    return errno_of_fs(dir < 0 ? dir : fs_mkdir(dir, FS_PATH, p->n));
+    return changed(dir < 0 ? dir : fs_mkdir(dir, FS_PATH, p->n));
 }
 static int32_t rmdir(const struct vfs_path *p) {
     int32_t dir = put(p, FS_PATH);
-    return errno_of_fs(dir < 0 ? dir : fs_rmdir(dir, FS_PATH, p->n));
+    return changed(dir < 0 ? dir : fs_rmdir(dir, FS_PATH, p->n));
 }
 static int32_t unlink(const struct vfs_path *p) {
     int32_t dir = put(p, FS_PATH);
-    return errno_of_fs(dir < 0 ? dir : fs_unlink(dir, FS_PATH, p->n));
+    return changed(dir < 0 ? dir : fs_unlink(dir, FS_PATH, p->n));
 }
 static int32_t rename(const struct vfs_path *from, const struct vfs_path *to) {
     int32_t a = put(from, FS_PATH), b = put(to, FS_PATH2);
-    return errno_of_fs(a < 0 ? a : b < 0 ? b : fs_rename(a, FS_PATH, from->n, b, FS_PATH2, to->n));
+    return changed(a < 0 ? a : b < 0 ? b : fs_rename(a, FS_PATH, from->n, b, FS_PATH2, to->n));
 }
 static int32_t link(const struct vfs_path *from, const struct vfs_path *to) {
     int32_t a = put(from, FS_PATH), b = put(to, FS_PATH2);
-    return errno_of_fs(a < 0   ? a
-                       : b < 0 ? b
-                               : fs_link(a, FS_PATH, from->n, b, FS_PATH2, to->n, flags_of(from)));
+    return changed(a < 0   ? a
+                   : b < 0 ? b
+                           : fs_link(a, FS_PATH, from->n, b, FS_PATH2, to->n, flags_of(from)));
 }
 static int32_t symlink(const char *target, uint32_t n, const struct vfs_path *p) {
     int32_t dir = put(p, FS_PATH);
     if (n > FS_PATH_MAX) return ERRNO_NAMETOOLONG;
     memcpy(fs.base + FS_PATH2, target, n);
-    return errno_of_fs(dir < 0 ? dir : fs_symlink(FS_PATH2, n, dir, FS_PATH, p->n));
+    return changed(dir < 0 ? dir : fs_symlink(FS_PATH2, n, dir, FS_PATH, p->n));
 }
 static int32_t resize(uint32_t handle, uint64_t size) {
     int32_t h = theirs(handle);
-    return errno_of_fs(h < 0 ? h : fs_truncate(h, (int64_t)size));
+    return changed(h < 0 ? h : fs_truncate(h, (int64_t)size));
 }
 static int32_t allocate(uint32_t handle, uint64_t at, uint64_t n) {
     int32_t h = theirs(handle);
-    return errno_of_fs(h < 0 ? h : fs_allocate(h, (int64_t)at, (int64_t)n));
+    return changed(h < 0 ? h : fs_allocate(h, (int64_t)at, (int64_t)n));
 }
 static int64_t time_of(uint64_t t) { return t == TIME_OMIT ? FS_OMIT : (int64_t)(t & INT64_MAX); }
 static int32_t set_times(uint32_t handle, uint64_t atim, uint64_t mtim) {
     int32_t h = theirs(handle);
-    return errno_of_fs(h < 0 ? h : fs_set_times(h, time_of(atim), time_of(mtim)));
+    return changed(h < 0 ? h : fs_set_times(h, time_of(atim), time_of(mtim)));
 }
 static int32_t set_times_path(const struct vfs_path *p, uint64_t atim, uint64_t mtim) {
     int32_t dir = put(p, FS_PATH), h = dir < 0 ? dir : fs_open(dir, FS_PATH, p->n, flags_of(p));
     if (h < 0) return errno_of_fs(h);
     int32_t error = fs_set_times(h, time_of(atim), time_of(mtim));
     fs_close(h);
-    return errno_of_fs(error);
+    return changed(error);
 }
 static int32_t sync(uint32_t handle, bool data_only) {
     int32_t h = theirs(handle);
+    dirty = false;
     (void)data_only; // the service's one kind of sync gives more
     return errno_of_fs(h < 0 ? h : fs_sync(h));
 }

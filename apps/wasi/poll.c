@@ -4,9 +4,16 @@
 #include "apps/wasi/wasi.h"
 
 #define BATCH 32u
+#define IDLE_NS 1000000000ll
 
 int32_t wait_until(uint32_t events, int64_t deadline) {
     int64_t now = sasos_time_ns();
+    if (datafs_dirty() && deadline - now > IDLE_NS) { // a short time first: then the program is idle
+        int32_t got = wait_until(events, now + IDLE_NS);
+        if (got) return got;
+        datafs_idle();
+        now = sasos_time_ns();
+    }
     int64_t left = deadline == FOREVER ? -1 : deadline > now ? deadline - now : 0;
     socket_flush();
     int32_t got = sasos_wait(events, left);

@@ -128,6 +128,7 @@ int32_t WASI(random_get)(uint32_t to, uint32_t n) {
 void WASI(proc_exit)(uint32_t status) {
     stdio_flush();
     fd_close_all(); // connections end with it; what it starts with is opened again for the next one
+    datafs_end();
     sasos_caller_exit((int32_t)status);
 }
 

@@ -1,7 +1,8 @@
-// sysfs.c — the state of the system as files at /sys, for an instance that is granted `observe`.
+// sysfs.c — the state of the system as files at /sys, for an instance that is granted `observe`; with `control` it can be changed too.
 //
 //   domains.json   the machine and every domain of the configuration        metrics   the same as Prometheus' text format
-//   log            the newest part of the system log
+//   log            the newest part of the system log                        control   takes orders, one a write: start, stop, kill or
+//                                                                                     restart NAME; poweroff; reboot
 //
 // A file's text is made when it is read from its begin and stays for the reads behind that; it has no size in advance. There is one
 // such text: two descriptors that are read in turns may each see it made anew.
@@ -11,10 +12,11 @@
 #define TEXT_SIZE 196608u // all that 32 domains can say
 #define LOG_TAIL 65536u
 
-enum { ROOT, DOMAINS, METRICS, LOG, FILES_END };
-static const char *const names[] = {[DOMAINS] = "domains.json", [METRICS] = "metrics", [LOG] = "log"};
+enum { ROOT, DOMAINS, METRICS, LOG, CONTROL, FILES_END };
+static const char *const names[] = {
+    [DOMAINS] = "domains.json", [METRICS] = "metrics", [LOG] = "log", [CONTROL] = "control"};
 #define NODE_MASK 15u // a handle: the node, and above it a number that no other open() got
-static uint32_t opened;
+static uint32_t opened, files_end = FILES_END;
 
 static struct {
     char *text;
@@ -232,7 +234,7 @@ static uint8_t type(uint32_t node) {
 
 static bool lookup(uint32_t dir, const char *name, uint32_t n, uint32_t *out) {
     (void)dir;
-    for (*out = ROOT + 1; *out < FILES_END; (*out)++)
+    for (*out = ROOT + 1; *out < files_end; (*out)++)
         if (text_same(names[*out], text_length(names[*out]), name, n)) return true;
     return false;
 }
@@ -242,7 +244,12 @@ static const struct walk_tree tree = {type, lookup, NULL};
 static int32_t open(const struct vfs_path *p, uint32_t oflags, bool read, bool write,
                     uint32_t *out_handle, uint8_t *out_type) {
     (void)read;
-    int32_t error = walk_open(&tree, p, oflags, write, out_handle, out_type);
+    int32_t error = walk(&tree, p, out_handle);
+    if (!error && *out_handle == CONTROL && !(oflags & (OFLAGS_DIRECTORY | OFLAGS_EXCL))) {
+        *out_type = FILETYPE_REGULAR_FILE; // truncated and appended to as one likes
+        return SUCCESS;
+    }
+    error = walk_open(&tree, p, oflags, write, out_handle, out_type);
     if (!error && *out_handle != ROOT) *out_handle |= ++opened << 4;
     return error;
 }
@@ -267,6 +274,8 @@ static int32_t stat_path(const struct vfs_path *p, struct witx_filestat *out) {
 }
 
 static int32_t read(uint32_t handle, uint64_t at, uint8_t *to, uint32_t n, uint32_t *out_n) {
+    *out_n = 0;
+    if ((handle & NODE_MASK) == CONTROL) return SUCCESS;
     if (!at || now.handle != handle) {
         struct sasos_sys_info s = {.time_ns = 0};
         int32_t error = sasos_sys_info(&s, sizeof(s));
@@ -285,9 +294,32 @@ static int32_t read(uint32_t handle, uint64_t at, uint8_t *to, uint32_t n, uint3
     return SUCCESS;
 }
 
+static const char *const orders[] = {
+    [SASOS_START] = "start ",     [SASOS_STOP] = "stop ",         [SASOS_KILL] = "kill ",
+    [SASOS_RESTART] = "restart ", [SASOS_POWER_OFF] = "poweroff", [SASOS_REBOOT] = "reboot",
+};
+
+// A line with one order. Written as a whole, or not at all.
+static int32_t write(uint32_t handle, uint64_t at, const uint8_t *from, uint32_t n, uint32_t *out_n) {
+    const char *text = (const char *)from;
+    uint32_t length = n;
+    (void)at;
+    if ((handle & NODE_MASK) != CONTROL) return ERRNO_ROFS;
+    if (length && text[length - 1] == '\n') length--;
+    for (uint32_t op = 0; op < sizeof(orders) / sizeof(orders[0]); op++) {
+        uint32_t word = text_length(orders[op]);
+        bool named = op < SASOS_POWER_OFF;
+        if (length < word || !text_same(text, word, orders[op], word) || named != (length > word))
+            continue;
+        *out_n = n;
+        return errno_of(sasos_dom_control(text + word, length - word, op));
+    }
+    return ERRNO_INVAL;
+}
+
 static int32_t readdir(uint32_t dir, uint64_t cookie, struct vfs_entry *out) {
     (void)dir;
-    if (cookie >= FILES_END - 1) return ERRNO_NOENT;
+    if (cookie >= files_end - 1) return ERRNO_NOENT;
     const char *name = names[cookie + 1];
     *out = (struct vfs_entry){.next = cookie + 1,
                               .ino = cookie + 2,
@@ -304,10 +336,12 @@ static const struct vfs sysfs = {.dev = 3,
                                  .stat = stat,
                                  .stat_path = stat_path,
                                  .read = read,
+                                 .write = write,
                                  .readdir = readdir};
 
 const struct vfs *sysfs_start(void) {
     struct sasos_sys_info s;
     if (sasos_sys_info(&s, sizeof(s)) < 0 || !(now.text = more_memory(TEXT_SIZE))) return NULL;
+    if (sasos_dom_control("", 0, UINT32_MAX) == E_DENIED) files_end = CONTROL;
     return &sysfs;
 }

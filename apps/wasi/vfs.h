@@ -63,4 +63,8 @@ struct vfs_node {
 const struct vfs *archive_start(int32_t *out_error);
 const struct vfs *datafs_start(int32_t *out_error);
 const struct vfs *sysfs_start(void);
+// Persistent files: whether something was changed that is not synced; syncs it; the program has ended, in order.
+bool datafs_dirty(void);
+void datafs_idle(void);
+void datafs_end(void);
 #endif

@@ -29,6 +29,8 @@ int main(void) {
     TRUE(S_ISREG(s.st_mode));
     SAME(open("/sys/domains.json", O_RDWR), -1);
     SAME(errno, EROFS);
+    SAME(open("/sys/control", O_WRONLY), -1); // not granted
+    SAME(errno, ENOENT);
     SAME(open("/sys/absent", O_RDONLY), -1);
     SAME(errno, ENOENT);
 
