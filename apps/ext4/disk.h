@@ -22,13 +22,16 @@ struct disk_io {
 
 struct disk {
     uint8_t *memory;
-    uint32_t size;    // bytes of memory
-    uint64_t sectors; // of the file system's part of the disk
+    uint32_t size; // bytes of memory
+    uint64_t sectors;
+    uint32_t block; // sectors: a transfer's sector and count are multiples of it
     bool readonly;
 };
 
 // NULL, or a sentence that says why there is no disk.
 const char *disk_open(struct disk *out);
+// From now on the disk is [first, first + count) of what it was. False: that does not lie in it.
+bool disk_narrow(struct disk *disk, uint64_t first, uint64_t count);
 // Begins a transfer; returns when there is room for it. `count` sectors, 0 for a flush, in a piece of `memory` at 16-aligned `buffer`.
 void disk_start(enum disk_op op, uint64_t sector, uint32_t count, uint8_t *buffer, struct disk_io *io);
 // Tells the driver of what was begun: for those who do not wait at once.

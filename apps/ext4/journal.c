@@ -22,7 +22,6 @@ enum { // offsets in the superblock
     SB_INCOMPAT = 40,
     SB_RO_COMPAT = 44,
     SB_UUID = 48,
-    SB_SIZE = 1024,
 };
 enum { COMMIT_SEC = 48, COMMIT_NSEC = 56 };
 
@@ -45,7 +44,7 @@ static struct {
     uint32_t limit, largest; // used: at most; blocks of a transaction, at most
     uint32_t sequence;       // of the running transaction
     bool tail_moved;         // the superblock on the disk says less
-    uint8_t super[SB_SIZE];
+    uint8_t super[4096];     // its block
     uint64_t live[LIVE_SLOTS]; // blocks that the live log holds; 0: free slot (block 0 is never file data)
     uint32_t lives;
     uint64_t revoke[REVOKES_MAX];
@@ -107,7 +106,7 @@ const char *journal_open(ext2_filsys fs, uint8_t *memory, uint32_t stage) {
     j.stage_size = stage / fs->blocksize;
     const char *why = map_journal(fs, 1);
     if (why) return why;
-    if (meta_read(j.run[0].block, 0, SB_SIZE, j.super)) return "the journal cannot be read";
+    if (meta_read(j.run[0].block, 0, fs->blocksize, j.super)) return "the journal cannot be read";
     uint32_t length = get32(j.super + SB_MAXLEN);
     j.first = get32(j.super + SB_FIRST);
     if (get32(j.super) != MAGIC || get32(j.super + SB_BLOCK_TYPE) != SUPERBLOCK_V2 ||
@@ -252,10 +251,11 @@ static int32_t log_blocks(void) {
     return 0;
 }
 
-int32_t journal_write_through(uint64_t byte, const void *bytes, uint32_t n) {
+int32_t journal_write_through(uint64_t block, const void *bytes) {
     struct disk_io io = {0};
-    memcpy(j.stage, bytes, n);
-    disk_start(DISK_WRITE, byte / DISK_SECTOR, n / DISK_SECTOR, j.stage, &io);
+    uint32_t sectors = j.block_size / DISK_SECTOR;
+    memcpy(j.stage, bytes, j.block_size);
+    disk_start(DISK_WRITE, block * sectors, sectors, j.stage, &io);
     int32_t error = disk_wait(&io);
     return error ? error : flush();
 }
@@ -278,11 +278,9 @@ static int32_t move_tail(void) {
     put32(j.super + SB_START, j.head == j.last ? j.first : j.head);
     put32(j.super + SB_SEQUENCE, j.sequence);
     struct disk_io io = {0};
-    uint8_t *last = j.stage + (size_t)(j.stage_size - 1) *
-                                  j.block_size; // the first flush of the commit is for it too
-    memcpy(last, j.super, SB_SIZE);
-    disk_start(DISK_WRITE, place(0, &left) * (j.block_size / DISK_SECTOR), SB_SIZE / DISK_SECTOR,
-               last, &io);
+    uint32_t sectors = j.block_size / DISK_SECTOR; // the first flush of the commit is for it too
+    memcpy(j.stage, j.super, j.block_size);
+    disk_start(DISK_WRITE, place(0, &left) * sectors, sectors, j.stage, &io);
     j.tail_moved = false;
     return disk_wait(&io);
 }
@@ -327,5 +325,5 @@ int32_t journal_empty(void) {
     put32(j.super + SB_START, 0);
     put32(j.super + SB_SEQUENCE, j.sequence);
     uint32_t left;
-    return journal_write_through(place(0, &left) * j.block_size, j.super, SB_SIZE);
+    return journal_write_through(place(0, &left), j.super);
 }

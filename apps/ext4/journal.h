@@ -23,6 +23,6 @@ bool journal_wants_commit(void);
 int32_t journal_commit(int64_t now_ns);
 // After a commit: everything goes home, and the journal is empty on the disk too.
 int32_t journal_empty(void);
-// Writes bytes at once, besides the log, with a flush behind it.
-int32_t journal_write_through(uint64_t byte, const void *bytes, uint32_t n);
+// Writes a block at once, besides the log, with a flush behind it.
+int32_t journal_write_through(uint64_t block, const void *bytes);
 #endif

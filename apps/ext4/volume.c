@@ -5,6 +5,7 @@
 #include "apps/ext4/journal.h"
 #include "apps/ext4/meta.h"
 #include "apps/ext4/orphan.h"
+#include "apps/ext4/partition.h"
 #include <string.h>
 
 #define STAGE 131072u // bytes for log blocks
@@ -149,9 +150,10 @@ static errcode_t write_super(void) {
 
 // The superblock of the disk says whether its journal must be looked at: needs_recovery.
 static int32_t mark(bool in_use) {
-    struct ext2_super_block super;
     uint32_t block = SUPER_AT / volume.block_size, at = SUPER_AT % volume.block_size;
-    if (meta_read(block, at, sizeof super, &super)) return FS_EIO;
+    if (meta_read(block, 0, volume.block_size, v.buffer)) return FS_EIO;
+    struct ext2_super_block super;
+    memcpy(&super, v.buffer + at, sizeof super);
     if (in_use) {
         ext2fs_set_feature_journal_needs_recovery(&super);
         ext2fs_set_feature_journal_needs_recovery(volume.fs->super);
@@ -160,8 +162,8 @@ static int32_t mark(bool in_use) {
         ext2fs_clear_feature_journal_needs_recovery(volume.fs->super);
     }
     ext2fs_superblock_csum_set(volume.fs, &super);
-    if (journal_write_through(SUPER_AT, &super, sizeof super))
-        return volume_fail("writing the superblock", 0);
+    memcpy(v.buffer + at, &super, sizeof super);
+    if (journal_write_through(block, v.buffer)) return volume_fail("writing the superblock", 0);
     v.marked = in_use;
     return 0;
 }
@@ -261,6 +263,8 @@ static const char *read_super(const struct disk *disk, struct ext2_super_block *
     memcpy(out, disk->memory, sizeof *out);
     if (out->s_magic != EXT2_SUPER_MAGIC) return "there is no ext4 file system on the disk";
     if (out->s_log_block_size > 2) return "blocks of more than 4096 bytes are not supported";
+    if ((2u << out->s_log_block_size) % disk->block)
+        return "the disk's blocks are larger than the file system's";
     return NULL;
 }
 
@@ -329,6 +333,7 @@ const char *volume_open(void) {
     struct disk disk;
     struct ext2_super_block super;
     const char *why = disk_open(&disk);
+    if (!why) why = partition_open(&disk);
     if (!why) why = read_super(&disk, &super);
     if (!why) why = check_features(&super);
     if (why) return why;

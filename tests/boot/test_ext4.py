@@ -127,8 +127,20 @@ with tempfile.TemporaryDirectory() as folder:
     r = job('full', mkfs(os.path.join(folder, 'small'), 12))
     tap.ok(r.ok, 'a full disk', r)
     clean(os.path.join(folder, 'small'), 'e2fsck finds nothing on the full disk')
+    data, disk = mkfs(os.path.join(folder, 'data'), 16), os.path.join(folder, 'gpt')
+    qemu.tool('sasos-mkimage', disk, os.path.join(qemu.BUILD, 'boot', 'stub.img'), data)
+    in_partition = CONFIG.replace('  connect blk virtio-blk 8M', '  connect blk virtio-blk 4M\n  arg DATA').replace('JOB', 'full')
+    r = qemu.boot(config=in_partition.replace('EXPECT', ''), modules=MODULES, disk=disk, writable=True)
+    tap.ok(r.ok, 'a partition, and half the cache', r)
+    with open(disk, 'rb') as f:
+        table = f.read(1024 + 128 * 128)
+    name = table.find('DATA'.encode('utf-16-le'))
+    clean(f'{disk}?offset={int.from_bytes(table[name - 24:name - 16], "little") * 512}', 'e2fsck finds nothing in the partition')
+    nowhere = in_partition.replace('arg DATA', 'arg NONE').replace('start ext4', 'start ext4 expect refused').partition('run')[0]
+    r = qemu.boot(config=nowhere, modules=MODULES, disk=disk)
+    tap.has(r, 'ext4: the disk has no partition of that name', 'a partition that is not there')
     cut = os.path.join(folder, 'cut')
-    for n in range(5):
+    for n in range(3):
         why, safe = power_cut(folder, cut)
         tap.ok(not why and safe >= 5, f'power cut {n + 1}, after {safe} acknowledged syncs', why)
     r = job('speed', mkfs(os.path.join(folder, 'speed'), 64), timeout=120)

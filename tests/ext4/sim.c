@@ -96,7 +96,7 @@ void sim_cut(const uint8_t *before, uint32_t cut) {
 
 const char *disk_open(struct disk *out) {
     static uint8_t cache[4u << 20] __attribute__((aligned(64)));
-    *out = (struct disk){.memory = cache, .size = sizeof cache, .sectors = sim.sectors};
+    *out = (struct disk){.memory = cache, .size = sizeof cache, .sectors = sim.sectors, .block = 1};
     return NULL;
 }
 
@@ -124,6 +124,10 @@ void disk_start(enum disk_op op, uint64_t sector, uint32_t count, uint8_t *buffe
     if (count) r->data = memcpy(arena(bytes), buffer, bytes);
 }
 
+bool disk_narrow(struct disk *disk, uint64_t first, uint64_t count) {
+    (void)disk, (void)first, (void)count;
+    return false;
+}
 void disk_kick(void) {}
 
 int32_t disk_wait(struct disk_io *io) {
@@ -148,6 +152,10 @@ uint8_t *channel_base(uint32_t channel, uint32_t *out_size) {
 }
 uint32_t channel_dead(void) { return 0; }
 
+int32_t sasos_arg(uint32_t index, char *buffer, uint32_t size) {
+    (void)index, (void)buffer, (void)size;
+    return -4; // E_NOENT: the whole disk
+}
 int64_t sasos_wall_ns(void) { return clock_ns += 1000000; }
 
 void log_line(const char *format, ...) {

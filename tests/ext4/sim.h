@@ -1,5 +1,7 @@
 // sim.h — a disk in memory that remembers every write, and can be asked what it would hold after a power cut.
 //
+// A write that holds the superblock is lost or kept as a whole: see docs/storage.md.
+//
 // The log has a record for each transfer and each flush, in the order in which they began. A write is safe once a flush that began after
 // the write was complete has ended; until then a cut may lose any of its sectors. `arena` memory is shared with forked processes.
 #ifndef EXT4_SIM_H
