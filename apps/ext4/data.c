@@ -14,7 +14,7 @@ struct frame {
     uint64_t number;                // address / FRAME, or EMPTY
     uint64_t valid, dirty, filling; // a bit a block; filling: valid when the transfers under way are done
     struct disk_io io;
-    uint32_t used; // when, in steps of `clock`
+    bool used;     // since the clock's hand passed
     bool writing;  // a write is among the transfers
     uint16_t next; // in the chain
 };
@@ -23,7 +23,7 @@ static struct {
     struct frame frame[FRAMES_MAX];
     uint16_t bucket[BUCKETS], order[FRAMES_MAX];
     uint8_t *memory;
-    uint32_t frames, block_size, per_frame, clock, dirty;
+    uint32_t frames, block_size, per_frame, hand, dirty;
     bool unflushed;
     int32_t error; // of a write whose frame has gone on to other things
 } c;
@@ -127,20 +127,23 @@ static void unchain(struct frame *f) {
     f->number = EMPTY;
 }
 
-// The frame that was not used for the longest time, made empty. `idle`: only one that nothing is under way for, or NULL.
+// A frame to reuse, made empty: in the clock's order, those used since it passed last are spared. `idle`: only one that nothing is
+// under way for, or NULL.
 static struct frame *reuse(bool idle) {
-    struct frame *best = NULL;
-    for (uint32_t i = 0; i < c.frames; i++) {
-        struct frame *f = &c.frame[i];
+    for (uint32_t tries = 0; tries < 2 * c.frames + 1; tries++) {
+        struct frame *f = &c.frame[c.hand];
+        c.hand = (c.hand + 1) % c.frames;
         if (f->number == EMPTY) return f;
-        if (idle && (f->io.pending || f->dirty)) continue;
-        if (!best || c.clock - f->used > c.clock - best->used) best = f;
+        if (f->used || (idle && (f->io.pending || f->dirty))) {
+            f->used = false;
+            continue;
+        }
+        if (f->dirty) data_write_out(); // its neighbours too: they will be next
+        settle(f);
+        unchain(f);
+        return f;
     }
-    if (!best) return NULL;
-    if (best->dirty) data_write_out(); // its neighbours too: they will be next
-    settle(best);
-    unchain(best);
-    return best;
+    return NULL;
 }
 
 static struct frame *get(uint64_t number, bool idle) {
@@ -152,7 +155,7 @@ static struct frame *get(uint64_t number, bool idle) {
         *f = (struct frame){.number = number, .next = *bucket};
         *bucket = (uint16_t)(f - c.frame);
     }
-    f->used = c.clock++;
+    f->used = true;
     return f;
 }
 
@@ -220,7 +223,7 @@ int32_t data_write(uint64_t at, uint32_t n, const uint8_t *from, bool fresh) {
     return 0;
 }
 
-uint32_t data_ahead_max(void) { return c.frames / 4 * FRAME; }
+uint32_t data_ahead_max(void) { return c.frames / 3 * FRAME; }
 
 void data_ahead(uint64_t at, uint32_t n) {
     while (n) {

@@ -42,13 +42,53 @@ int32_t names_target(ext2_ino_t number, char *to, uint32_t size) {
     return (int32_t)size;
 }
 
+// Names that were found lately, so that a path costs no reading of its directories. Only what is there is remembered; whoever takes a name
+// away, or gives it to another inode, forgets it here.
+#define KNOWN 256u // power of two
+static struct known {
+    ext2_ino_t directory, inode; // directory 0: nothing
+    uint32_t length;
+    char name[52];
+} known[KNOWN];
+
+static struct known *known_slot(ext2_ino_t directory, const char *name, uint32_t length) {
+    uint32_t h = directory * 0x9e3779b1u;
+    for (uint32_t i = 0; i < length; i++) h = (h ^ (uint8_t)name[i]) * 0x01000193u;
+    return &known[(h ^ h >> 16) & (KNOWN - 1)];
+}
+
+static bool is_known(const struct known *k, ext2_ino_t directory, const char *name, uint32_t length) {
+    return k->directory == directory && k->length == length && memcmp(k->name, name, length) == 0;
+}
+
+static void forget_name(const struct name *at) {
+    uint32_t length = (uint32_t)strlen(at->last);
+    struct known *k = known_slot(at->parent, at->last, length);
+    if (is_known(k, at->parent, at->last, length)) k->directory = 0;
+}
+
+static void forget_directory(ext2_ino_t directory) {
+    for (uint32_t i = 0; i < KNOWN; i++)
+        if (known[i].directory == directory) known[i].directory = 0;
+}
+
 static int32_t look_up(ext2_ino_t directory, const char *name, uint32_t length, ext2_ino_t *out) {
+    struct known *k = known_slot(directory, name, length);
+    if (is_known(k, directory, name, length)) {
+        *out = k->inode;
+        return 0;
+    }
     errcode_t error = ext2fs_lookup(volume.fs, directory, name, (int)length, NULL, out);
     if (error == EXT2_ET_FILE_NOT_FOUND) {
         *out = 0;
         return 0;
     }
     if (!error && (*out == 0 || *out > volume.fs->super->s_inodes_count)) return FS_EIO;
+    bool dots = name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.'));
+    if (!error && length <= sizeof k->name && !dots) {
+        *k = (struct known){.directory = directory, .inode = *out, .length = length};
+        memcpy(k->name, name, length);
+    }
     return volume_error(error);
 }
 
@@ -305,6 +345,8 @@ int32_t names_remove(const struct name *at, bool directory) {
     if (!directory && is) return FS_EISDIR;
     if (directory) refused = is_empty(at->inode);
     if (refused) return refused;
+    forget_name(at);
+    if (directory) forget_directory(at->inode);
     errcode_t error = ext2fs_unlink(volume.fs, at->parent, at->last, at->inode, 0);
     if (error) return volume_fail("removing a name", error);
     int32_t failed = touch_inode(at->parent, 0, true);
@@ -389,6 +431,9 @@ int32_t names_rename(const struct name *from, const struct name *to) {
     failed = check_rename(from, to, directory);
     if (failed) return failed;
     int type = entry_type(names_type(&inode.base));
+    forget_name(from);
+    forget_name(to);
+    if (to->inode) forget_directory(to->inode);
     errcode_t error = to->inode ? change(to->parent, to->last, from->inode, type)
                                 : link_name(to->parent, to->last, from->inode, type);
     if (!error) error = ext2fs_unlink(volume.fs, from->parent, from->last, from->inode, 0);

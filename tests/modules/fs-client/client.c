@@ -242,6 +242,14 @@ static void speed(void) {
     check(filled(piece, 1), "the data are there", 0);
     log_line("%u MiB written and synced in %ld us, read in %ld us", pieces * piece >> 20,
              (wrote - start) / 1000, (end - wrote) / 1000);
+    for (uint32_t i = 0; i < 16; i++) fs_read(h, (int64_t)i * piece, FS_BUFFER, piece);
+    start = sasos_time_ns();
+    for (uint32_t i = 0; i < pieces; i++)
+        if (!check(fs_read(h, (int64_t)(i % 16) * piece, FS_BUFFER, piece) == (int32_t)piece,
+                   "a piece is read", i))
+            return;
+    log_line("%u MiB read from the cache in %ld us", pieces * piece >> 20,
+             (sasos_time_ns() - start) / 1000);
     start = sasos_time_ns();
     for (uint32_t i = 0; i < 100; i++) {
         WANT(fs_write(h, (int64_t)i * 4096, FS_BUFFER, 4096), 4096);
