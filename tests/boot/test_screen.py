@@ -11,8 +11,11 @@ import wire
 CONFIG = '''sasos 1
 module fbcon
   framebuffer
+  restart on-fault
 module tty-print
   connect tty fbcon 12K
+  arg fbcon
+  control
 start fbcon
 run tty-print
 '''
@@ -61,6 +64,7 @@ with tempfile.TemporaryDirectory() as folder:
         blank = all(key.get(p.cell(c, r)) == ' ' for r in range(3, p.height // 16) for c in range(p.width // 8))
         tap.ok(blank, 'what was there before is gone')
     r = run.result()
+    tap.same(len(re.findall('fbcon: .* on a screen of', r.text)), 2, 'all that by its second life: the first was killed')
     tap.has(r, rf'fbcon: {1280 // 8} columns, {800 // 16} rows', 'it says how large it is')
 
 r = qemu.boot(config=CONFIG.replace('  framebuffer\n', '').replace('start fbcon', 'start fbcon expect refused')[:-len('run tty-print\n')],
