@@ -139,6 +139,11 @@ with tempfile.TemporaryDirectory() as folder:
     nowhere = in_partition.replace('arg DATA', 'arg NONE').replace('start ext4', 'start ext4 expect refused').partition('run')[0]
     r = qemu.boot(config=nowhere, modules=MODULES, disk=disk)
     tap.has(r, 'ext4: the disk has no partition of that name', 'a partition that is not there')
+    disk = mkfs(os.path.join(folder, 'lives'), 64)
+    r = qemu.boot(config=CONFIG.replace('dma 64K', 'dma 64K\n  restart on-fault 100 1').replace('JOB', 'lives\n  control').replace('EXPECT', ''),
+                  modules=MODULES, disk=disk, writable=True)
+    tap.ok(r.ok, 'the driver dies under load, and no data are lost', r)
+    clean(disk, 'e2fsck finds nothing after that')
     cut = os.path.join(folder, 'cut')
     for n in range(3):
         why, safe = power_cut(folder, cut)

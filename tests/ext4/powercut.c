@@ -139,8 +139,10 @@ static void write_file(struct state *s, uint32_t slot) {
     memcpy(sim_channel + BUFFER_AT, c->bytes + at, n);
     int32_t got = fs_write(h, kind < 5 && at == old->size ? FS_END : at, BUFFER_AT, n);
     if (got == FS_ENOSPC || (got >= 0 && got < (int32_t)n)) { // a full disk: what was written is there
-        c = changed(c, got > 0 && at + (uint32_t)got > old->size ? at + (uint32_t)got : old->size);
-        if (got < 0) c = old;
+        uint32_t done = got < 0 ? 0 : (uint32_t)got;
+        struct content *part = changed(old, done && at + done > old->size ? at + done : old->size);
+        memcpy(part->bytes + at, c->bytes + at, done);
+        c = part;
     } else {
         need(got == (int32_t)n, "write", got);
     }

@@ -6,6 +6,7 @@
 //   load    writes records and syncs for ever, saying after each sync which record is safe: for power cuts
 //   crash   opens a file, removes it, and dies
 //   full    fills the disk
+//   lives   writes and reads while the disk's driver is killed
 // The exit status is the number of checks that failed.
 #include "drivers/sdk/fs_client.h"
 
@@ -310,12 +311,33 @@ static void full(void) {
     log_line("%lu KiB fitted", size / 1024);
 }
 
+// Writes and reads more than the cache holds, while the disk's driver is killed again and again. (Needs the grant `control`.)
+static void lives(void) {
+    const uint32_t piece = 65536, pieces = 192;
+    uint32_t kills = 0;
+    int32_t h = open_("lives", FS_READ | FS_WRITE | FS_CREATE);
+    for (uint32_t i = 0; i < pieces; i++) {
+        fill(piece, i);
+        WANT(fs_write(h, (int64_t)i * piece, FS_BUFFER, piece), 65536);
+        if (i % 24 == 12) kills += sasos_dom_control("virtio-blk", 10, SASOS_KILL) == 0;
+        if (i % 8 == 4) WANT(fs_sync(h), 0);
+    }
+    for (uint32_t i = 0; i < pieces; i++) {
+        if (i % 48 == 5) kills += sasos_dom_control("virtio-blk", 10, SASOS_KILL) == 0;
+        WANT(fs_read(h, (int64_t)i * piece, FS_BUFFER, piece), 65536);
+        check(filled(piece, i), "the data are right", i);
+    }
+    WANT(fs_close(h), 0);
+    check(kills >= 8, "the driver was killed", kills);
+    log_line("the driver was killed %u times", kills);
+}
+
 int32_t SASOS_EXPORT(app_main)(void) {
     static const struct {
         const char *name;
         void (*run)(void);
-    } jobs[] = {{"basic", basic}, {"again", again}, {"speed", speed},
-                {"load", load},   {"crash", crash}, {"full", full}};
+    } jobs[] = {{"basic", basic}, {"again", again}, {"speed", speed}, {"load", load},
+                {"crash", crash}, {"full", full},   {"lives", lives}};
     char word[16];
     int32_t n = sasos_arg(0, word, sizeof word - 1), error = fs_client_open(&fs, 0);
     word[n > 0 ? n : 0] = 0;
