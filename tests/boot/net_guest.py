@@ -2,6 +2,7 @@
 import os
 import select
 import socket
+import time
 
 import tap
 import wire
@@ -12,7 +13,16 @@ ECHO, PAGE, DISCARD, SOURCE, MUTE, ORDERS = 7, 80, 9, 19, 99, 99
 class Guest:
     """A guest that runs sock-echo behind QEMU's user-mode network, its ports forwarded from free ones here."""
 
-    def __init__(self, device, driver, ids, restart='', steps='run sock-echo\n'):
+    address = '127.0.0.1'
+
+    def __init__(self, device, driver, ids, restart='', args='', steps='run sock-echo\n'):
+        self.tcp, self.udp = {}, {}
+        netdev = self.netdev()
+        self.background = wire.Background(
+            config=wire.stack_config(driver, ids, args, restart) + f'start {driver}\nstart lwip\n{steps}',
+            modules=[driver, 'lwip', 'sock-echo'], disk=None, devices=[device], netdevs=[netdev], timeout=100)
+
+    def netdev(self):
         def free(kind):
             with socket.socket(socket.AF_INET, kind) as s:
                 s.bind(('127.0.0.1', 0))
@@ -20,26 +30,23 @@ class Guest:
 
         self.tcp = {p: free(socket.SOCK_STREAM) for p in (ECHO, PAGE, DISCARD, SOURCE, MUTE)}
         self.udp = {p: free(socket.SOCK_DGRAM) for p in (ECHO, ORDERS)}
-        forwards = ''.join(f',hostfwd=tcp:127.0.0.1:{h}-:{g}' for g, h in self.tcp.items()) + \
+        return 'user,ipv6=off' + ''.join(f',hostfwd=tcp:127.0.0.1:{h}-:{g}' for g, h in self.tcp.items()) + \
             ''.join(f',hostfwd=udp:127.0.0.1:{h}-:{g}' for g, h in self.udp.items())
-        self.background = wire.Background(
-            config=wire.stack_config(driver, ids, restart=restart) + f'start {driver}\nstart lwip\n{steps}',
-            modules=[driver, 'lwip', 'sock-echo'], disk=None, devices=[device], netdevs=['user,ipv6=off' + forwards], timeout=100)
 
     def datagram(self, port, data, timeout=5.0):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.settimeout(timeout)
-            s.sendto(data, ('127.0.0.1', self.udp[port]))
             try:
+                s.sendto(data, (self.address, self.udp.get(port, port)))
                 return s.recv(65536)
-            except (TimeoutError, ConnectionError):
+            except (TimeoutError, OSError):
                 return None
 
     def up(self):
-        return any(self.datagram(ECHO, b'up', 0.2) == b'up' for _ in range(200))
+        return any(self.datagram(ECHO, b'up', 0.2) == b'up' or time.sleep(0.02) for _ in range(200))
 
     def connect(self, port):
-        s = socket.create_connection(('127.0.0.1', self.tcp[port]), 10)
+        s = socket.create_connection((self.address, self.tcp.get(port, port)), 10)
         s.settimeout(10)
         return s
 
