@@ -52,7 +52,12 @@ uint32_t port_random(void) {
 
 void port_set_time(uint32_t seconds, uint32_t microseconds) {
     int32_t error = sasos_wall_set((int64_t)seconds * 1000000000 + (int64_t)microseconds * 1000);
-    if (error < 0) log_line("the clock cannot be set: error %d", error);
+    static bool told;
+    if (error < 0)
+        log_line("the clock cannot be set: error %d", error);
+    else if (!told)
+        log_line("the clock is set");
+    told = true;
 }
 
 void port_assert(const char *what, int line) {

@@ -309,6 +309,7 @@ void nic_poll(void) {
             netif_set_link_up(&nic_netif);
         else
             netif_set_link_down(&nic_netif);
+        setup_online();
         sock_publish();
     }
     if (nic.stalled && nic.slot_free_count >= nic.slots / 2) {

@@ -79,6 +79,16 @@ static bool take(char *word) {
     return static4(word);
 }
 
+// The time is asked for as soon as there is a way to ask.
+void setup_online(void) {
+    if (!setup.ntp[0] || sntp_enabled() || !netif_is_link_up(&nic_netif) ||
+        ip4_addr_isany(netif_ip4_addr(&nic_netif)))
+        return;
+    sntp_setoperatingmode(SNTP_OPMODE_POLL);
+    sntp_setservername(0, setup.ntp);
+    sntp_init();
+}
+
 // Tells the log and the clients of new addresses.
 static void changed(struct netif *netif) {
     char text[IP6ADDR_STRLEN_MAX], gateway[IP4ADDR_STRLEN_MAX];
@@ -99,6 +109,7 @@ static void changed(struct netif *netif) {
         ip6_addr_copy(setup.told6, *ip6);
         log_line("address %s/64", ip6addr_ntoa_r(ip6, text, sizeof(text)));
     }
+    setup_online();
     sock_publish();
 }
 
@@ -132,10 +143,5 @@ int32_t setup_start(void) {
         netif_set_addr(&nic_netif, &setup.address, &setup.mask, &setup.gateway);
     else if (dhcp_start(&nic_netif) != ERR_OK)
         return E_NOMEM;
-    if (setup.ntp[0]) {
-        sntp_setoperatingmode(SNTP_OPMODE_POLL);
-        sntp_setservername(0, setup.ntp);
-        sntp_init();
-    }
     return 0;
 }

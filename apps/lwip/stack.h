@@ -53,6 +53,7 @@ uint32_t nic_chunks_free(void);
 
 // ---- setup.c ----
 int32_t setup_start(void);
+void setup_online(void); // the link has changed
 
 // ---- sock.c ----
 #define SOCK_NONE 0xffffu

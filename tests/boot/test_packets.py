@@ -18,6 +18,7 @@ PREFIX = bytes.fromhex('fd01000000000000')
 SOLICITED = bytes.fromhex('ff0200000000000000000001ff000002')
 ALL_NODES = bytes.fromhex('ff020000000000000000000000000001')
 FUZZ = 4000
+FOUND = bytes([203, 0, 113, 5])
 SYN, ACK, RST = 2, 16, 4
 
 arp = struct.pack('>HHBBH6s4s6s4s', 1, 0x800, 6, 4, 1, wire.HOST, ME, bytes(6), GUEST)
@@ -42,9 +43,25 @@ class Peer:
 
     def __init__(self, w):
         self.w = w
+        self.asked_for_time = False
+
+    def serve(self, f, port):
+        """As a name server and a time server."""
+        asked = f[42:]
+        if port == 53:
+            answer = asked[:2] + struct.pack('>HHHHH', 0x8180, 1, 1, 0, 0) + asked[12:] + struct.pack('>HHHIH', 0xc00c, 1, 1, 60, 4) + FOUND
+            if asked[12:].startswith(b'\x04none'):
+                answer = asked[:2] + struct.pack('>HHHHH', 0x8183, 1, 0, 0, 0) + asked[12:]
+        else:
+            answer = b'\x24\x01\0\0' + bytes(20) + asked[40:48] + bytes(8) + struct.pack('>II', 0xe9000000, 0)
+            self.asked_for_time = True
+        self.w.send(frame4(17, wire.udp(ME, GUEST, port, struct.unpack('>H', f[34:36])[0], answer)))
 
     def next(self, timeout=3):
         while (f := self.w.receive(timeout)) is not None:
+            if f[12:14] == b'\x08\0' and f[23] == 17 and f[36:38] in (b'\0\x35', b'\0\x7b'):
+                self.serve(f, f[37])
+                continue
             if f[12:14] == b'\x08\x06' and f[20:22] == b'\0\1' and f[38:42] == ME:
                 self.w.send(wire.ethernet(0x806, struct.pack('>HHBBH6s4s6s4s', 1, 0x800, 6, 4, 2, wire.HOST, ME, f[22:28], f[28:32])))
             elif f[12:14] == b'\x86\xdd' and f[20] == 58 and f[54] == 135 and f[62:78] in (ME6, LOCAL6):
@@ -97,7 +114,7 @@ def check_protocols(p):
     back = b''.join(parts[k] for k in sorted(parts))
     tap.ok(back[8:] == data, 'fragments: a ping of 5000 bytes is put together, and answered in fragments', sorted(parts))
     solicitation = struct.pack('>BBHI16s', 135, 0, 0, 0, GUEST6) + b'\1\1' + wire.HOST
-    a = p.ask(frame6(solicitation, to=SOLICITED, mac=mac_of(SOLICITED)), lambda f: f[12:14] == b'\x86\xdd' and f[54] == 136)
+    a = p.ask(frame6(solicitation, to=SOLICITED, mac=mac_of(SOLICITED)), lambda f: f[12:14] == b'\x86\xdd' and f[54] == 136, 0.3, 20)
     tap.ok(a and a[62:78] == GUEST6 and wire.GUEST in a[78:], 'IPv6: the neighbour answers', a)
     data = os.urandom(1000)
     a = p.ask(frame6(struct.pack('>BBHHH', 128, 0, 0, 1, 1) + data), lambda f: f[12:14] == b'\x86\xdd' and f[54] == 129)
@@ -106,12 +123,18 @@ def check_protocols(p):
         struct.pack('>BBBBIII', 3, 4, 64, 0xc0, 86400, 86400, 0) + PREFIX + bytes(8)
     p.w.send(frame6(advertisement, source=LOCAL6, to=ALL_NODES, mac=mac_of(ALL_NODES)))
     made = PREFIX + bytes([wire.GUEST[0] ^ 2]) + wire.GUEST[1:3] + b'\xff\xfe' + wire.GUEST[3:]
-    a = p.ask(frame6(struct.pack('>BBHHH', 128, 0, 0, 1, 2), to=made), lambda f: f[12:14] == b'\x86\xdd' and f[54] == 129, 1, 6)
+    a = p.ask(frame6(struct.pack('>BBHHH', 128, 0, 0, 1, 2), to=made), lambda f: f[12:14] == b'\x86\xdd' and f[54] == 129, 0.3, 20)
     tap.ok(a and a[22:38] == made, 'IPv6: an advertised prefix gives an address')
     a = p.ask(frame4(17, wire.udp(ME, GUEST, 4000, 12345, b'nobody')), lambda f: f[12:14] == b'\x08\0' and f[23] == 1 and f[34] == 3)
     tap.ok(a and a[35] == 3, 'ICMP: nobody at that port')
     a = p.ask(frame4(6, wire.tcp(ME, GUEST, 4001, 12345, 1, 0, SYN)), is_tcp(4001, RST | ACK))
     tap.ok(a, 'TCP: nobody at that port')
+
+
+def check_services(p):
+    tap.same(p.order(b'nwww.example'), b'4294967295\nn', 'DNS: a name is found')
+    tap.same(p.order(b'nnone.example'), b'49\nn', 'DNS: a name that does not exist')
+    tap.same(p.order(b'n198.51.100.7'), b'4294967295\nn', 'DNS: an address is its own name')
 
 
 def handshake(p, port):
@@ -196,16 +219,20 @@ def check_malformed(p):
 
 with wire.Wire() as w:
     run = wire.Background(
-        config=wire.stack_config('virtio-net', ['1af4:1041'], '  arg 192.0.2.2/24\n  arg ipv6=fd00::2/64\n') +
+        config=wire.stack_config('virtio-net', ['1af4:1041'], '  arg 192.0.2.2/24\n  arg ipv6=fd00::2/64\n  arg dns=192.0.2.1\n  arg ntp=192.0.2.1\n') +
         'start virtio-net\nstart lwip\nrun sock-echo\n',
         modules=['virtio-net', 'lwip', 'sock-echo'], disk=None, devices=[wire.VIRTIO], netdevs=[w.netdev], timeout=60)
     peer = Peer(w)
     if tap.ok(peer.ask(frame4(17, wire.udp(ME, GUEST, 4000, 7, b'up')), lambda f: f[42:44] == b'up', 0.2, 200), 'the guest is up'):
         check_protocols(peer)
+        check_services(peer)
         check_half_open(peer)
         check_malformed(peer)
         peer.order(b'q')
     r = run.result()
     tap.ok(r.ok, 'it ends well', r)
+    tap.has(r, r'found 203\.0\.113\.5\n(.*\n)*.*found 198\.51\.100\.7', 'DNS: the addresses')
+    tap.ok(peer.asked_for_time, 'NTP: the server is asked')
+    tap.has(r, 'lwip: the clock is set', 'NTP: its answer sets the clock')
     tap.has(r, r'lwip: address 192\.0\.2\.2/24, gateway none', 'its address is told')
 tap.done()

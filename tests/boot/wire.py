@@ -125,6 +125,7 @@ module lwip
   connect net {driver} 8M
   memory 32M
   entropy
+  clock
 {args}
 {restart}
 module sock-echo
