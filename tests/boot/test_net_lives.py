@@ -11,8 +11,10 @@ from net_guest import ORDERS, SOURCE, ECHO, Guest, check_streams, receive  # noq
 
 def check_lives(name, device, driver, ids):
     """The driver is killed under load: streams pause, and go on. The client, then the stack are killed: what comes next starts over."""
-    g = Guest(device, driver, ids, '  restart on-fault 100 1\n', 'run sock-echo expect trap unreachable\nrun sock-echo\n')
-    tap.ok(g.up(), f'{name}: up')
+    g = Guest(device, driver, ids, restart='  restart on-fault 100 1\n', steps='run sock-echo expect trap unreachable\nrun sock-echo\n')
+    if not tap.ok(g.up(), f'{name}: up'):
+        print(g.background.result())
+        return
     n, kills, got, bad = 6000000, 0, 0, False
     with g.connect(SOURCE) as s, g.connect(ECHO) as other:
         s.sendall(b'%d\n' % n)
