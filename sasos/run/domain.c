@@ -11,6 +11,7 @@
 #include "sasos/mem/slot.h"
 #include "sasos/run/run.h"
 
+#define DONE_POLL_NS (10ull * TIME_MS)
 #define C_STACK (128u << 10)
 #define COMPILER_MEMORY \
     (128u << 20) // a module that makes it need more is refused, not the machine starved
@@ -280,12 +281,15 @@ void dom_want_stop(struct dom *d) {
     dom_kill(d, DOM_END_STOPPED);
 }
 
+// Several may wait (the steps, and who switches the machine off), and an event wakes one of them: the others look again soon.
+static void wait_done(struct dom *d) { thr_wait(&d->done, time_now_ns() + DONE_POLL_NS); }
+
 void dom_wait_started(struct dom *d) {
-    while (d->state == DOM_STARTING) thr_wait(&d->done, THR_FOREVER);
+    while (d->state == DOM_STARTING) wait_done(d);
 }
 
 void dom_wait_ended(struct dom *d) {
-    while (d->state != DOM_ENDED && d->state != DOM_NONE) thr_wait(&d->done, THR_FOREVER);
+    while (d->state != DOM_ENDED && d->state != DOM_NONE) wait_done(d);
 }
 
 void dom_died(struct dom *d) {

@@ -3,47 +3,17 @@
 import os
 import random
 import re
-import select
-import socket
 import tempfile
-import time
 
 import qemu
 import tap
 import wire
 
 
-class Line:
-    """The host's end of a guest's serial line: a socket that QEMU connects to."""
-
-    def __init__(self, folder):
-        self.path = os.path.join(folder, 'line')
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(self.path)
-        self.server.listen(1)
-        self.server.settimeout(60)
-        self.chardev = f'socket,path={self.path}'
-        self.got = b''
-
-    def connect(self):
-        self.socket, _ = self.server.accept()
-
-    def read(self, enough, timeout=30):
-        """Reads until enough(what came since the last time) or time is over; what came."""
-        end = time.monotonic() + timeout
-        while not enough(self.got) and select.select([self.socket], [], [], max(0, end - time.monotonic()))[0]:
-            data = self.socket.recv(65536)
-            if not data:
-                break
-            self.got += data
-        got, self.got = self.got, b''
-        return got
-
-
 def echo(name, driver, grants, device, patterns=(), **machine):
     config = f'sasos 1\nmodule {driver}\n{grants} restart on-fault\nmodule tty-echo\n connect tty {driver} 12K\n arg echo\n arg {driver}\n control\nstart {driver}\nrun tty-echo\n'
     with tempfile.TemporaryDirectory() as folder:
-        line = Line(folder)
+        line = wire.Line(folder)
         run = wire.Background(config=config, modules=[driver, 'tty-echo'], disk=None, devices=device, chardevs=[line.chardev], **machine)
         line.connect()
         if not tap.same(line.read(lambda got: b'ready\r\n' in got).partition(b'ready')[1], b'ready', f'{name}: the guest is heard'):

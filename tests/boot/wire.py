@@ -7,6 +7,7 @@
 
 No root, no tap device, no user-mode stack between. The kernel's socket buffers bound what is on the way: keep a window, as Wire.echo() does.
 """
+import os
 import select
 import socket
 import struct
@@ -75,6 +76,33 @@ class Wire:
                 break
             if answer(frame):
                 got.append(frame)
+        return got
+
+
+class Line:
+    """The host's end of a guest's serial line: a socket that QEMU connects to."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, 'line')
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(self.path)
+        self.server.listen(1)
+        self.server.settimeout(60)
+        self.chardev = f'socket,path={self.path}'
+        self.got = b''
+
+    def connect(self):
+        self.socket, _ = self.server.accept()
+
+    def read(self, enough, timeout=30):
+        """Reads until enough(what came since the last time) or time is over; what came."""
+        end = time.monotonic() + timeout
+        while not enough(self.got) and select.select([self.socket], [], [], max(0, end - time.monotonic()))[0]:
+            data = self.socket.recv(65536)
+            if not data:
+                break
+            self.got += data
+        got, self.got = self.got, b''
         return got
 
 
