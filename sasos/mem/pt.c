@@ -38,7 +38,11 @@ extern const char kernel_text_start[], kernel_text_end[], kernel_rodata_start[],
 
 static struct spinlock lock;
 static uint64_t *root;
+#define MMIO_FREE 64u
 static uint64_t mmio_next = MMIO_BASE;
+static struct mmio_range {
+    uint64_t va, size;
+} mmio_free[MMIO_FREE]; // below mmio_next; size 0: nothing
 
 static uint64_t *table_of(uint64_t entry) { return pt_direct(entry & PTE_ADDRESS); }
 
@@ -287,9 +291,17 @@ void *pt_map_mmio(uint64_t pa, uint64_t len, unsigned flags) {
     uint64_t va = 0;
     // What is large (ECAM: 256 MiB) gets an address that allows large entries.
     uint64_t next = mmio_next;
+    unsigned i = 0;
+    while (i < MMIO_FREE && mmio_free[i].size != size) i++;
     unsigned shape = size < FRAME_2M ? PT_4K : 0;
     if (!shape) next = ALIGN_UP(next, FRAME_2M) + first % FRAME_2M;
-    if (size < MMIO_BASE + MMIO_SIZE - next - FRAME_SIZE) {
+    if (shape && i < MMIO_FREE) { // as often as a device's driver is started
+        va = mmio_free[i].va;
+        if (map_locked(va, first, size, (flags & (PT_W | PT_UC | PT_WC)) | shape) != ST_OK)
+            va = 0;
+        else
+            mmio_free[i].size = 0;
+    } else if (size < MMIO_BASE + MMIO_SIZE - next - FRAME_SIZE) {
         va = next;
         mmio_next = next + size + FRAME_SIZE; // a hole after each: an overrun faults
         if (map_locked(va, first, size, (flags & (PT_W | PT_UC | PT_WC)) | shape) != ST_OK) va = 0;
@@ -301,7 +313,13 @@ void *pt_map_mmio(uint64_t pa, uint64_t len, unsigned flags) {
 void pt_unmap_mmio(void *va, uint64_t len) {
     uint64_t first = ALIGN_DOWN((uint64_t)va, FRAME_SIZE);
     KASSERT(inside((uint64_t)va, len, MMIO_BASE, MMIO_BASE + MMIO_SIZE));
-    pt_unmap(first, ALIGN_UP((uint64_t)va + len, FRAME_SIZE) - first); // the addresses are not used again
+    uint64_t size = ALIGN_UP((uint64_t)va + len, FRAME_SIZE) - first;
+    pt_unmap(first, size);
+    uint64_t irq = spin_lock(&lock);
+    unsigned i = 0;
+    while (i < MMIO_FREE && mmio_free[i].size) i++;
+    if (i < MMIO_FREE && size < FRAME_2M) mmio_free[i] = (struct mmio_range){first, size};
+    spin_unlock(&lock, irq);
 }
 
 void pt_free_slot_tables(uint64_t va) {

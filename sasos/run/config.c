@@ -89,6 +89,13 @@ static bool key_restart(struct parser *p) {
                        "[FIRST-PAUSE-MS]], at most 1000000 and 10000");
 }
 
+static bool key_chaos(struct parser *p) {
+    struct config_module *m = p->module;
+    return (p->w->count == 3 && words_number(p->w, 1, 3600000000, &m->chaos_us) && m->chaos_us &&
+            words_number(p->w, 2, 1000000000, &m->chaos_count)) ||
+           complain(p, "expected: chaos MEAN-MICROSECONDS TIMES");
+}
+
 static bool flag(struct parser *p, bool *out) {
     *out = true;
     return p->w->count == 1 || complain(p, "expected nothing behind this word");
@@ -282,6 +289,7 @@ static bool read_line(struct parser *p) {
         {"observe", key_observe}, {"entropy-source", key_entropy_source},
         {"control", key_control}, {"framebuffer", key_framebuffer},
         {"cpu", key_cpu},         {"restart", key_restart},
+        {"chaos", key_chaos},
     };
     if (words_is(p->w, 0, "module")) return key_module(p);
     if (words_is(p->w, 0, "start")) return key_step(p, STEP_START);
@@ -294,7 +302,7 @@ static bool read_line(struct parser *p) {
     return complain(
         p, "unknown key; known are: module, memory, stack, program, pci, irq, dma, cpu, budget, "
            "connect, arg, env, blob, port, isa-irq, clock, console, entropy, "
-           "entropy-source, observe, control, framebuffer, restart, start, stop, run");
+           "entropy-source, observe, control, framebuffer, restart, chaos, start, stop, run");
 }
 
 bool config_parse(const char *text, size_t size, struct config *out, char *out_error,

@@ -44,6 +44,7 @@ struct config_module {
     bool program;                // a WASI command: no manifest, _start()
     uint32_t memory, dma, stack; // bytes; 0: the default
     uint32_t irqs, budget_ms;
+    uint32_t chaos_us, chaos_count;   // killed so often, after so many µs of a life on average
     bool restart;                     // after a fault
     uint32_t restart_max, backoff_ms; // so often within a minute; the pause after the second failure
     bool clock, console, entropy, entropy_source, observe, control, framebuffer;

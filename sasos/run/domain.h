@@ -118,6 +118,7 @@ struct dom {
     struct event orders;  // for the home thread between lives, and a library's also during one
     struct event done;    // its state changed
     struct event monitor; // somebody left the domain
+    uint64_t chaos_due;   // ns, 0: not
     // Atomic: who sees a state sees what was written before it was set.
     _Atomic bool wanted; // by order or by policy it shall run
     _Atomic bool again;  // a next life at once, whatever the end
@@ -144,7 +145,7 @@ bool dom_load(struct dom *d, const uint8_t *bytes, uint64_t size, char error[DOM
 bool dom_want_start(struct dom *d, char error[DOM_ERROR_MAX]);
 // Orders it to stop. Any thread.
 void dom_want_stop(struct dom *d);
-// Wait for the outcome. One thread at a time for each domain.
+// Wait for the outcome.
 void dom_wait_started(struct dom *d); // no longer DOM_STARTING
 void dom_wait_ended(struct dom *d);   // DOM_ENDED, or never loaded
 // Ends its life: nothing enters it any more when this returns, kernel calls that are under way do not return to it, and a CPU that is in

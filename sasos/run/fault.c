@@ -3,8 +3,10 @@
 // A trap in module code, the end of a budget, and DMA outside a domain's area all come here in interrupt context. Each marks the domain
 // dead and redirects or wakes what must notice; reports are made later, by the domain's home thread and whoever waits for it.
 #include "sasos/run/fault.h"
+#include "sasos/arch/time.h"
 #include "sasos/arch/trap.h"
 #include "sasos/lib/log.h"
+#include "sasos/run/chaos.h"
 #include "sasos/run/domain.h"
 
 static struct spinlock dma_lock; // one report a domain
@@ -49,6 +51,7 @@ static bool on_trap(struct trap_frame *frame, uint64_t address) {
 // Ticks are counted by thread: those that found it in one and the same domain since it last entered or waited. Counting them by
 // domain, or over all threads, would let computations that take turns reset each other's count.
 static void on_tick(struct trap_frame *frame) {
+    if (__atomic_load_n(&chaos_next, __ATOMIC_ACQUIRE) <= time_now_ns()) chaos_tick();
     struct dom *home = thr_data(thr_current()), *d = running(home);
     if (!d) return;
     if (ldr_thread_entered(home->thread) || home->ticked != d) {

@@ -11,6 +11,7 @@
 #include "sasos/lib/panic.h"
 #include "sasos/lib/printf.h"
 #include "sasos/mem/pt.h"
+#include "sasos/run/chaos.h"
 #include "sasos/run/config.h"
 #include "sasos/run/domain.h"
 #include "sasos/run/fault.h"
@@ -92,6 +93,7 @@ static bool as_expected(const struct config_step *s, const struct dom *d) {
 }
 
 static bool judge(const struct config_step *s, bool good) {
+    if (closing) thr_exit(); // whoever gave that order does the rest
     const char *name = config.module[s->module].name;
     if (closing) return good; // whatever ends now ends because of that
     if (!good)
@@ -140,12 +142,11 @@ static bool stop(const struct config_step *s) {
 static void script(void *arg) {
     (void)arg;
     uint32_t good = 0;
-    for (uint32_t i = 0; i < config.steps && !closing; i++) {
+    for (uint32_t i = 0; i < config.steps; i++) {
         const struct config_step *s = &config.step[i];
         log_info("run", "%s %s", step_words[s->kind], config.module[s->module].name);
         good += s->kind == STEP_STOP ? stop(s) : start_or_run(s);
     }
-    if (closing) thr_exit();
     bool all = good == config.steps;
     klog(all ? LOG_INFO : LOG_ERROR, "run", "%u of %u steps as expected", good, config.steps);
     close_down(all);
@@ -218,6 +219,7 @@ void run_start(const struct bootinfo *info) {
     dom_init(&config);
     fault_init();
     random_init();
+    chaos_start();
     if (!thr_create("script", THR_APPLICATION, SCRIPT_STACK, script, NULL) ||
         !thr_create("control", THR_APPLICATION, CONTROL_STACK, control, NULL))
         panic_refuse("there is not enough memory to start");

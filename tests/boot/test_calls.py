@@ -109,4 +109,20 @@ r = qemu.boot(config=PORTS.replace('isa-irq 3', 'isa-irq 3\n isa-irq 7').replace
 tap.ok(r.ok, 'AMD-Vi: the same', r)
 r = qemu.boot(config='sasos 1\nmodule good-exit\n port 600-60f\nrun good-exit expect refused\n', modules=['good-exit'], disk=None)
 tap.ok(r.ok, 'ports that switch this machine off cannot be granted', r)
+
+# Orders: start, kill, restart, stop, and the machine's end; the policy's limit.
+r = qemu.boot(config="""sasos 1
+module server lib-wait
+  restart on-fault 3 1
+module client lib-client
+  connect lib server 4K
+  arg sleep
+module controller
+  control
+  observe
+run controller
+""", modules=['lib-wait', 'lib-client', 'controller'], disk=None)
+tap.ok(r.ok, 'orders are carried out, and a faulty module is given up in the end', r)
+tap.has(r, r'server: failed 4 times within a minute: it is not started again', 'with a sentence')
+tap.has(r, r'refused: client is connected to server, which is not running', 'a client without its server is not started')
 tap.done()

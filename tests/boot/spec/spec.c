@@ -15,6 +15,7 @@
 #include "sasos/mem/heap.h"
 #include "sasos/mem/pt.h"
 #include "sasos/mem/slot.h"
+#include "sasos/run/chaos.h"
 #include "sasos/run/domain.h"
 #include "sasos/run/fault.h"
 #include "sasos/run/run.h"
@@ -30,6 +31,8 @@ struct dom *dom_of_function(const struct pci_fn *fn) {
     (void)fn; // nobody holds a device here
     return NULL;
 }
+uint64_t chaos_next = UINT64_MAX;
+void chaos_tick(void) {}
 void dom_died(struct dom *d) { (void)d; } // a trap ends a call here, not an instance
 void dom_kill(struct dom *d, enum dom_end end) {
     (void)d, (void)end;

@@ -2,8 +2,9 @@
 // many at once, each read compared; and requests that must be refused, each with its error.
 //
 // The channel's data area is divided into buffers; a buffer has a zone of the disk of its own, so requests in flight never overlap. The
-// content of a sector is a function of its number and of how often it was written. Argument 0: how many requests. Exit status 0
-// says that all was right.
+// content of a sector is a function of its number and of how often it was written, which are its first word. Argument 0: how many requests;
+// argument 1: go on until the driver had so many lives. At the end a hash of how often each sector was written is logged, for the host to
+// compare with the disk. With the grant `observe` also what the kernel has allocated, at first and at last. Exit status 0 says that all was right.
 #include "drivers/sdk/blkclient.h"
 
 #define BIG 3u // buffers for the longest requests
@@ -26,7 +27,7 @@ static struct {
     struct bc bc;
     uint32_t block;
     struct buffer buffer[BUFFERS];
-    uint8_t generation[SECTORS_MAX];
+    uint16_t generation[SECTORS_MAX];
     uint64_t state;
     uint32_t busy;
 } t = {.state = 0x2545f4914f6cdd1d};
@@ -45,8 +46,9 @@ static uint32_t random_below(uint32_t n) { // xorshift64
 
 // Word i of a sector after its n-th writing.
 static uint64_t word(uint32_t sector, uint32_t generation, uint32_t i) {
-    uint64_t x = ((uint64_t)sector << 20 | generation << 8 | i) * 0x9e3779b97f4a7c15u;
-    return x ^ x >> 29;
+    uint64_t x = (uint64_t)sector << 32 | generation;
+    if (i) x = (x << 8 ^ i) * 0x9e3779b97f4a7c15u;
+    return i ? x ^ x >> 29 : x;
 }
 
 static uint64_t *data_of(const struct blk_request *r) {
@@ -140,9 +142,10 @@ static int finish(void) {
     return b->r.op == BLK_READ && !compare(&b->r);
 }
 
-static int exercise(uint32_t requests) {
+static int exercise(uint32_t requests, uint32_t lives) {
     uint32_t started = 0, done = 0;
-    while (done < requests) {
+    while (done < requests || t.busy) {
+        if ((uint32_t)t.bc.generation < lives && requests - started < BUFFERS) requests += BUFFERS;
         uint32_t batch = 0;
         for (uint32_t i = 0; i < BUFFERS && started < requests; i++)
             if (!t.buffer[i].busy && random_below(3)) {
@@ -209,17 +212,37 @@ static int refusals(void) {
     return 0;
 }
 
-static uint32_t number_argument(void) {
+static uint32_t number_argument(uint32_t index) {
     char text[16];
-    int32_t length = sasos_arg(0, text, sizeof(text));
+    int32_t length = sasos_arg(index, text, sizeof(text));
     uint32_t n = 0;
     for (int32_t i = 0; i < length && i < 9; i++) n = n * 10 + (uint32_t)(text[i] - '0');
     return n;
 }
 
+// What the kernel has given out, to everybody.
+static void log_kernel(void) {
+    struct sasos_sys_info s;
+    if (sasos_sys_info(&s, sizeof(s)) > 0)
+        log_line("the kernel has %lu objects, %lu frames are free", s.kernel_objects,
+                 s.memory_free / 4096);
+}
+
+static uint64_t hash_generations(void) { // FNV-1a, 64 bits
+    const struct buffer *last = &t.buffer[BUFFERS - 1];
+    uint64_t h = 0xcbf29ce484222325;
+    for (uint32_t s = 0; s < last->zone + last->zone_length; s++)
+        h = (h ^ t.generation[s]) * 0x100000001b3;
+    return h;
+}
+
 int32_t SASOS_EXPORT(app_main)(void) {
-    uint32_t requests = number_argument();
-    if (open_disk() || refusals() || exercise(requests) || read_back()) return 1;
+    uint32_t requests = number_argument(0), lives = number_argument(1);
+    if (open_disk() || refusals()) return 1;
+    log_kernel();
+    if (exercise(requests, lives) || read_back()) return 1;
     log_line("%u requests answered, all data as written", requests);
+    log_line("%u lives, writings %lx", t.bc.generation, hash_generations());
+    log_kernel();
     return 0;
 }
