@@ -77,10 +77,10 @@ static void manifest_bad(void **state) {
         {"sasos 1\nname a\nmemory 2048M\n", "line 3: expected: memory SIZE, below 2048M"},
         {"sasos 1\nname a\nmemory M\n", "line 3: expected: memory SIZE, below 2048M"},
         {"sasos 1\nname a\ndma 4294967297\n", "line 3: expected: dma SIZE, at most 1024M"},
-        {"sasos 1\nname a\npci 1af4:\n",
-         "line 3: expected: pci VENDOR:DEVICE in hexadecimal, at most 4 lines"},
-        {"sasos 1\nname a\npci 11af4:1042\n",
-         "line 3: expected: pci VENDOR:DEVICE in hexadecimal, at most 4 lines"},
+        {"sasos 1\nname a\npci 1af4:\n", "line 3: expected: pci VENDOR:DEVICE or pci class "
+                                         "BASE:REST in hexadecimal, at most 4 lines"},
+        {"sasos 1\nname a\npci 11af4:1042\n", "line 3: expected: pci VENDOR:DEVICE or pci class "
+                                              "BASE:REST in hexadecimal, at most 4 lines"},
         {"sasos 1\nname a\nimport nodot\n",
          "line 3: expected: import NAMESPACE.NAME, at most 64 lines"},
         {"sasos 1\nname a\nimport .x\n",
