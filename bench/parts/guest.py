@@ -7,7 +7,7 @@ import shutil
 import tempfile
 
 import peers
-from common import OUT, Failed
+from common import OUT, Failed, run
 from peers import qemu
 
 KERNEL, COUNT_PLUGIN, LOAD = (os.path.abspath(os.path.join(OUT, f)) for f in ('kernel.elf', 'count.so', 'modules/blkload.wasm'))
@@ -147,6 +147,24 @@ def instructions(results, term, section, driver, depths, few, many):
         for d in depths for k, s in enumerate(SIDES)])
 
 
+def latency(results, term, section, driver):
+    """Guest instructions from the kernel's handling of the device's interrupt to the driver's first instruction."""
+    symbols = {m[2]: m[1] for m in re.finditer(r'^([0-9a-f]+) \w (\S+)$', run(['llvm-nm', KERNEL]), re.M)}
+    twin = driver.replace('-', '_') + '_driver_event'
+    found = {}
+    for side, to in (('sandboxed', 'ldr_enter'), ('native', twin)):
+        term.progress(f'{driver}, {side}: from interrupt to driver')
+        plugin = f'{COUNT_PLUGIN},from=0x{symbols["irq_dispatch"]},to=0x{symbols[to]}'
+        text, _ = boot(side, driver, ['read:rand:4096:1:1000'], ['-plugin', plugin, '-d', 'plugin'])
+        m = re.search(r'path: times=(\d+) least=(\d+)', text)
+        if not m:
+            raise Failed('the counting plugin has not seen the path')
+        found[side] = results.metric(f'guest.{driver}.interrupt.{side}', int(m[2]), 'instructions')['value']
+    section.notes.append(f'{driver}: from the kernel\'s handling of the device\'s interrupt to the driver: {found["sandboxed"]:.0f} guest instructions, {found["native"]:.0f} '
+                         'to the native twin: finding the domain, looking for blocked DMA, waking and switching to its thread, entering it.')
+    term.line(section.notes[-1])
+
+
 def measure(results, term, quick):
     section = results.section('guest', 'Drivers in the guest', TEXT)
     results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=peers.kernel()[2])
@@ -167,3 +185,4 @@ def measure(results, term, quick):
                 {'label': f'depth {d}', 'series': k, 'value': 1e6 / m['value']} for d in (1, 8, 32, 128) for k, s in enumerate(SIDES)
                 if (m := results.metrics.get(f'guest.{driver}.read.rand.{size}.{d}.{s}'))])
         instructions(results, term, section, driver, (1, 32), 500, 2500)
+        latency(results, term, section, driver)
