@@ -54,17 +54,42 @@ def cpio(files):
 
 def initramfs(driver, cells):
     path = os.path.join(FOLDER, f'{driver}.cpio')
-    program = common.make(os.path.join(FOLDER, 'init'), ['clang', '-O2', '-static', '-Wall', '-Wextra', '-o', os.path.join(FOLDER, 'init'),
-                                                        'bench/linux/init.c'], 'bench/linux/init.c')
     drivers = kernel()[1]
     names = MODULES[driver]
-    files = [('dev', 0o40755, b''), ('init', 0o100755, open(program, 'rb').read()),
+    files = [('dev', 0o40755, b''), ('init', 0o100755, open(program(), 'rb').read()),
              ('modules', 0o100644, ''.join(f'/{os.path.basename(m)}.ko\n' for m in names).encode()),
              ('cells', 0o100644, ''.join(f'{DEVICE[driver]} {c}\n' for c in cells).encode())]
     files += [(os.path.basename(m) + '.ko', 0o100644, open(f'{drivers}/{m}.ko', 'rb').read()) for m in names]
     with open(path, 'wb') as f:
         f.write(cpio(files))
     return path
+
+
+def program():
+    path = os.path.join(FOLDER, 'init')
+    return common.make(path, ['clang', '-O2', '-static', '-fno-pie', '-no-pie', '-Wall', '-Wextra', '-o', path, 'bench/linux/init.c'], 'bench/linux/init.c')
+
+
+def symbol(path, name):
+    """The address of a symbol, as the counting plugin takes it."""
+    m = re.search(rf'^([0-9a-f]+) \w {name}$', run(['llvm-nm', path]), re.M)
+    if not m:
+        raise Failed(f'{path} has no {name}')
+    return '0x' + m[1]
+
+
+def counting(plugin, side, kernel_path):
+    """QEMU's arguments for counting instructions: marked where the load generator looks at the clock, which it does around each cell."""
+    where = symbol(program(), 'now') if side == 'linux' else symbol(kernel_path, 'hc_time_ns')
+    return ['-plugin', f'{plugin},mark={where}', '-d', 'plugin']
+
+
+def counted(text, cells):
+    """[(instructions, those in sandboxed code)] of each cell."""
+    marks = [(int(a), int(b)) for a, b in re.findall(r'mark: (\d+) (\d+)', text)][-2 * len(cells):]
+    if len(marks) != 2 * len(cells):
+        raise Failed('this QEMU does not run the counting plugin')
+    return [(after[0] - before[0], after[1] - before[1]) for before, after in zip(marks[::2], marks[1::2])]
 
 
 def boot(driver, device, disk, cells, qemu_args=(), iommu=qemu.IOMMU, timeout=240):

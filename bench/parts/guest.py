@@ -18,12 +18,13 @@ DRIVERS = {  # name: (the -device value, a snapshot of the firmware cannot have 
     'nvme': ('nvme,drive=disk,serial=1', True, '  pci 1b36:0010\n  irq 4\n  dma 512K\n  budget 3000\n'),
 }
 ARGUMENTS = 24  # of one module instance
+COUNTED = 2000  # requests whose instructions are counted
 PASSES = 3  # of all cells in one boot
 TEXT = '''The system as it boots in QEMU, with the appliance's kernel but for one thing: the bench kernel also holds the drivers' native twins, and a configuration
 line says which of the two serves the disk. Application, rings, channel, fence and interrupts are the same. Debian's cloud kernel runs on the same
 command line, with its own driver and an IOMMU in strict mode (DMA fenced as ours always is), O_DIRECT, a load generator of the same loop. QEMU emulates the
 processor here, so times are those of an emulated machine, in which every guest instruction costs about the same: ratios on one command line. Instructions are
-counted by a QEMU plugin: the difference between a run of many requests and one of few, so without the boot.'''
+counted by a QEMU plugin between the two looks at the clock that a load generator takes for each measurement.'''
 WHY = 'emulated time of one busy host; the instruction counts of the same cells say what is executed'
 
 
@@ -80,7 +81,7 @@ def times(text, names):
     """{cell: microseconds a request}, of a cell's passes in this boot the fastest, since another load of the host makes some slower."""
     found = {}
     for m in re.finditer(r'cell (\S+) ns=(\d+) errors=0', text):
-        us = int(m[2]) / 1e3 / int(m[1].split(':')[4])
+        us = int(m[2]) / 1e3 / int(m[1].rsplit(':', 1)[1])
         found[m[1]] = min(us, found.get(m[1], us))
     missing = [n for n in names if n not in found]
     if missing:
@@ -119,32 +120,27 @@ def record(results, driver, name, got):
     return [f'{op} {pattern}', int(size), int(depth), us['sandboxed'], us['native'], us['linux'], native, linux]
 
 
-def instructions(results, term, section, driver, depths, few, many):
+def instructions(results, term, section, driver, depths):
     """Guest instructions a 4 KiB read, by side and depth."""
     head = ['4 KiB random reads', 'depth', 'instructions', 'sandboxed', 'native', 'Linux', '× Linux']
-    rows = []
+    rows, found = [], {}
+    names = [f'read:rand:4096:{d}:{COUNTED}' for d in depths]
     term.title(f'{driver}: guest instructions a request', head)
+    for side in SIDES:
+        term.progress(f'{driver}, {side}: counting instructions')
+        text, _ = boot(side, driver, [WARM_UP] + names, peers.counting(COUNT_PLUGIN, side, KERNEL))
+        for depth, counts in zip(depths, peers.counted(text, names)):
+            found[side, depth] = [n / COUNTED for n in counts]
+            results.metric(f'guest.{driver}.instructions.{depth}.{side}', found[side, depth][0], 'instructions')
     for depth in depths:
-        found = {}
-        for side in SIDES:
-            counts = []
-            for n in (few, many):
-                term.progress(f'{driver}, {side}: counting instructions, depth {depth}, {n} requests')
-                text, command = boot(side, driver, [f'read:rand:4096:{depth}:{n}'], ['-plugin', COUNT_PLUGIN, '-d', 'plugin'])
-                m = re.search(r'count: instructions=(\d+) sandboxed=(\d+)', text)
-                if not m:
-                    raise Failed('this QEMU does not run the counting plugin')
-                counts.append([int(m[1]), int(m[2])])
-            found[side] = [(b - a) / (many - few) for a, b in zip(*counts)]
-            results.metric(f'guest.{driver}.instructions.{depth}.{side}', found[side][0], 'instructions')
-        ratio = results.metric(f'guest.{driver}.instructions.{depth}.against-linux', found['sandboxed'][0] / found['linux'][0], '× Linux', most=1 / 3)
-        rows.append(['', depth, found['sandboxed'][0], found['sandboxed'][1], found['native'][0], found['linux'][0], ratio])
+        ours, linux = found['sandboxed', depth], found['linux', depth][0]
+        ratio = results.metric(f'guest.{driver}.instructions.{depth}.against-linux', ours[0] / linux, '× Linux', most=1 / 3)
+        rows.append(['', depth, ours[0], ours[1], found['native', depth][0], linux, ratio])
         term.row(rows[-1])
     section.table(f'{driver}: guest instructions', head, rows, 'instructions: all of the guest\'s, our side; sandboxed: those of them in verified code, '
                   'driver and application. A request of depth 1 has its interrupt and its wake-ups to itself.')
     section.chart('bars', f'{driver}: guest instructions a 4 KiB read', 'instructions', series=list(SIDES), items=[
-        {'label': f'depth {d}', 'series': k, 'value': results.metrics[f'guest.{driver}.instructions.{d}.{s}']['value']}
-        for d in depths for k, s in enumerate(SIDES)])
+        {'label': f'depth {d}', 'series': k, 'value': found[s, d][0]} for d in depths for k, s in enumerate(SIDES)])
 
 
 def latency(results, term, section, driver):
@@ -184,5 +180,5 @@ def measure(results, term, quick):
             section.chart('bars', f'{driver}: random reads of {size} bytes', 'requests a second', series=list(SIDES), items=[
                 {'label': f'depth {d}', 'series': k, 'value': 1e6 / m['value']} for d in (1, 8, 32, 128) for k, s in enumerate(SIDES)
                 if (m := results.metrics.get(f'guest.{driver}.read.rand.{size}.{d}.{s}'))])
-        instructions(results, term, section, driver, (1, 32), 500, 2500)
+        instructions(results, term, section, driver, (1, 32))
         latency(results, term, section, driver)

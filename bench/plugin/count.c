@@ -1,8 +1,9 @@
 // count.c — a QEMU plugin (interface version 1, QEMU 4.2 to 8.1): counts executed guest instructions, and says so at the end on QEMU's log.
 //
-//   -plugin build/bench/count.so[,from=ADDRESS,to=ADDRESS] -d plugin
+//   -plugin build/bench/count.so[,mark=ADDRESS][,from=ADDRESS,to=ADDRESS] -d plugin
 //
-// prints  "count: instructions=N sandboxed=N", and with two addresses also "path: times=N least=N mean=N": the instructions
+// prints  "count: instructions=N sandboxed=N"; with mark= both counts, "mark: N N", at each execution of that address (the first MARKS_MAX);
+// with from= and to= also "path: times=N least=N mean=N": the instructions
 // from each execution of the one at `from` (the last, if there are several) to the next of that at `to`.
 // sandboxed are those in the code arena (sasos/layout.h): verified code, crossing stubs included. QEMU adds a whole block's length when it enters
 // one, so what a trap cuts off is counted. Debian ships no header of the interface; what is used of it is declared here.
@@ -16,6 +17,7 @@
 #define PUBLIC __attribute__((visibility("default")))
 #define ARENA_BASE 0xffffffffe0000000ull
 #define ARENA_END 0xfffffffffff00000ull
+#define MARKS_MAX 256u
 enum { INLINE_ADD_U64 = 0, NO_REGISTERS = 0 };
 
 struct qemu_plugin_tb;
@@ -45,6 +47,18 @@ static struct {
     uint64_t times, sum, least;
 } path = {.least = UINT64_MAX};
 
+static struct {
+    uint64_t address;
+    unsigned count;
+    uint64_t at[MARKS_MAX][2];
+} marks;
+
+static void at_mark(unsigned cpu, void *user) {
+    (void)cpu, (void)user;
+    if (marks.count == MARKS_MAX) return;
+    marks.at[marks.count][0] = all;
+    marks.at[marks.count++][1] = sandboxed;
+}
 static void at_start(unsigned cpu, void *user) {
     (void)cpu, (void)user;
     path.started = all;
@@ -65,9 +79,11 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb) {
     qemu_plugin_register_vcpu_tb_exec_inline(tb, INLINE_ADD_U64, &all, length);
     if (at >= ARENA_BASE && at < ARENA_END)
         qemu_plugin_register_vcpu_tb_exec_inline(tb, INLINE_ADD_U64, &sandboxed, length);
-    for (size_t i = 0; path.from && i < length; i++) {
+    for (size_t i = 0; (path.from || marks.address) && i < length; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         uint64_t address = qemu_plugin_insn_vaddr(insn);
+        if (address == marks.address)
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, at_mark, NO_REGISTERS, NULL);
         if (address == path.from)
             qemu_plugin_register_vcpu_insn_exec_cb(insn, at_start, NO_REGISTERS, NULL);
         if (address == path.to)
@@ -81,6 +97,10 @@ static void ended(plugin_id id, void *user) {
     snprintf(text, sizeof text, "count: instructions=%" PRIu64 " sandboxed=%" PRIu64 "\n", all,
              sandboxed);
     qemu_plugin_outs(text);
+    for (unsigned i = 0; i < marks.count; i++) {
+        snprintf(text, sizeof text, "mark: %" PRIu64 " %" PRIu64 "\n", marks.at[i][0], marks.at[i][1]);
+        qemu_plugin_outs(text);
+    }
     if (!path.times) return;
     snprintf(text, sizeof text, "path: times=%" PRIu64 " least=%" PRIu64 " mean=%" PRIu64 "\n",
              path.times, path.least, path.sum / path.times);
@@ -90,6 +110,7 @@ static void ended(plugin_id id, void *user) {
 int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv) {
     (void)info;
     for (int i = 0; i < argc; i++) {
+        if (!strncmp(argv[i], "mark=", 5)) marks.address = strtoull(argv[i] + 5, NULL, 0);
         if (!strncmp(argv[i], "from=", 5)) path.from = strtoull(argv[i] + 5, NULL, 0);
         if (!strncmp(argv[i], "to=", 3)) path.to = strtoull(argv[i] + 3, NULL, 0);
     }
