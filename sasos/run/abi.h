@@ -82,7 +82,12 @@ enum sasos_control {
     SASOS_POWER_OFF, // of the machine: no name
     SASOS_REBOOT,
 };
-enum sasos_sys_flags { SASOS_DMA_FENCED = 1, SASOS_FENCE_PROVED = 2, SASOS_HYPERVISOR = 4 };
+enum sasos_sys_flags {
+    SASOS_DMA_FENCED = 1,
+    SASOS_FENCE_PROVED = 2, // this boot has seen a blocked access
+    SASOS_HYPERVISOR = 4,
+    SASOS_FORGING_REFUSED = 8 // and a forged interrupt refused
+};
 struct sasos_sys_info {
     uint64_t time_ns;
     int64_t wall_ns;

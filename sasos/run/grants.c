@@ -91,8 +91,8 @@ static bool check_function(struct dom *d, char error[DOM_ERROR_MAX]) {
                   dom_name(d), kind, c->line);
     else if (d->fn)
         ksnprintf(error,
-                  DOM_ERROR_MAX, "%s needs a device that does DMA, and this machine has no usable IOMMU to fence it: refused",
-                  dom_name(d));
+                  DOM_ERROR_MAX, "%s needs a device that does DMA, and this machine has no usable IOMMU to fence it (%s): refused",
+                  dom_name(d), iommu_why_not());
     else
         ksnprintf(error, DOM_ERROR_MAX, "%s: %s (it drives %s)", dom_name(d),
                   taken ? "every device of its kind is held by another domain" : "there is no such device in this machine; is the disk missing from the command line?",

@@ -96,7 +96,8 @@ CALL(sys_info) {
         .interrupts_unexpected = irq_unexpected(),
         .flags = (iommu_present() ? SASOS_DMA_FENCED : 0u) |
                  (dev_fence_proved() ? SASOS_FENCE_PROVED : 0u) |
-                 (cpu->hypervisor ? SASOS_HYPERVISOR : 0u),
+                 (cpu->hypervisor ? SASOS_HYPERVISOR : 0u) |
+                 (dev_forging() == DEV_FORGING_REFUSED ? SASOS_FORGING_REFUSED : 0u),
         .domains = dom_count(),
         .cpus = smp_count(),
     };

@@ -342,6 +342,27 @@ static void scopes(void **state) {
     assert_int_equal(vtd_scope_find(&a, all, 4, &all[0]), 0);
     a.scopes[0].path_len = 0;
     assert_int_equal(vtd_scope_find(&a, all, 4, &all[2]), 1);
+    // I/O APICs: on a bus that need not be visible, or behind bridges that must be.
+    uint16_t rid = 0;
+    assert_false(vtd_scope_ioapic(&a, all, 4, 2, &rid));
+    a.scopes[0] = (struct acpi_scope){.type = ACPI_SCOPE_IOAPIC,
+                                      .enumeration_id = 2,
+                                      .start_bus = 0xff,
+                                      .path_len = 1,
+                                      .path = {{1, 2}}};
+    assert_false(vtd_scope_ioapic(&a, all, 4, 3, &rid));
+    assert_true(vtd_scope_ioapic(&a, all, 4, 2, &rid));
+    assert_int_equal(rid, pci_rid(0xff, 1, 2));
+    a.scopes[0] = (struct acpi_scope){.type = ACPI_SCOPE_IOAPIC,
+                                      .enumeration_id = 2,
+                                      .path_len = 3,
+                                      .path = {{1, 0}, {0, 0}, {9, 0}}};
+    assert_true(vtd_scope_ioapic(&a, all, 4, 2, &rid));
+    assert_int_equal(rid, pci_rid(2, 9, 0));
+    a.scopes[0].path[1].device = 7; // no such bridge
+    assert_false(vtd_scope_ioapic(&a, all, 4, 2, &rid));
+    a.scopes[0].path_len = 0;
+    assert_false(vtd_scope_ioapic(&a, all, 4, 2, &rid));
     a.drhds[0].segment = a.drhds[1].segment = 1; // units of another segment cover nothing here
     assert_int_equal(vtd_scope_find(&a, all, 4, &all[2]), -1);
 }
