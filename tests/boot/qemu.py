@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The one place that knows QEMU's command line: used by `make run` and by every boot test.
 
-As a program:   tests/boot/qemu.py run [--disk PATH]       boots build/sasos.img; exit status 0 = all went well
+As a program:   tests/boot/qemu.py web [--port N]          boots the default appliance, its page at http://localhost:8080
+                tests/boot/qemu.py run [--disk PATH]       boots build/sasos.img; exit status 0 = all went well
 As a module:    r = qemu.boot(modules=['virtio-blk', 'hash'], config='...', timeout=30)
                 r.text (serial output), r.ok, r.why (a sentence), r.status, r.seconds
 
@@ -449,6 +450,32 @@ def run(options):
     return 0 if r.ok else 1
 
 
+def data_disk():
+    """build/web.disk: an ext4 file system of 64 MiB, made when first asked for and kept."""
+    path = os.path.join(BUILD, 'web.disk')
+    if not os.path.exists(path):
+        with open(path + '.tmp', 'wb') as f:
+            f.truncate(64 << 20)
+        subprocess.run(['mke2fs', '-q', '-F', '-t', 'ext4', path + '.tmp'], check=True)
+        os.replace(path + '.tmp', path)
+    return path
+
+
+def web(options):
+    """The default appliance with its page at a port of this machine, until it is switched off or interrupted."""
+    disk = options.disk or data_disk()
+    with open(os.path.join(ROOT, 'apps', 'web.conf')) as f:
+        config = f.read()
+    modules = re.findall(r'^module (\S+) *(?:#.*)?$', config, re.M)
+    print(f'disk: {disk} (an ext4 file system; what is written to it stays)')
+    print(f'the page: http://localhost:{options.port}/ (Ctrl-C switches the machine off)', flush=True)
+    r = boot(config=config, modules=modules + [os.path.join(BUILD, 'modules', 'httpd.tar')], disk=os.path.abspath(disk), writable=True, cold=True,
+             devices=['virtio-net-pci,netdev=n0,iommu_platform=on,disable-legacy=on,romfile='], memory=256, timeout=10 ** 9, echo=True,
+             netdevs=[f'user,hostfwd=tcp:127.0.0.1:{options.port}-:80'], iommu=IOMMUS[options.iommu])
+    print(f'\n{"switched off" if r.ok else r.why}')
+    return 0 if r.ok else 1
+
+
 def debug(options):
     """The machine under gdb, stopped at the kernel's first instruction in C. --script: commands instead of a person; returns the Result too."""
     if not shutil.which('gdb'):
@@ -483,6 +510,11 @@ def main():
     p.add_argument('--iommu', choices=IOMMUS, default='intel', help='the DMA fence of the machine (default: intel)')
     p.add_argument('--timeout', type=float, help='seconds (default: 300, and one for each MiB of the disk)')
     p.set_defaults(do=run)
+    p = verbs.add_parser('web', help='the default appliance, its page at a local port')
+    p.add_argument('--disk', help='a disk with an ext4 file system (default: build/web.disk, generated)')
+    p.add_argument('--port', type=int, default=8080)
+    p.add_argument('--iommu', choices=IOMMUS, default='intel')
+    p.set_defaults(do=web)
     p = verbs.add_parser('gdb', help='the same under gdb')
     p.add_argument('--disk')
     p.add_argument('--iommu', choices=['intel', 'none'], default='intel')

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 
+import browser
 import qemu
 import tap
 import wire
@@ -113,6 +114,32 @@ def under_load(guest, name, disk, crashes=3):
     print(f'# longest answer with {name} crashing: {max(c.longest for c in clients):.2f} s')
 
 
+def page(guest):
+    """The status page as a person sees it; pictures of it are in build/web/."""
+    if not browser.CHROMIUM:
+        return tap.skip('the page in a browser', 'Chromium is not installed')
+    pictures = os.path.join(qemu.BUILD, 'web')
+    os.makedirs(pictures, exist_ok=True)
+    with browser.Browser() as b:
+        for name, width, dark in (('wide', 1280, False), ('narrow', 360, False), ('dark', 1280, True)):
+            b.open(f'http://127.0.0.1:{guest.port}/', width, 1500, dark)
+            tap.ok(b.wait('document.querySelectorAll(".domain .running").length == 6 && document.querySelector("#cpu-graph .over")'
+                          '?.getAttribute("d").split("L").length > 2'), f'{name}: six domains and their graphs')
+            tap.ok(b.evaluate('document.documentElement.scrollWidth <= innerWidth'), f'{name}: nothing is wider than the window')
+            back = b.evaluate('getComputedStyle(document.documentElement).backgroundColor')
+            tap.ok((sum(map(int, back[4:-1].split(','))) < 200) == dark, f'{name}: its colours', back)
+            b.screenshot(os.path.join(pictures, name + '.png'))
+        tap.ok(b.evaluate('performance.getEntriesByType("resource").every(r => r.name.startsWith(location.origin))'), 'no resource is from elsewhere')
+        b.evaluate('document.querySelector("#note-name").value = "from-the-page", document.querySelector("#note-text").value = "typed",'
+                   'document.querySelector("#note button").click()')
+        tap.ok(b.wait('[...document.querySelectorAll("#notes a")].some(a => a.textContent == "from-the-page")'), 'a note is kept from the page')
+        tap.same(guest.ask('GET', '/notes/from-the-page'), (200, b'typed'), 'and is there')
+        b.evaluate('document.querySelector(\'[data-name="virtio-blk"] .crash\').click()')
+        tap.ok(b.wait('/starts2/.test(document.querySelector(\'[data-name="virtio-blk"] dl\').textContent)'), 'the disk driver is crashed by its button, and starts again')
+        tap.ok(b.wait('document.querySelector(\'[data-name="virtio-blk"] .state\').textContent == "running"'), 'it runs')
+        tap.same(b.messages, [], 'the browser has no complaints')
+
+
 with tempfile.TemporaryDirectory() as folder:
     disk = os.path.join(folder, 'disk')
     with open(disk, 'wb') as f:
@@ -124,6 +151,7 @@ with tempfile.TemporaryDirectory() as folder:
                  ['ext4', 'httpd', 'lwip', 'virtio-blk', 'virtio-net', 'wasi'], 'the domains')
         tap.same(g.ask('PUT', '/notes/kept', b'written before the power went off')[0], 201, 'a note')
         tap.same(g.ask('POST', '/control', b'op=kill&name=virtio-blk')[0], 403, 'nothing is crashed without the token')
+        page(g)
         under_load(g, 'virtio-net', disk=False)
         under_load(g, 'virtio-blk', disk=True)
         text = g.run.machine.text

@@ -114,9 +114,10 @@ function show(d, seconds) {
   const rates = e.querySelector('.rates');
   Object.entries(d.counters || {}).forEach(([name, value], i) => {
     if (!rates.children[i])
-      rates.append(element('div', {}, element('span', {}, element('span', {}, name), element('b')), graph(name + ' of ' + d.name)));
+      rates.append(element('div', {}, element('span', {title: name}, element('span', {}, name.replaceAll('_', ' ')), element('b')), graph(name + ' of ' + d.name)));
     const growth = rate(`${d.name} ${name}`, value, seconds);
-    rates.children[i].querySelector('b').textContent = (name.includes('bytes') ? bytes(growth) : number(growth)) + '/s';
+    rates.children[i].querySelector('b').textContent = growth ? (name.includes('bytes') ? bytes(growth) : number(growth)) + '/s'
+      : name.includes('bytes') ? bytes(value) : number(value); // what does not grow is told as it is
     draw(rates.children[i].querySelector('svg'), remember(`${d.name} ${name}`, growth));
   });
   e.querySelector('.end').textContent = d.faults ? d.end : '';
