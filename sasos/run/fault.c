@@ -74,12 +74,8 @@ static void on_stop(struct trap_frame *frame) {
 // had in flight can be reported as done.
 static void on_dma_fault(const struct iommu_fault *fault, const struct pci_fn *fn) {
     struct dom *d = dom_of_function(fn);
-    if (!d) {
-        log_warn("run", "blocked DMA by %02x:%02x.%x, which no domain holds: bus address 0x%llx",
-                 fault->rid >> 8, fault->rid >> 3 & 31, fault->rid & 7,
-                 (unsigned long long)fault->address);
-        return;
-    }
+    if (!d)
+        return; // nobody's, or nobody knows whose: the IOMMU's line has said it, a few times at most
     uint64_t flags = spin_lock(&dma_lock);
     if (d->end == DOM_END_NONE) {
         d->fault = *fault;

@@ -24,4 +24,10 @@ attack('VT-d', '^ats there', 'an interrupt that names its own vector was NOT ref
        devices=[qemu.DISK_DEVICE + ',bus=rp,ats=on', RNG])
 # There QEMU blocks what was forged: 256 vectors in each of the eight delivery modes.
 attack('AMD-Vi', '^forged 0$', 'an interrupt that names its own vector was refused', iommu=qemu.IOMMUS['amd'], cold=True, devices=[RNG])
+
+# The same through a driver module, where the unit does not say what it refused: it was the only one that could.
+r = qemu.boot(config='sasos 1\nmodule virtio-rogue\n  pci 1af4:1042\n  irq 1\n  dma 64K\n  memory 2M\nstart virtio-rogue expect dma\n',
+              modules=['virtio-rogue'], iommu=qemu.IOMMUS['amd'], cold=True)
+tap.ok(r.ok, 'AMD-Vi: a hostile driver is ended for what its device attempts', r)
+tap.has(r, r'virtio-rogue: killed: its device 00:02\.0 tried to reach outside its DMA area \(AMD-Vi', 'AMD-Vi: and it is told which')
 tap.done()
