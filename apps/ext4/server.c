@@ -21,6 +21,13 @@ int32_t SASOS_EXPORT(library_start)(void) {
     return 0;
 }
 
+// The system is going off: what is in memory yet goes to the disk, which is clean then.
+int32_t SASOS_EXPORT(library_stop)(void) {
+    session_sweep();
+    int32_t error = mounted ? volume_begin(false) : 0;
+    return error || !mounted ? error : volume_close();
+}
+
 // The caller's session, and an operation begun; NULL and an error otherwise.
 static struct session *enter(bool change, int32_t *error) {
     struct session *s = session_of_caller();

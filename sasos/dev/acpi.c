@@ -19,6 +19,7 @@ enum {
     AML_S5_ELEMENTS = 2,          // SLP_TYPa, SLP_TYPb (§7.4.2)
     FADT_RESET_REG_SUP = 1 << 10, // §5.2.9, fixed feature flags
     FADT_TMR_VAL_EXT = 1 << 8,
+    FADT_PWR_BUTTON = 1 << 4,
     FADT_HW_REDUCED_ACPI = 1 << 20,
 };
 
@@ -164,6 +165,11 @@ static enum acpi_status parse_fadt(struct span t, struct acpi_info *info, uint64
     info->sci_int = get16(t, 46);
     info->pm1a_cnt = fadt_block(t, 64, 172, 16);
     info->pm1b_cnt = fadt_block(t, 68, 184, 16);
+    info->pm1a_evt = fadt_block(t, 56, 148, 32);
+    info->pm1_evt_length = get8(t, 88);
+    info->power_button = !(flags & FADT_PWR_BUTTON);
+    info->smi_command = (uint16_t)(get32(t, 48) <= 0xffff ? get32(t, 48) : 0);
+    info->acpi_enable = get8(t, 52);
     if (get8(t, 91) >= 4 ||
         (need(t, 208, 12) && get_gas(t, 208).address)) // PM_TMR_LEN: 4 where the timer exists
         info->pm_timer = fadt_block(t, 76, 208, 32);

@@ -169,6 +169,11 @@ struct acpi_info {
     struct acpi_gas pm_timer; // 3.579545 MHz counter
     bool pm_timer_32bit;      // TMR_VAL_EXT: 32 bits wide, else 24
     struct acpi_gas pm1a_cnt, pm1b_cnt;
+    struct acpi_gas pm1a_evt; // status, then enable; each half of pm1_evt_length
+    uint8_t pm1_evt_length;
+    bool power_button;    // a fixed one: its bits are in pm1a_evt
+    uint16_t smi_command; // port that takes acpi_enable; 0: ACPI mode is all there is
+    uint8_t acpi_enable;
     struct acpi_gas reset_reg; // address 0 where RESET_REG_SUP is clear
     uint8_t reset_value;
     bool hw_reduced;
@@ -223,5 +228,6 @@ const struct acpi_info *acpi(void);
 // return if the machine has no such way, so the caller falls back (isa-debug-exit, keyboard
 // controller, triple fault).
 void acpi_power_off(void);
+bool acpi_is_port(const struct acpi_gas *g); // an I/O port that is there
 void acpi_reset(void);
 #endif

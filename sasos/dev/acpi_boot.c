@@ -94,7 +94,7 @@ const struct acpi_info *acpi(void) { return &machine; }
 
 // Registers of §4.8 are I/O ports on every PC; memory-mapped ones belong to hardware-reduced
 // machines and are left alone here.
-static bool is_port(const struct acpi_gas *g) {
+bool acpi_is_port(const struct acpi_gas *g) {
     return g->address != 0 && g->address <= 0xffff && g->space_id == ACPI_SPACE_IO;
 }
 
@@ -104,17 +104,17 @@ void acpi_power_off(void) {
         SLP_EN = 1 << 13,
         SLP_MASK = 7 << SLP_TYP_SHIFT | SLP_EN
     }; // §4.8.3.2.1
-    if (!(machine.have & ACPI_HAVE_S5) || !is_port(&machine.pm1a_cnt)) return;
+    if (!(machine.have & ACPI_HAVE_S5) || !acpi_is_port(&machine.pm1a_cnt)) return;
     uint16_t a = (uint16_t)machine.pm1a_cnt.address, b = (uint16_t)machine.pm1b_cnt.address;
     uint16_t rest = io_in16(a) & (uint16_t)~SLP_MASK;
     io_out16(a, (uint16_t)(rest | machine.s5_slp_typa << SLP_TYP_SHIFT | SLP_EN));
-    if (is_port(&machine.pm1b_cnt)) {
+    if (acpi_is_port(&machine.pm1b_cnt)) {
         rest = io_in16(b) & (uint16_t)~SLP_MASK;
         io_out16(b, (uint16_t)(rest | machine.s5_slp_typb << SLP_TYP_SHIFT | SLP_EN));
     }
 }
 
 void acpi_reset(void) {
-    if (is_port(&machine.reset_reg))
+    if (acpi_is_port(&machine.reset_reg))
         io_out8((uint16_t)machine.reset_reg.address, machine.reset_value);
 }

@@ -12,6 +12,7 @@
 #include "sasos/run/run.h"
 
 #define DONE_POLL_NS (10ull * TIME_MS)
+#define CLOSE_NS (5000ull * TIME_MS) // to finish its work
 #define C_STACK (128u << 10)
 #define COMPILER_MEMORY \
     (128u << 20) // a module that makes it need more is refused, not the machine starved
@@ -290,6 +291,18 @@ void dom_wait_started(struct dom *d) {
 
 void dom_wait_ended(struct dom *d) {
     while (d->state != DOM_ENDED && d->state != DOM_NONE) wait_done(d);
+}
+
+void dom_close(struct dom *d) {
+    uint64_t grace = time_now_ns() + CLOSE_NS;
+    d->wanted = false;
+    d->closing = d->manifest.kind == MANIFEST_LIBRARY;
+    if (d->closing) thr_wake(&d->orders, 1);
+    if (d->hears_stop) thr_wake(&d->events, SASOS_EVENT_STOP);
+    while ((d->closing || d->hears_stop) && d->state == DOM_RUNNING && time_now_ns() < grace)
+        wait_done(d);
+    dom_want_stop(d);
+    dom_wait_ended(d);
 }
 
 void dom_died(struct dom *d) {

@@ -120,8 +120,10 @@ struct dom {
     struct event monitor; // somebody left the domain
     uint64_t chaos_due;   // ns, 0: not
     // Atomic: who sees a state sees what was written before it was set.
-    _Atomic bool wanted; // by order or by policy it shall run
-    _Atomic bool again;  // a next life at once, whatever the end
+    _Atomic bool wanted;     // by order or by policy it shall run
+    _Atomic bool again;      // a next life at once, whatever the end
+    _Atomic bool closing;    // a library's: it is to finish its work and end
+    _Atomic bool hears_stop; // an application's: it waits for SASOS_EVENT_STOP
     _Atomic enum dom_state state;
     _Atomic enum dom_end end;
     struct iommu_fault fault; // DOM_END_DMA
@@ -145,6 +147,8 @@ bool dom_load(struct dom *d, const uint8_t *bytes, uint64_t size, char error[DOM
 bool dom_want_start(struct dom *d, char error[DOM_ERROR_MAX]);
 // Orders it to stop. Any thread.
 void dom_want_stop(struct dom *d);
+// Ends it in order and waits for that: an application that waits for SASOS_EVENT_STOP and a library with library_stop() have five seconds to finish.
+void dom_close(struct dom *d);
 // Wait for the outcome.
 void dom_wait_started(struct dom *d); // no longer DOM_STARTING
 void dom_wait_ended(struct dom *d);   // DOM_ENDED, or never loaded

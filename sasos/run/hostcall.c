@@ -99,6 +99,7 @@ CALL(wait) {
     uint32_t wanted = ldr_arg32(args, 0);
     int64_t timeout = (int64_t)ldr_arg(args, 1);
     if (d->manifest.kind == MANIFEST_DRIVER) return E_DENIED;
+    if (wanted & SASOS_EVENT_STOP) d->hears_stop = true;
     uint64_t now = time_now_ns();
     uint64_t deadline = timeout < 0 || (uint64_t)timeout > THR_FOREVER - now - 1
                             ? THR_FOREVER

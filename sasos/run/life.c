@@ -79,7 +79,13 @@ static void live_driver(struct dom *d) {
 // Its calls come on its clients' threads; this one waits for its end.
 static void live_library(struct dom *d) {
     if (!start_with(d, "library_start")) return;
-    while (!ldr_is_dead(d->inst)) thr_wait(&d->orders, THR_FOREVER);
+    while (!ldr_is_dead(d->inst) && !d->closing) thr_wait(&d->orders, THR_FOREVER);
+    uint32_t stop;
+    int32_t result = 0;
+    if (ldr_is_dead(d->inst)) return;
+    if (ldr_find_func(d->inst, "library_stop", &stop) && enter(d, stop, 0, &result) && result < 0)
+        log_error("run", "%s: its library_stop() failed: %d", dom_name(d), result);
+    dom_kill(d, DOM_END_STOPPED);
 }
 
 static void live_app(struct dom *d) {
@@ -119,6 +125,7 @@ static void live(struct dom *d) {
 static bool begin(struct dom *d) {
     thr_wait(&d->events, 0); // what is left of the life before
     d->pending = 0;
+    d->closing = d->hears_stop = false;
     d->timer = THR_FOREVER;
     d->status = 0;
     d->interrupts = 0;

@@ -5,6 +5,7 @@
 #include "sasos/arch/lock.h"
 #include "sasos/arch/power.h"
 #include "sasos/arch/time.h"
+#include "sasos/dev/button.h"
 #include "sasos/dev/iommu.h"
 #include "sasos/lib/log.h"
 #include "sasos/lib/mem.h"
@@ -65,8 +66,7 @@ static bool start(struct dom *d, char error[DOM_ERROR_MAX]) {
 static _Noreturn void close_down(bool good) {
     closing = true;
     for (unsigned i = dom_count(); i-- > 0;) { // clients are described below their servers: they go first
-        dom_want_stop(dom_at(i));
-        dom_wait_ended(dom_at(i));
+        dom_close(dom_at(i));
     }
     iommu_report();
     klog(good ? LOG_INFO : LOG_ERROR, "run", "power off");
@@ -191,6 +191,12 @@ static int32_t give_order(struct dom *d, uint32_t op) {
     return room ? 0 : E_AGAIN;
 }
 
+// From the button's interrupt handler.
+static void on_button(void) {
+    log_info("run", "the power button was pressed");
+    give_order(NULL, SASOS_POWER_OFF);
+}
+
 int32_t run_control(struct dom *d, uint32_t op) {
     if (closing) return E_AGAIN;
     switch (op) {
@@ -219,6 +225,7 @@ void run_start(const struct bootinfo *info) {
     fault_init();
     random_init();
     chaos_start();
+    button_init(on_button);
     if (!thr_create("script", THR_APPLICATION, SCRIPT_STACK, script, NULL) ||
         !thr_create("control", THR_APPLICATION, CONTROL_STACK, control, NULL))
         panic_refuse("there is not enough memory to start");
