@@ -185,7 +185,7 @@ instruction counts are exact. Cycles come from the real CPU, in a Linux process.
 
 def write(r, path):
     m = r.machine
-    facts = [f'{k}: {v}' for k, v in m.items() if v is not None]
+    facts = [f'{k}: {v:,.1f}' if isinstance(v, float) else f'{k}: {v}' for k, v in m.items() if v is not None]
     names = ''.join(f'<a href="#{esc(s["name"])}">{esc(s["title"])}</a> · ' for s in (x.as_dict() if isinstance(x, Section) else x for x in r.sections))
     page = (f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width"><title>SASOS benchmarks</title>'
             f'<style>{STYLE}</style><h1>SASOS: what isolation costs</h1><p class=soft>{esc("; ".join(facts))}'

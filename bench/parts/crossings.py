@@ -8,7 +8,7 @@ callee) as modules and as native code. A crossing switches to another domain's w
 return. The Linux figures are two processes on one CPU that hand over one byte through pipes, or one word by futex: to and fro, so two switches of page tables
 and rings; a microkernel's call is of that kind, though a good one is several times faster than these.'''
 ROWS = {  # what: (label, sandboxed key, native key)
-    'local': 'a function of the same module',
+    'local': 'a small function of the module (inlined)',
     'indirect': 'through a table, two targets in turn',
     'null': 'a function of another domain',
     'touch': 'with 64 bytes by reference, answered',
