@@ -1,5 +1,6 @@
 """net_guest.py — for the tests of the network stack: a guest that runs sock-echo behind QEMU's user-mode network, and the checks that several of them make."""
 import os
+import random
 import select
 import socket
 import time
@@ -24,9 +25,14 @@ class Guest:
 
     def netdev(self):
         def free(kind):
-            with socket.socket(socket.AF_INET, kind) as s:
-                s.bind(('127.0.0.1', 0))
-                return s.getsockname()[1]
+            while True:  # below the ports that the system gives to anybody who asks, so that nobody takes it before QEMU
+                port = random.SystemRandom().randrange(10000, 32000)
+                with socket.socket(socket.AF_INET, kind) as s:
+                    try:
+                        s.bind(('127.0.0.1', port))
+                        return port
+                    except OSError:
+                        continue
 
         self.tcp = {p: free(socket.SOCK_STREAM) for p in (ECHO, PAGE, DISCARD, SOURCE, MUTE)}
         self.udp = {p: free(socket.SOCK_DGRAM) for p in (ECHO, ORDERS)}
