@@ -87,6 +87,7 @@ static void tell(void) {
 }
 
 void stack_leave(bool home) {
+    stream_flush();
     netif_poll_all();
     nic_flush();
     sock_signal();

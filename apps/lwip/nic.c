@@ -44,7 +44,8 @@ static struct {
     struct net_channel *shared;
     struct ring transmit, sent, post, receive;
     bool up; // attached to a driver that lives
-    int32_t generation;
+    int32_t generation,
+        refused; // the driver's life that we are attached to; the one that we have nothing to do with any more
     uint32_t can;
     uint32_t rx_count, slots, chunks;
     uint32_t rx_at, slots_at, chunks_at; // offsets in the channel
@@ -68,6 +69,7 @@ static uint8_t *at(uint32_t offset) { return (uint8_t *)nic.shared + offset; }
 static void down(const char *why, uint32_t value) {
     if (nic.up) log_line("the network driver %s (%u): not used until its next life", why, value);
     nic.up = false;
+    nic.refused = nic.generation;
 }
 
 // ---- chunks ----
@@ -252,6 +254,7 @@ static void receive(void) {
 // To a driver's new life. Frames and buffers of the earlier one are ours again: net_attach() has seen to that.
 static bool attach(void) {
     int32_t generation = sasos_chan_generation(nic.channel);
+    if (generation < 0 || generation == nic.refused) return false;
     if (net_attach() != 0 || nic.shared->info.version != NET_INFO_VERSION) return false;
     ring_init(&nic.transmit, &nic.shared->transmit_ring, NET_RING);
     ring_init(&nic.sent, &nic.shared->sent_ring, NET_RING);
@@ -286,7 +289,7 @@ static void send_again(bool lost) {
     }
 }
 
-bool nic_waiting(void) { return !nic.up; }
+bool nic_waiting(void) { return !nic.up && nic.refused != nic.generation; }
 
 void nic_poll(void) {
     if (nic.up && sasos_chan_generation(nic.channel) != nic.generation) nic.up = false;

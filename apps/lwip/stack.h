@@ -70,7 +70,7 @@ struct datagram;
 struct sock {
     uint8_t kind, client;
     uint8_t state; // SOCK_*; ours, the channel's is a copy for the client
-    bool connecting, shut_send, shut_receive, queued; // queued: waits for accept
+    bool connecting, shut_send, shut_receive, queued, to_flush; // queued: waits for accept
     uint16_t generation;
     int16_t error;
     uint32_t ready_at; // index in the ready ring where it was last put
@@ -110,6 +110,7 @@ int32_t stream_connect(struct sock *s, const ip_addr_t *ip, uint16_t port);
 int32_t stream_send(struct sock *s, const uint8_t *data, uint32_t n);
 int32_t stream_recv(struct sock *s, uint8_t *to, uint32_t n, bool peek);
 int32_t stream_shutdown(struct sock *s, uint32_t how);
+void stream_flush(void);
 void stream_close(struct sock *s); // releases it, now or when all is acknowledged
 
 // ---- udp.c ----

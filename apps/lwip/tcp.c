@@ -4,6 +4,8 @@
 // lwIP's own segments. A socket's chunks form a list in stream order; each goes when the stream is acknowledged behind its end. Received data stays in
 // the device's buffers until the client reads it; when buffers get scarce it is copied, and when there is no memory for that, the connection is reset:
 // nobody who does not read may stop the others. What one connection may hold shrinks with what is free.
+// What is sent leaves with the client's flush, so that several small writes become one segment; Nagle's algorithm, which would hold the end of
+// every answer until the peer's delayed acknowledgement, is off unless a client asks for it.
 // A flood of half-open connections displaces only its own kind. A closed socket lives on without handle (KIND_CLOSING) until its chunks are acknowledged.
 #include "apps/lwip/stack.h"
 #include <lwip/priv/tcp_priv.h>
@@ -20,6 +22,9 @@ static struct {
     uint16_t used; // bytes
     uint32_t end;  // stream position behind its last byte
 } chunk[CHUNKS_MAX];
+
+static uint16_t unsent[64]; // sockets with something to send since the last flush
+static uint32_t unsent_count;
 
 void tcp_chunks_start(void) {
     for (uint32_t i = 0; i < CHUNKS_MAX; i++) chunk[i].next = NIC_NO_CHUNK;
@@ -128,6 +133,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 
 static void listen_to(struct sock *s, struct tcp_pcb *pcb) {
     s->tcp = pcb;
+    tcp_nagle_disable(pcb);
     tcp_arg(pcb, s);
     tcp_err(pcb, on_error);
     tcp_sent(pcb, on_sent);
@@ -270,6 +276,15 @@ static uint32_t send_chunks(struct sock *s, const uint8_t *data, uint32_t n, boo
     return taken;
 }
 
+void stream_flush(void) {
+    while (unsent_count) {
+        struct sock *s = sock_at(unsent[--unsent_count]);
+        if (s->to_flush && s->tcp && s->kind == KIND_TCP)
+            tcp_output(s->tcp); // it may have been closed, and be another's
+        s->to_flush = false;
+    }
+}
+
 int32_t stream_send(struct sock *s, const uint8_t *data, uint32_t n) {
     if (s->error) return s->error;
     if (s->shut_send) return SOCK_E_SHUT;
@@ -295,7 +310,10 @@ int32_t stream_send(struct sock *s, const uint8_t *data, uint32_t n) {
             tcp_poll(s->tcp, on_poll, 1); // no acknowledgement will wake it
     }
     if (taken == 0) return E_AGAIN;
-    tcp_output(s->tcp);
+    if (s->to_flush) return (int32_t)taken;
+    if (unsent_count == sizeof(unsent) / sizeof(unsent[0])) stream_flush();
+    s->to_flush = true;
+    unsent[unsent_count++] = sock_index(s);
     return (int32_t)taken;
 }
 
