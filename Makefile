@@ -281,6 +281,8 @@ $B/test/wasi-bed: $B/o/host/tests/wasi/bed/bed.c.o $B/o/libhost.a
 	@mkdir -p $(@D)
 	$Q$(CC) -fuse-ld=lld -o $@ $^ -Wl,--as-needed $(host_libs)
 $B/test/test_http: $(call objs,test,apps/httpd/http.c)
+$B/test/test_wasi_calls: $(call objs,test,$(wildcard apps/wasi/*.c))
+$(call objs,test,$(wildcard apps/wasi/*.c) tests/host/test_wasi_calls.c): cflags_test += -Wno-unknown-attributes -Wno-ignored-attributes
 all: $(wasi_modules)
 do-test: $(wasi_progs) $B/test/wasi-bed $(patsubst %,$B/test/%,$(wasi_apps))
 

@@ -236,6 +236,7 @@ static bool scan(uint64_t blob_size, bool measure) {
 
 static bool make_index(uint64_t blob_size) {
     a.entries_max = 1;
+    a.pool_size = a.pool_used = 0;
     if (!scan(blob_size, true)) return false;
     for (a.buckets = 16; a.buckets < a.entries_max;) a.buckets *= 2;
     a.entry = more_memory(a.entries_max * (uint32_t)sizeof(*a.entry));
