@@ -39,6 +39,7 @@ static bool key_module(struct parser *p) {
     if (c->modules == CONFIG_MODULES_MAX) return complain(p, "more than 32 modules");
     p->module = &c->module[c->modules++];
     p->module->line = p->line;
+    p->module->log_lines = CONFIG_LOG_LINES;
     str_copy(p->module->name, sizeof(p->module->name), name);
     str_copy(p->module->file, sizeof(p->module->file), file);
     return true;
@@ -87,6 +88,12 @@ static bool key_restart(struct parser *p) {
         return true;
     return complain(p, "expected: restart never, or restart on-fault [TIMES-A-MINUTE "
                        "[FIRST-PAUSE-MS]], at most 1000000 and 10000");
+}
+
+static bool key_log(struct parser *p) {
+    struct config_module *m = p->module;
+    return (p->w->count == 2 && words_number(p->w, 1, 1000000, &m->log_lines) && m->log_lines) ||
+           complain(p, "expected: log LINES-PER-SECOND, from 1 to 1000000");
 }
 
 static bool key_chaos(struct parser *p) {
@@ -289,7 +296,7 @@ static bool read_line(struct parser *p) {
         {"observe", key_observe}, {"entropy-source", key_entropy_source},
         {"control", key_control}, {"framebuffer", key_framebuffer},
         {"cpu", key_cpu},         {"restart", key_restart},
-        {"chaos", key_chaos},
+        {"chaos", key_chaos},     {"log", key_log},
     };
     if (words_is(p->w, 0, "module")) return key_module(p);
     if (words_is(p->w, 0, "start")) return key_step(p, STEP_START);
@@ -302,7 +309,7 @@ static bool read_line(struct parser *p) {
     return complain(
         p, "unknown key; known are: module, memory, stack, program, pci, irq, dma, cpu, budget, "
            "connect, arg, env, blob, port, isa-irq, clock, console, entropy, "
-           "entropy-source, observe, control, framebuffer, restart, chaos, start, stop, run");
+           "entropy-source, observe, control, framebuffer, restart, chaos, log, start, stop, run");
 }
 
 bool config_parse(const char *text, size_t size, struct config *out, char *out_error,

@@ -26,7 +26,8 @@
 #define CONFIG_PORTS_MAX 8u
 #define CONFIG_ISA_IRQS_MAX 8u
 #define CONFIG_BLOBS_MAX 16u
-#define CONFIG_BLOB 48u     // bytes of a file's name, as in the pack
+#define CONFIG_BLOB 48u // bytes of a file's name, as in the pack
+#define CONFIG_LOG_LINES 200u
 #define CONFIG_RESTARTS 10u // within a minute, where nothing is said
 #define CONFIG_BACKOFF_MS 10u
 #define CONFIG_STACK_MAX (1u << 20)
@@ -44,6 +45,7 @@ struct config_module {
     bool program;                // a WASI command: no manifest, _start()
     uint32_t memory, dma, stack; // bytes; 0: the default
     uint32_t irqs, budget_ms;
+    uint32_t log_lines;               // a second
     uint32_t chaos_us, chaos_count;   // killed so often, after so many µs of a life on average
     bool restart;                     // after a fault
     uint32_t restart_max, backoff_ms; // so often within a minute; the pause after the second failure

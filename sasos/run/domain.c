@@ -68,7 +68,7 @@ static const struct entry {
 } entries[][2] = {
     [MANIFEST_DRIVER] = {{"driver_start", true, 0, 1}, {"driver_event", true, 1, 1}},
     [MANIFEST_APP] = {{"app_main", true, 0, 1}},
-    [MANIFEST_LIBRARY] = {{"library_start", false, 0, 1}},
+    [MANIFEST_LIBRARY] = {{"library_start", false, 0, 1}, {"library_stop", false, 0, 1}},
     [MANIFEST_PROGRAM] = {{"_start", true, 0, 0}},
 };
 
@@ -246,6 +246,7 @@ static void unload(struct dom *d) {
 
 bool dom_load(struct dom *d, const uint8_t *bytes, uint64_t size, char error[DOM_ERROR_MAX]) {
     KASSERT(d->state == DOM_NONE);
+    d->log_credit = UINT64_MAX / 2; // all that can be saved up
     uint64_t start = time_now_ns();
     if (!compile(d, bytes, size, error) || !dom_check(d, error) || !dom_check_start(d, error) ||
         !instantiate(d, error) || !commit(d, error)) {
@@ -294,6 +295,7 @@ void dom_wait_ended(struct dom *d) {
 }
 
 void dom_close(struct dom *d) {
+    if (d->state == DOM_NONE) return;
     uint64_t grace = time_now_ns() + CLOSE_NS;
     d->wanted = false;
     d->closing = d->manifest.kind == MANIFEST_LIBRARY;

@@ -111,6 +111,8 @@ struct dom {
     uint32_t irqs_bound;         // bit n: message n is bound
     uint64_t timer;              // timer(): ns, THR_FOREVER: none
     int64_t counter[MANIFEST_COUNTERS_MAX];
+    uint64_t log_at, log_credit; // ns: when a line was last asked for; what it has saved up since
+    uint32_t log_dropped, log_dropped_now; // lines; since the last one that was not
     // any
     int32_t status;
     uint64_t interrupts;  // in this life

@@ -6,12 +6,32 @@
 #include "sasos/run/random.h"
 
 #define LOG_LINE 512u
+#define LOG_SAVED 10u
+
+// A line costs what one second gives for `log` lines; LOG_SAVED seconds' worth can be saved up.
+static bool log_allowed(struct dom *d) {
+    uint64_t cost = 1000000000ull / d->config->log_lines, now = time_now_ns();
+    d->log_credit = MIN(d->log_credit + (now - d->log_at), LOG_SAVED * 1000000000ull);
+    d->log_at = now;
+    if (d->log_credit < cost) {
+        d->log_dropped++;
+        d->log_dropped_now++;
+        return false;
+    }
+    d->log_credit -= cost;
+    if (d->log_dropped_now)
+        log_warn(dom_name(d), "%u lines dropped: more than %u a second", d->log_dropped_now,
+                 d->config->log_lines);
+    d->log_dropped_now = 0;
+    return true;
+}
 
 CALL(log) {
     uint32_t length = ldr_arg32(args, 1);
     if (length > LOG_LINE) length = LOG_LINE;
     const char *text = ldr_memory_at(inst, ldr_arg32(args, 0), length);
     if (!text) return E_FAULT;
+    if (!log_allowed(caller(inst))) return E_AGAIN;
     char line[LOG_LINE + 1]; // a private copy: shown is what was looked at
     memcpy(line, text, length);
     line[length] = 0;

@@ -52,6 +52,7 @@ static void describe(const struct dom *d, struct sasos_dom_info *out) {
     out->cpu_ns = dom_cpu_ns(d);
     out->started_ns = d->started_ns;
     out->interrupts = __atomic_load_n(&d->interrupts, __ATOMIC_RELAXED);
+    out->log_dropped = d->log_dropped;
     out->counters = d->manifest.counters;
     for (uint32_t i = 0; i < out->counters; i++) {
         memcpy(out->counter[i].name, d->manifest.counter[i], SASOS_COUNTER_NAME);

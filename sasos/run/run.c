@@ -81,8 +81,8 @@ static bool as_expected(const struct config_step *s, const struct dom *d) {
     switch (s->expect) {
     case EXPECT_OK:
         if (s->kind == STEP_START) return d->state == DOM_RUNNING;
-        return s->kind == STEP_STOP ? d->end == DOM_END_STOPPED
-                                    : d->end == DOM_END_EXIT && d->status == 0;
+        if (s->kind == STEP_STOP && d->end == DOM_END_STOPPED) return true;
+        return (s->kind == STEP_RUN || d->hears_stop) && d->end == DOM_END_EXIT && d->status == 0;
     case EXPECT_EXIT: return d->end == DOM_END_EXIT && d->status == s->value;
     case EXPECT_TRAP: return d->end == DOM_END_TRAP && (int32_t)d->info.kind == s->value;
     case EXPECT_BUDGET: return d->end == DOM_END_BUDGET;
@@ -121,8 +121,7 @@ static bool start_or_run(const struct config_step *s) {
     if (s->expect != EXPECT_OK && d->state != DOM_ENDED) {
         log_error("run", "%s has not ended within %u s", dom_name(d),
                   (uint32_t)(END_WAIT_NS / (1000 * TIME_MS)));
-        dom_want_stop(d);
-        dom_wait_ended(d);
+        dom_close(d);
     }
     return judge(s, as_expected(s, d));
 }
@@ -133,8 +132,7 @@ static bool stop(const struct config_step *s) {
         log_error("run", "%s is not running", dom_name(d));
         return judge(s, false);
     }
-    dom_want_stop(d);
-    dom_wait_ended(d);
+    dom_close(d);
     return judge(s, as_expected(s, d));
 }
 
@@ -173,6 +171,8 @@ static void control(void *arg) {
         char error[DOM_ERROR_MAX];
         if (!any)
             thr_wait(&orders_wait, THR_FOREVER);
+        else if (o.dom && o.op == SASOS_STOP)
+            dom_close(o.dom);
         else if (o.dom && !start(o.dom, error))
             log_warn("run", "refused: %s", error);
         else if (!o.dom && o.op == SASOS_POWER_OFF)
@@ -200,8 +200,8 @@ static void on_button(void) {
 int32_t run_control(struct dom *d, uint32_t op) {
     if (closing) return E_AGAIN;
     switch (op) {
-    case SASOS_START: return give_order(d, op);
-    case SASOS_STOP: dom_want_stop(d); return 0;
+    case SASOS_START:
+    case SASOS_STOP: return give_order(d, op);
     case SASOS_KILL: dom_kill(d, DOM_END_KILLED); return 0;
     case SASOS_RESTART:
         if (d->state == DOM_NONE || d->state == DOM_ENDED) return give_order(d, op);

@@ -125,4 +125,21 @@ run controller
 tap.ok(r.ok, 'orders are carried out, and a faulty module is given up in the end', r)
 tap.has(r, r'server: failed 4 times within a minute: it is not started again', 'with a sentence')
 tap.has(r, r'refused: client is connected to server, which is not running', 'a client without its server is not started')
+
+# The orderly end by a step, and a quota for the log.
+r = qemu.boot(config="""sasos 1
+module server lib-wait
+module listener lib-client
+  connect lib server 4K
+  log 50
+  arg listen
+start server
+start listener
+stop listener
+start listener
+""", modules=['lib-wait', 'lib-client'], disk=None)
+tap.ok(r.ok, 'an application that waits for the order to stop ends by itself', r)
+tap.same(r.text.count('listener: ended with status 0'), 2, 'by a step, and when the machine goes off')
+lines = r.text.count('listener: too much')
+tap.ok(500 <= lines < 3000, 'the log has no more lines of a domain than its quota', lines)
 tap.done()

@@ -14,6 +14,11 @@ int32_t SASOS_EXPORT(app_main)(void) {
     static char text[] = "abcdef";
     char word[8];
     if (sasos_arg(0, word, sizeof word) == 5) return nap(-1); // sleep
+    if (sasos_arg(0, word, sizeof word) == 6) {               // listen
+        if (sasos_wait(SASOS_EVENT_STOP, -1) != SASOS_EVENT_STOP) return __LINE__;
+        for (int32_t i = 0; i < 5000; i++) sasos_log("too much", 8);
+        return 0;
+    }
     CHECK(visit(text, 6) == 0);
     CHECK(text[0] == 'f' && text[5] == 'a' && text[6] == 0);
     CHECK(visit((void *)(uintptr_t)0x7fff0000u, 6) == E_FAULT);
