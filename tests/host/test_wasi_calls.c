@@ -206,23 +206,24 @@ static void archives(void **state) {
 }
 
 // ---- Calls ----
-#define CALLS(X)                                                                                     \
-    X(args_get, 2)                                                                                   \
-    X(args_sizes_get, 2)                                                                             \
-    X(environ_get, 2)                                                                                \
-    X(environ_sizes_get, 2) X(clock_res_get, 2) X(clock_time_get, 3) X(random_get, 2)                \
-        X(fd_advise, 4) X(fd_allocate, 3) X(fd_close, 1) X(fd_datasync, 1) X(fd_fdstat_get, 2)       \
-            X(fd_fdstat_set_flags, 2) X(fd_fdstat_set_rights, 3) X(fd_filestat_get, 2)               \
-                X(fd_filestat_set_size, 2) X(fd_filestat_set_times, 4) X(fd_pread, 5)                \
-                    X(fd_prestat_get, 2) X(fd_prestat_dir_name, 3) X(fd_pwrite, 5) X(fd_read, 4)     \
-                        X(fd_readdir, 5) X(fd_renumber, 2) X(fd_seek, 4) X(fd_sync, 1) X(fd_tell, 2) \
-                            X(fd_write, 4) X(path_create_directory, 3) X(path_filestat_get, 5)       \
-                                X(path_filestat_set_times, 7) X(path_link, 7) X(path_open, 9)        \
-                                    X(path_readlink, 6) X(path_remove_directory, 3)                  \
-                                        X(path_rename, 6) X(path_symlink, 5) X(path_unlink_file, 3)  \
-                                            X(poll_oneoff, 4) X(proc_raise, 1) X(sched_yield, 0)     \
-                                                X(sock_accept, 3) X(sock_recv, 6) X(sock_send, 5)    \
-                                                    X(sock_shutdown, 2)
+#define CALLS(X)                                                                                   \
+    X(args_get, 2)                                                                                 \
+    X(args_sizes_get, 2)                                                                           \
+    X(environ_get, 2)                                                                              \
+    X(environ_sizes_get, 2)                                                                        \
+    X(clock_res_get, 2)                                                                            \
+    X(clock_time_get, 3) X(random_get, 2) X(fd_advise, 4) X(fd_allocate, 3) X(fd_close, 1)         \
+        X(fd_datasync, 1) X(fd_fdstat_get, 2) X(fd_fdstat_set_flags, 2) X(fd_fdstat_set_rights, 3) \
+            X(fd_filestat_get, 2) X(fd_filestat_set_size, 2) X(fd_filestat_set_times, 4)           \
+                X(fd_pread, 5) X(fd_prestat_get, 2) X(fd_prestat_dir_name, 3) X(fd_pwrite, 5)      \
+                    X(fd_read, 4) X(fd_readdir, 5) X(fd_renumber, 2) X(fd_seek, 4) X(fd_sync, 1)   \
+                        X(fd_tell, 2) X(fd_write, 4) X(path_create_directory, 3)                   \
+                            X(path_filestat_get, 5) X(path_filestat_set_times, 7) X(path_link, 7)  \
+                                X(path_open, 9) X(path_readlink, 6) X(path_remove_directory, 3)    \
+                                    X(path_rename, 6) X(path_symlink, 5) X(path_unlink_file, 3)    \
+                                        X(poll_oneoff, 4) X(proc_raise, 1) X(sched_yield, 0)       \
+                                            X(sock_accept, 3) X(sock_recv, 6) X(sock_send, 5)      \
+                                                X(sock_shutdown, 2)
 
 int32_t wasi_args_get(uint32_t, uint32_t), wasi_args_sizes_get(uint32_t, uint32_t),
     wasi_environ_get(uint32_t, uint32_t), wasi_environ_sizes_get(uint32_t, uint32_t),
