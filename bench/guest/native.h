@@ -8,14 +8,17 @@
 #define BENCH_GUEST_NATIVE_H
 #include "sasos/run/domain.h"
 
-#define NATIVES(X) X(virtio_blk, "virtio-blk") X(nvme, "nvme") X(virtio_net, "virtio-net")
+#define NATIVES(X) \
+    X(virtio_blk, "virtio-blk") X(nvme, "nvme") X(virtio_net, "virtio-net") X(e1000e, "e1000e")
 #define NATIVE_CALLS(C) /* what clients may call */ \
     C(virtio_blk, "virtio-blk", blk_submit)         \
     C(virtio_blk, "virtio-blk", blk_attach)         \
     C(nvme, "nvme", blk_submit)                     \
     C(nvme, "nvme", blk_attach)                     \
     C(virtio_net, "virtio-net", net_attach)         \
-    C(virtio_net, "virtio-net", net_submit)
+    C(virtio_net, "virtio-net", net_submit)         \
+    C(e1000e, "e1000e", net_attach)                 \
+    C(e1000e, "e1000e", net_submit)
 
 extern struct dom *native_domain; // whose twin runs
 extern struct dom *native_caller; // who called it last

@@ -10,9 +10,11 @@ from parts.guest import COUNT_PLUGIN, KERNEL, PASSES, SIDES, WHY, times
 from parts.hosted import NET_LOAD
 from peers import qemu
 
-DEVICE = 'virtio-net-pci,netdev=n0,iommu_platform=on,disable-legacy=on,romfile='
-GRANTS = '  pci 1af4:1041\n  irq 2\n  dma 128K\n  memory 2M\n'
-TEXT = '''virtio-net in QEMU, sending frames in batches of 32 into a UDP socket that nobody reads: the system with its module, with the driver's native twin, and Debian's
+DRIVERS = {  # name: (the -device value, grants, sides: Debian's cloud kernel has no e1000e)
+    'virtio-net': ('virtio-net-pci,netdev=n0,iommu_platform=on,disable-legacy=on,romfile=', '  pci 1af4:1041\n  irq 2\n  dma 128K\n  memory 2M\n', SIDES),
+    'e1000e': ('e1000e,netdev=n0,romfile=', '  pci 8086:10d3\n  irq 2\n  dma 64K\n  memory 2M\n', SIDES[:2]),
+}
+TEXT = '''virtio-net and an emulated Intel e1000e in QEMU, sending frames in batches of 32 into a UDP socket that nobody reads: the system with its module, with the driver's native twin, and Debian's
 Linux from a packet socket that goes round the queueing disciplines (sendmmsg, one call a batch). Time is that of an emulated machine; instructions are
 counted by a QEMU plugin between the load generator's two looks at the clock.'''
 FRAMES = 8000
@@ -31,43 +33,52 @@ def wire():
                % (port, sink.getsockname()[1]))
 
 
-def boot(side, cells, count=()):
+def boot(driver, side, cells, count=()):
     """(output, command) of a run; `count`: QEMU's arguments for counting."""
+    device, grants, _ = DRIVERS[driver]
     with wire() as netdev:
         if side == 'linux':
-            return peers.boot('virtio-net', DEVICE, None, cells, ['-netdev', netdev.replace('dgram,', 'dgram,id=n0,', 1), *count])
-        name = 'native' if side == 'native' else 'virtio-net'
+            return peers.boot(driver, device, None, cells, ['-netdev', netdev.replace('dgram,', 'dgram,id=n0,', 1), *count])
+        name = 'native' if side == 'native' else driver
         args = ''.join(f'  arg {c}\n' for c in cells)
-        config = (f'sasos 1\nmodule {name} virtio-net\n{GRANTS}module netload\n  connect net {name} 1M\n  memory 2M\n{args}'
+        config = (f'sasos 1\nmodule {name} {driver}\n{grants}module netload\n  connect net {name} 1M\n  memory 2M\n{args}'
                   f'start {name}\nrun netload\n')
-        r = qemu.boot(config=config, modules=['virtio-net', os.path.abspath(NET_LOAD)], kernel=KERNEL, disk=None, devices=[DEVICE], netdevs=[netdev],
+        r = qemu.boot(config=config, modules=[driver, os.path.abspath(NET_LOAD)], kernel=KERNEL, disk=None, devices=[device], netdevs=[netdev],
                       qemu_args=list(count), timeout=120)
         if not r.ok:
             raise Failed(f'{side}: {r.why}\n{r.text[-500:]}')
         return r.text, r.command
 
 
-def measure(results, term, quick):
-    section = results.section('network', 'A network driver in the guest', TEXT)
-    results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=peers.kernel()[2])
-    cell, us, rows = f'tx:64:32:{FRAMES}', {side: [] for side in SIDES}, []
-    for r in range(2 if quick else 5):
-        for side in SIDES if r % 2 == 0 else SIDES[::-1]:
-            term.progress(f'virtio-net, {side}: round {r + 1}')
-            text, command = boot(side, [cell] * PASSES)
+def measure_driver(results, term, section, driver, rounds):
+    sides = DRIVERS[driver][2]
+    cell, us, rows = f'tx:64:32:{FRAMES}', {side: [] for side in sides}, []
+    for r in range(rounds):
+        for side in sides if r % 2 == 0 else sides[::-1]:
+            term.progress(f'{driver}, {side}: round {r + 1}')
+            text, command = boot(driver, side, [cell] * PASSES)
             if r == 0:
                 section.commands.append(f'{side}: ' + shlex.join(command))
             us[side].append(times(text, [cell])[cell])
-    term.title('virtio-net in the guest: sending 64 bytes, batches of 32', HEAD)
-    for side in SIDES:
-        term.progress(f'virtio-net, {side}: counting instructions')
-        text, _ = boot(side, [cell], peers.counting(COUNT_PLUGIN, side, KERNEL))
-        count = results.metric(f'network.virtio-net.tx.{side}.instructions', peers.counted(text, [cell])[0][0] / FRAMES, 'instructions')
-        rows.append([side, count, results.metric(f'network.virtio-net.tx.{side}', us[side], 'µs a frame')])
+    term.title(f'{driver} in the guest: sending 64 bytes, batches of 32', HEAD)
+    count = {}
+    for side in sides:
+        term.progress(f'{driver}, {side}: counting instructions')
+        text, _ = boot(driver, side, [cell], peers.counting(COUNT_PLUGIN, side, KERNEL))
+        count[side] = results.metric(f'network.{driver}.tx.{side}.instructions', peers.counted(text, [cell])[0][0] / FRAMES, 'instructions')
+        rows.append([side, count[side], results.metric(f'network.{driver}.tx.{side}', us[side], 'µs a frame')])
         term.row(rows[-1])
-    ratio = results.metric('network.virtio-net.tx.instructions-against-linux', rows[0][1]['value'] / rows[2][1]['value'], '× Linux', most=1 / 3)
-    results.metric('network.virtio-net.tx.against-linux', [b / a for a, b in zip(us['sandboxed'], us['linux'])], '× Linux', 'higher', least=1, note=WHY)
-    rows.append(['sandboxed over Linux', ratio, None])
-    term.row(rows[-1])
-    section.table('Sending 64 bytes', HEAD, rows)
-    section.chart('bars', 'Guest instructions a frame sent', 'instructions', items=[{'label': r[0], 'value': r[1]['value']} for r in rows[:3]])
+    section.chart('bars', f'{driver}: guest instructions a frame sent', 'instructions', items=[{'label': r[0], 'value': r[1]['value']} for r in rows])
+    if 'linux' in sides:
+        ratio = results.metric(f'network.{driver}.tx.instructions-against-linux', count['sandboxed']['value'] / count['linux']['value'], '× Linux', most=1 / 3)
+        results.metric(f'network.{driver}.tx.against-linux', [b / a for a, b in zip(us['sandboxed'], us['linux'])], '× Linux', 'higher', least=1, note=WHY)
+        rows.append(['sandboxed over Linux', ratio, None])
+        term.row(rows[-1])
+    section.table(f'{driver}: sending 64 bytes', HEAD, rows)
+
+
+def measure(results, term, quick):
+    section = results.section('network', 'Network drivers in the guest', TEXT)
+    results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=peers.kernel()[2])
+    for driver in DRIVERS:
+        measure_driver(results, term, section, driver, 2 if quick else 5)
