@@ -467,9 +467,10 @@ def web(options):
     with open(os.path.join(ROOT, 'apps', 'web.conf')) as f:
         config = f.read()
     modules = re.findall(r'^module (\S+) *(?:#.*)?$', config, re.M)
+    files = [os.path.join(BUILD, 'modules', m + end) for m in modules for end in ('.wasm', '.code')]  # compiled before, verified again
     print(f'disk: {disk} (an ext4 file system; what is written to it stays)')
     print(f'the page: http://localhost:{options.port}/ (Ctrl-C switches the machine off)', flush=True)
-    r = boot(config=config, modules=modules + [os.path.join(BUILD, 'modules', 'httpd.tar')], disk=os.path.abspath(disk), writable=True, cold=True,
+    r = boot(config=config, modules=files + [os.path.join(BUILD, 'modules', 'httpd.tar')], disk=os.path.abspath(disk), writable=True, cold=True,
              devices=['virtio-net-pci,netdev=n0,iommu_platform=on,disable-legacy=on,romfile='], memory=256, timeout=10 ** 9, echo=True,
              netdevs=[f'user,hostfwd=tcp:127.0.0.1:{options.port}-:80'], iommu=IOMMUS[options.iommu])
     print(f'\n{"switched off" if r.ok else r.why}')
