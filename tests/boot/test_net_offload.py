@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap  # noqa: E402
 import wire  # noqa: E402
-from net_guest import Guest, check_streams  # noqa: E402
+from net_guest import ECHO, Guest, check_streams  # noqa: E402
 
 CLONE_NEWNET = 0x40000000
 TUNSETIFF, TUNSETPERSIST, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454ca, 0x400454cb, 0x0002, 0x1000, 0x4000
@@ -42,6 +42,9 @@ def namespace():
             fcntl.ioctl(f, TUNSETPERSIST, 1)
         interface(b'lo', None)
         interface(NAME, '192.0.2.1')
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:  # struct in6_ifreq
+            fcntl.ioctl(s, SIOCSIFADDR, socket.inet_pton(socket.AF_INET6, 'fd00::1') +
+                        struct.pack('Ii', 64, socket.if_nametoindex(NAME.decode())))
     except OSError as e:
         return f'the tap device cannot be set up: {e}'
     return ''
@@ -55,15 +58,31 @@ class Direct(Guest):
         return f'tap,ifname={NAME.decode()},script=no,downscript=no'
 
 
+def reaches(g):
+    """Both ends' new addresses are tentative for a second or two (RFC 4862, 5.4)."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            g.connect(ECHO).close()
+            return True
+        except OSError:
+            time.sleep(0.1)
+    return False
+
+
 why = namespace()
 if why:
     tap.skip_all(why)
-g = Direct(wire.VIRTIO, 'virtio-net', ['1af4:1041'], args='  arg 192.0.2.2/24\n')
+g = Direct(wire.VIRTIO, 'virtio-net', ['1af4:1041'], args='  arg 192.0.2.2/24\n  arg ipv6=fd00::2/64\n')
 if tap.ok(g.up(), 'the guest is up'):
     check_streams(g, 'tap')
     start = time.monotonic()
     check_streams(g, 'tap, again')
     print(f'# {time.monotonic() - start:.1f} s for 8.6 MB')
+    g.address = 'fd00::2'
+    if tap.ok(reaches(g), 'IPv6: the guest is reached'):
+        check_streams(g, 'IPv6')
+    g.address = '192.0.2.2'
     g.order(b'q')
 r = g.background.result()
 tap.ok(r.ok, 'it ends well', r)
