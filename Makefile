@@ -174,6 +174,7 @@ $(tool_bins): $B/host/%: $B/o/host/loader/tools/%.c.o $(call objs,host,$(wildcar
 	@$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$Q$(CC) -fuse-ld=lld -o $@ $^
+$B/host/sasos-config: $(call objs,host,sasos/run/config.c loader/manifest.c loader/words.c)
 $(test_bins): $B/test/%: $B/o/test/tests/host/%.c.o $B/o/libtest.a
 	@$(call say,LD,$@)
 	@mkdir -p $(@D)

@@ -26,7 +26,8 @@
 #define CONFIG_PORTS_MAX 8u
 #define CONFIG_ISA_IRQS_MAX 8u
 #define CONFIG_BLOBS_MAX 16u
-#define CONFIG_BLOB 48u // bytes of a file's name, as in the pack
+#define CONFIG_BLOB 48u           // bytes of a file's name, as in the pack
+#define CONFIG_MEMORY (16u << 20) // where nothing is said
 #define CONFIG_LOG_LINES 200u
 #define CONFIG_RESTARTS 10u // within a minute, where nothing is said
 #define CONFIG_BACKOFF_MS 10u

@@ -6,7 +6,6 @@
 #include "sasos/run/domain.h"
 #include "sasos/run/run.h"
 
-#define MEMORY_DEFAULT (16u << 20)
 #define MODULE_STACK (256u << 10)
 #define PROGRAM_STACK (1u << 20) // languages with deep recursion; libraries run on it too
 #define SERVICE_BUDGET_MS 1000u  // drivers and libraries: others wait for them
@@ -22,7 +21,7 @@ static bool refuse(char error[DOM_ERROR_MAX], const struct dom *d, const char *w
 static bool check_quotas(struct dom *d, char error[DOM_ERROR_MAX]) {
     const struct config_module *c = d->config;
     struct ldr_manifest *m = &d->manifest;
-    uint32_t memory = c->memory ? c->memory : MEMORY_DEFAULT;
+    uint32_t memory = c->memory ? c->memory : CONFIG_MEMORY;
     bool program = m->kind == MANIFEST_PROGRAM;
     if (!str_eq(m->name, c->file)) {
         ksnprintf(error, DOM_ERROR_MAX, "the module %s calls itself %s in its manifest", c->file,

@@ -56,7 +56,8 @@ wall('the verifier includes only sfi.h and its own files', sources('sfi-jit/veri
 wall('the rest of sfi-jit does not look into the verifier, but for its interface',
      without(sources('sfi-jit'), 'sfi-jit/host/', 'sfi-jit/verify/'), r'sfi-jit/(?!host/|verify/(?!verify\.h)).*')
 wall('the loader includes nothing of the kernel', without(sources('loader'), 'loader/tools/'), JIT + '|loader/(?!tools/).*')
-wall('the image tools include only the formats that they write', sources('loader/tools'), r'loader/(tools|pack)/.*', None)
+wall('the image tools include only the formats that they write or check', sources('loader/tools'),
+     r'loader/(tools|pack)/.*|loader/manifest\.h|sasos/run/config\.h', None)
 wall('the kernel is freestanding', sources('sasos'), JIT + r'|sasos/.*|loader/(?!tools/).*|efi/bootinfo\.h')
 wall('the boot application sees only the address map of the kernel', sources('efi', 'tests/boot/stub'),
      r'efi/.*|sasos/layout\.h')

@@ -134,4 +134,29 @@ start, end = struct.unpack_from('<QQ', disk, table * 512 + 32)
 tap.ok(first <= start and end <= last and disk[start * 512:(end + 1) * 512] == read('esp.fat'), 'the partition is the ESP')
 tap.same(struct.unpack_from('<BxxxII', disk, 450), (0xee, 1, blocks - 1), 'the protective MBR')
 refuses('what is not a file system', 'not a FAT', 'sasos-mkimage', 'x', 'blob')
+
+# sasos-config: the kernel's parsers, with file and line.
+CONFIG_TOOL = os.path.join(ROOT, 'build', 'host', 'sasos-config')
+
+
+def config_tool(text, *modules):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'x.conf')
+        with open(path, 'w') as f:
+            f.write(text)
+        done = subprocess.run([CONFIG_TOOL, path, *modules], capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr.replace(folder + '/', '')
+
+
+BLK, DIGEST = (os.path.join(ROOT, 'build', 'modules', m + '.wasm') for m in ('virtio-blk', 'digest'))
+with open(os.path.join(ROOT, 'apps', 'demo.conf')) as f:
+    demo = f.read()
+status, out, err = config_tool(demo, BLK, DIGEST)
+tap.ok(status == 0 and not err, 'sasos-config: the demonstration is right', err)
+tap.has(out, r'dma +asks 65536, granted 65536', 'sasos-config: shows what is asked beside what is granted')
+status, out, err = config_tool('sasos 1\nmodule a\n memory 3G\n')
+tap.ok(status == 1 and err.startswith('x.conf:3: expected: memory SIZE'), 'sasos-config: a mistake has file and line', err)
+status, out, err = config_tool(demo.replace('dma 64K', 'dma 4K', 1).replace('connect blk', 'connect disk'), BLK, DIGEST)
+tap.ok(status == 1 and 'asks for dma 65536, but is granted 4096' in err and 'imports blk.blk_submit, and nothing' in err,
+       'sasos-config: requests that are not granted', err)
 tap.done()
