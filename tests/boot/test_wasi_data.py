@@ -44,7 +44,7 @@ def sh(*args):
 
 def boot(program, disk, grants='', files=()):
     return qemu.boot(config=CONFIG.replace('PROGRAM', program).replace('GRANTS', grants), disk=disk, writable=True,
-                     modules=['virtio-blk', 'ext4', 'wasi', os.path.join(qemu.BUILD, 'wasi', program + '.wasm'), *files])
+                     modules=['virtio-blk', 'ext4', 'wasi', os.path.join(qemu.BUILD, 'modules', 'ext4.code'), os.path.join(qemu.BUILD, 'wasi', program + '.wasm'), *files])
 
 
 def clean(disk, what):

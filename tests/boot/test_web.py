@@ -13,7 +13,8 @@ import qemu
 import tap
 import wire
 
-MODULES = ['virtio-net', 'virtio-blk', 'lwip', 'ext4', 'wasi', 'httpd', os.path.join(qemu.BUILD, 'modules', 'httpd.tar')]
+NAMES = ['virtio-net', 'virtio-blk', 'lwip', 'ext4', 'wasi', 'httpd']
+MODULES = NAMES + [os.path.join(qemu.BUILD, 'modules', f) for f in ['httpd.tar', *(n + '.code' for n in NAMES)]]
 
 
 class Guest:
@@ -111,7 +112,7 @@ def under_load(guest, name, disk, crashes=3):
         c.join()
     tap.ok(not sum((c.wrong for c in clients), []) and all(c.asked > 10 for c in clients),
            f'{sum(c.asked for c in clients)} requests meanwhile: a pause, nothing wrong', [c.wrong[:3] for c in clients])
-    print(f'# longest answer with {name} crashing: {max(c.longest for c in clients):.2f} s')
+    print(f'# longest round of requests with {name} crashing: {max(c.longest for c in clients):.2f} s')
 
 
 def page(guest):
