@@ -122,7 +122,6 @@ static enum ldr_status bind(struct ldr_instance *inst, const struct ldr_imports 
         if (x->instance && !same && i->kind != WASM_FUNC &&
             !(i->kind == WASM_GLOBAL && !m->global[i->index].is_mutable))
             return import_error(e, i, "only functions are shared between domains");
-        if (x->instance && ldr_is_dead(x->instance)) return import_error(e, i, "exporter is dead");
         if (x->kind == LDR_EXT_FUNC && !x->instance->stub[x->index])
             return import_error(e, i, "not callable from outside");
     }

@@ -81,5 +81,6 @@ def killed(name, driver, pci, kills, mean_us, **machine):
 
 
 killed('virtio-blk', 'virtio-blk', '1af4:1042', KILLS, 4000)
+killed('two CPUs', 'virtio-blk', '1af4:1042', max(KILLS // 4, 5), 4000, smp=2)
 killed('NVMe', 'nvme', '1b36:0010', max(KILLS // 10, 5), 8000, cold=True, disk_device='nvme,drive=disk,serial=1')
 tap.done()

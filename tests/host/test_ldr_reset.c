@@ -167,6 +167,14 @@ static void links_stay(void **state) {
     }
     assert_false(ldr_instance_free(server));
     drop(client);
+    ldr_kill(server, SFI_TRAP_KILLED); // linked between two lives
+    client = instance("(module (import \"s\" \"next\" (func $n (result i32)))"
+                      " (func (export \"call\") (result i32) (call $n)))",
+                      server);
+    assert_int_equal(get(client, "call"), LDR_E_DEAD);
+    next_life(server);
+    assert_int_equal(get(client, "call"), 1);
+    drop(client);
     drop(server);
 }
 
