@@ -1,8 +1,7 @@
 // powercut.c — the power-cut simulator: the ext4 module's own sources on a disk in memory (sim.h), against a model.
 //
 //   ext4-sim run IMAGE SEED STEPS CUTS FOLDER     random operations, then CUTS power cuts at random instants
-//   ext4-sim fill IMAGE FOLDER                    full disk, many files, long names, sparse and large files: leaves IMAGE changed
-//   ext4-sim damage IMAGE SEED                    mounts and uses an image with random damage: must only end
+//   ext4-sim damage IMAGE SEED TIMES              damages the image at random, mounts and uses it, as often as that: it must end
 //
 // After a cut the disk must be such that
 //   1. the module mounts it (replaying the journal), finds a state that the model was in between the last acknowledged fs_sync() and the
@@ -11,6 +10,7 @@
 // A state: names, kinds and sizes as they were between two operations; data those or newer ones (they are written in place).
 #include "drivers/sdk/fs.h"
 #include "tests/ext4/sim.h"
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -459,11 +459,91 @@ static int run(const char *image, uint64_t seed, uint32_t cuts, const char *fold
     return bad != 0;
 }
 
+// ---- damaged images ----
+
+// Some bytes that are not zero, most of them at the disk's begin, where the metadata are, become others.
+static void damage(void) {
+    uint64_t bytes = sim.sectors * 512;
+    for (uint32_t n = 1 + sim_random(200); n; n--) {
+        uint64_t span = sim_random(4) ? bytes / 8 : bytes;
+        uint8_t *b;
+        uint32_t tries = 0;
+        do b = sim.disk + 1024 + sim_random((uint32_t)span - 1024);
+        while (*b == 0 && ++tries < 500);
+        *b = sim_random(4) ? (uint8_t)sim_random(256) : (uint8_t)(*b ^ 1u << sim_random(8));
+    }
+}
+
+static void use(uint32_t dir_depth, const char *path) {
+    static uint8_t list[65536];
+    int32_t d = open_at(path, FS_READ);
+    if (d < 0 || dir_depth > 3) return;
+    int32_t n = fs_read_dir(d, 0, BUFFER_AT, sizeof list);
+    fs_close(d);
+    if (n <= 0) return;
+    memcpy(list, sim_channel + BUFFER_AT, (size_t)n);
+    uint32_t seen = 0;
+    for (int32_t at = 0; at < n && seen < 40; seen++) {
+        struct fs_dirent e;
+        memcpy(&e, list + at, sizeof e);
+        char inner[1024];
+        int length = snprintf(inner, sizeof inner, "%s/%.*s", path, e.name_length,
+                              (char *)list + at + sizeof e);
+        at += e.size;
+        if (length >= (int)sizeof inner || (e.name_length <= 2 && inner[length - 1] == '.'))
+            continue;
+        int32_t h = open_at(inner, FS_READ | FS_WRITE);
+        if (h >= 0) {
+            fs_read(h, 0, BUFFER_AT, 1u << 20);
+            fs_write(h, sim_random(1u << 20), BUFFER_AT, 5000);
+            fs_truncate(h, sim_random(100000));
+            fs_close(h);
+        }
+        if (sim_random(2)) fs_unlink(FS_ROOT, PATH_AT, put(PATH_AT, inner));
+        use(dir_depth + 1, inner);
+    }
+}
+
+static int damaged(const char *image, uint64_t seed, uint32_t times) {
+    sim_load(image);
+    uint64_t bytes = sim.sectors * 512;
+    uint8_t *before = memcpy(arena(bytes), sim.disk, bytes);
+    uint32_t mounted = 0, trapped = 0, hung = 0;
+    for (uint32_t i = 0; i < times; i++) {
+        memcpy(sim.disk, before, bytes);
+        sim_seed(seed + i);
+        damage();
+        pid_t pid = fork();
+        if (pid == 0) {
+            alarm(60);
+            if (library_start() || fs_attach()) _exit(2);
+            use(0, ".");
+            open_at("new", FS_WRITE | FS_CREATE);
+            fs_sync(FS_ROOT);
+            fs_detach();
+            _exit(0);
+        }
+        int status = 0;
+        waitpid(pid, &status, 0);
+        bool late = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+        bool well = WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2);
+        if (!well) fprintf(stderr, "seed %llu: status %x\n", (unsigned long long)seed + i, status);
+        hung += late;
+        trapped += !late && !well;
+        mounted += well && WEXITSTATUS(status) == 0;
+    }
+    printf("%u damaged images: %u mounted and used, %u traps, %u without an end\n", times, mounted,
+           trapped, hung);
+    return hung != 0;
+}
+
 int main(int argc, char **argv) {
     if (argc == 7 && !strcmp(argv[1], "run")) {
         steps = (uint32_t)atoi(argv[4]);
         return run(argv[2], strtoull(argv[3], NULL, 10), (uint32_t)atoi(argv[5]), argv[6]);
     }
+    if (argc == 5 && !strcmp(argv[1], "damage"))
+        return damaged(argv[2], strtoull(argv[3], NULL, 10), (uint32_t)atoi(argv[4]));
     fprintf(stderr, "see tests/ext4/powercut.c\n");
     return 2;
 }
