@@ -64,8 +64,11 @@ CALL(dom_control) {
 CALL(blob_find) {
     struct dom *d = caller(inst);
     uint32_t n = ldr_arg32(args, 1);
-    const char *name = ldr_memory_at(inst, ldr_arg32(args, 0), n);
-    if (!name) return E_FAULT;
+    const char *text = ldr_memory_at(inst, ldr_arg32(args, 0), n);
+    char name[CONFIG_BLOB];
+    if (!text) return E_FAULT;
+    if (n >= sizeof(name)) return E_NOENT;
+    memcpy(name, text, n);
     for (uint32_t i = 0; i < d->config->blobs; i++)
         if (str_len(d->config->blob[i]) == n && !memcmp(d->config->blob[i], name, n)) return i;
     return E_NOENT;

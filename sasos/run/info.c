@@ -115,14 +115,13 @@ CALL(log_read) {
     char *to = ldr_memory_at(inst, ldr_arg32(args, 1), size);
     if (!to) return E_FAULT;
     if (!size) return E_INVAL;
-    for (bool more = true; more && at + 1 < size;) { // in pieces, with interrupts off for each
+    uint32_t n;
+    do { // in pieces, with interrupts off for each; the 0 behind one is where the next begins
         char chunk[LOG_CHUNK];
         from = log_read(from, chunk, MIN(size - at, LOG_CHUNK));
-        uint32_t n = (uint32_t)str_len(chunk);
-        memcpy(to + at, chunk, n);
+        n = (uint32_t)str_len(chunk);
+        memcpy(to + at, chunk, n + 1);
         at += n;
-        more = n;
-    }
-    to[at] = 0;
+    } while (n && at + 1 < size);
     return (int64_t)from;
 }

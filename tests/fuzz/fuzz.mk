@@ -8,7 +8,8 @@ fuzz_lib_objs := $(call objs,host,$(fuzz_lib))
 $B/o/libfuzz.a: $(fuzz_lib_objs) $(call track,$B/o/fuzz.list,$(fuzz_lib_objs))
 	$(archive)
 # Those which look for steps outside of arrays, with the sanitizers.
-fuzz_asan := $B/fuzz/tables
+fuzz_asan := $B/fuzz/tables $B/fuzz/calls
+$B/fuzz/calls: $(call objs,test,tests/fuzz/calls/kernel.c)
 $(filter-out $(fuzz_asan),$(fuzz_bins)): $B/fuzz/%: $B/o/host/tests/fuzz/camp_%.c.o $B/o/libfuzz.a $B/o/libhost.a
 	@$(call say,LD,$@)
 	@mkdir -p $(@D)

@@ -35,6 +35,7 @@ GOALS = {
     'tables': ('hostile side tables under ASan', 2000000, 40000),
     'jit': ("mutants of the JIT's output", 40000, 120),
     'wasm': ('generated modules in three engines', 313, 6),
+    'calls': ('kernel calls with hostile arguments, requests refused', 600000, 1500),
     'decode': ('any bytes to decoder and compiler, libFuzzer', 500, 12),
 }
 

@@ -14,6 +14,8 @@ BUILD = os.path.join(ROOT, 'build', 'fuzz', 'bad')
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'boot'))
 import tap  # noqa: E402
 
+HOSTCALL, SYSTEM, DEVICES = 'sasos/run/hostcall.c', 'sasos/run/call_system.c', 'sasos/run/call_device.c'
+INFO, DEVICE, CAPS = 'sasos/run/info.c', 'sasos/run/device.c', 'sasos/dev/pci_caps.c'
 VERIFY, DECODE, ROWS = 'verify.c', 'decode.c', 'insns.def'
 SANITISE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
 
@@ -54,11 +56,46 @@ CASES = [
      [(VERIFY, 'if (code->size - at >= SFI_INSN_BYTES) return code->bytes + at;', 'return code->bytes + at;')]),
     ('labels searched beyond their end', 'ASan', 'tables', ['--items', '6000'],
      [(VERIFY, 's->label < s->code->labels ? s->code->label[s->label].offset : NEVER', 's->code->label[s->label].offset')]),
+    ('a line read twice', 'O7', 'calls', ['--items', '2000'],
+     [(HOSTCALL, 'line[length] = 0;', 'line[length] = 0;\n    memcpy(line, text, length);')]),
+    ('control characters in the log', 'O7', 'calls', ['--items', '2000'],
+     [(HOSTCALL, "line[i] = '?';", '(void)0;')]),
+    ('a module\'s text used where it lies', 'ASan', 'calls', ['--items', '2000'],
+     [(SYSTEM, 'con_write(chunk, length);', 'con_write(text + at, length);')]),
+    ('the last port of several', 'O8', 'calls', ['--items', '9000'],
+     [(DEVICES, 'port + (uint64_t)bytes - 1 <=', 'port <=')]),
+    ('registers left in the window', 'O8', 'calls', ['--items', '2000'],
+     [(DEVICE, 'if (d->device_next) slot_unmap(slot, SFI_DEVICE_BASE, d->device_next);', '')]),
+    ('the header of configuration space', 'O8', 'calls', ['--items', '9000'],
+     [(CAPS, 'if (offset < CONFIG_HEADER_SIZE || offset', 'if (offset')]),
+    ('the stack in what is told', 'O9', 'calls', ['--items', '9000'],
+     [(INFO, 'struct sasos_dom_info out = {.state = SASOS_NOT_LOADED};', 'struct sasos_dom_info out;')]),
 ]
+
+
+def build_calls(number, edits):
+    """The same with changed sources of the kernel."""
+    folder = os.path.join(BUILD, str(number))
+    for name, old, new in edits:
+        with open(os.path.join(ROOT, name)) as f:
+            text = f.read()
+        if old not in text:
+            return None
+        os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
+        with open(os.path.join(folder, name), 'w') as f:
+            f.write(text.replace(old, new))
+    program = os.path.join(BUILD, f'{number}.calls')
+    flags = ['-std=gnu17', '-D_GNU_SOURCE', '-w', '-O1', '-g', '-I', folder, '-I.', *SANITISE]
+    objects = [f'build/o/test/tests/fuzz/{n}.c.o' for n in ('camp_calls', 'fuzz', 'wgen')]
+    subprocess.run(['clang', *flags, '-fuse-ld=lld', '-o', program, 'tests/fuzz/calls/kernel.c', *objects, 'build/o/libtest.a',
+                    '-Wl,--as-needed', '-lm', '-lZydis', '-lcapstone'], cwd=ROOT, check=True)
+    return program
 
 
 def build(number, campaign, edits, sanitised):
     """The campaign with the changed verifier: its path, or None if a text is not there."""
+    if campaign == 'calls':
+        return build_calls(number, edits)
     folder = os.path.join(BUILD, str(number), 'sfi-jit', 'verify')
     os.makedirs(folder, exist_ok=True)
     for name in (VERIFY, DECODE, ROWS):
