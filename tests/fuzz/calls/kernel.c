@@ -534,6 +534,7 @@ void calls_grants(void) {
         bool *grant[] = {&c->clock,   &c->console, &c->entropy,    &c->entropy_source,
                          &c->observe, &c->control, &c->framebuffer};
         for (unsigned k = 0; k < sizeof grant / sizeof *grant; k++) *grant[k] = !fuzz_one_in(4);
+        c->log_lines = fuzz_one_in(4) ? 1 : 1000000;
     }
     calls_dom[CALLS_A].fn = fuzz_one_in(8) ? NULL : function;
     clock_ns = 1000000;
