@@ -100,16 +100,16 @@ ifneq ($(wildcard sasos/kernel.ld),)
 products += $B/kernel/kernel.elf $B/kernel/kernel.sym $B/boot/BOOTX64.EFI $B/sasos.img
 endif
 
-.PHONY: all web do-web run test check format dis deps clean help do-run do-test do-check bench fuzz gdb appliance do-appliance verify-image
+.PHONY: all demo do-demo run test check format dis deps clean help do-run do-test do-check bench fuzz gdb appliance do-appliance verify-image
 all: $(products)
 
 # The packages come first: nothing else of these verbs works without them.
-web run test check: deps
+run demo test check: deps
 	@$(MAKE) --no-print-directory do-$@
-do-web: all
-	@tests/boot/qemu.py web $(if $(DISK),--disk '$(DISK)') $(if $(PORT),--port '$(PORT)') $(if $(IOMMU),--iommu '$(IOMMU)')
 do-run: all
-	@tests/boot/qemu.py run $(if $(DISK),--disk '$(DISK)') $(if $(IOMMU),--iommu '$(IOMMU)')
+	@tests/boot/qemu.py run $(if $(DISK),--disk '$(DISK)') $(if $(PORT),--port '$(PORT)') $(if $(IOMMU),--iommu '$(IOMMU)')
+do-demo: all
+	@tests/boot/qemu.py demo $(if $(DISK),--disk '$(DISK)') $(if $(IOMMU),--iommu '$(IOMMU)')
 do-test: all $(test_bins)
 	@tests/run
 do-check: all
@@ -123,8 +123,9 @@ clean:
 	$Qrm -rf $B
 help:
 	@echo 'make all      build the tools, the modules, the kernel and the disk image (build/sasos.img)'
-	@echo 'make web      boot the default appliance: a status page at http://localhost:8080; PORT=n, DISK=path (ext4; default: a generated one)'
-	@echo 'make run      boot it under OVMF in QEMU with a disk: DISK=path (default: a generated one), IOMMU=intel|amd|none, SMP=2, ACCEL=tcg|kvm'
+	@echo 'make run      boot the default appliance under OVMF in QEMU: a status page at http://localhost:8080; PORT=n, DISK=path (ext4; default: a generated one)'
+	@echo '              IOMMU=intel|amd|none, SMP=2, ACCEL=tcg|kvm'
+	@echo 'make demo     a disk read through a sandboxed driver, two attacks caught: DISK=path (only read; default: a generated one), and as for run'
 	@echo 'make test     every test; the last line says N passed, N failed'
 	@echo 'make fuzz     the escape range: every campaign once; TIME=seconds SEED=n ONLY=name for more or less of it'
 	@echo 'make appliance   a WASI program as a bootable VM image: APP=prog.wasm ARGS= ENV= FILES=dir DATA=64M LISTEN=tcp:8080'

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The one place that knows QEMU's command line: used by `make run` and by every boot test.
+"""The one place that knows QEMU's command line: used by `make run`, `make demo` and every boot test.
 
-As a program:   tests/boot/qemu.py web [--port N]          boots the default appliance, its page at http://localhost:8080
-                tests/boot/qemu.py run [--disk PATH]       boots build/sasos.img; exit status 0 = all went well
+As a program:   tests/boot/qemu.py run [--port N]          boots the default appliance, its page at http://localhost:8080
+                tests/boot/qemu.py demo [--disk PATH]      boots build/sasos.img; exit status 0 = all went well
 As a module:    r = qemu.boot(modules=['virtio-blk', 'hash'], config='...', timeout=30)
                 r.text (serial output), r.ok, r.why (a sentence), r.status, r.seconds
 
@@ -14,9 +14,10 @@ A boot normally restores a migration snapshot of the booted firmware in which th
 With cold=True the machine starts from reset and reads the image from an ESP on a GPT disk, as a real one does.
 
 The user's disk is never changed unless writable=True: QEMU keeps the writes to itself.
-ACCEL=tcg|kvm forces the accelerator. SMP=n: the number of CPUs, where a test does not ask for one (default 1; make run: 2).
+ACCEL=tcg|kvm forces the accelerator. SMP=n: the number of CPUs, where a test does not ask for one (default 1; make run and demo: 2).
 """
 import argparse
+import contextlib
 import ctypes
 import fcntl
 import functools
@@ -32,8 +33,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
+import tty
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 BUILD = os.path.join(ROOT, 'build')
@@ -150,10 +153,11 @@ def die_with_parent():
 class Machine:
     """One running QEMU. Always used as a context manager: nothing outlives it."""
 
-    def __init__(self, args, echo=False, own_session=False):
+    def __init__(self, args, echo=False, own_session=False, terminal=False):
         self.command = [QEMU] + args
         self.echo = echo
-        self.own_session = own_session
+        self.own_session = own_session or terminal
+        self.terminal = terminal
         self.raw = b''
         self.started = time.monotonic()
         self.process = None
@@ -166,7 +170,7 @@ class Machine:
                 raise Failure(f'{path} is not there (package ovmf; make deps installs it)')
         # What QEMU itself says (it comments on each blocked DMA) is not the console's: a person sees it only on failure.
         stderr = subprocess.STDOUT if not self.echo else open(os.path.join(BUILD, 'qemu.log'), 'w')
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE if self.terminal else subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=stderr, preexec_fn=die_with_parent, start_new_session=self.own_session)
         return self
 
@@ -189,7 +193,10 @@ class Machine:
                 continue
             chunk = os.read(out, 65536)
             self.raw += chunk
-            if self.echo:
+            if self.terminal:
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.flush()
+            elif self.echo:
                 # An escape sequence may be cut off at the end of a chunk: show whole lines only.
                 end = self.raw.rfind(b'\n') + 1 if chunk else len(self.raw)
                 sys.stdout.write(clean(self.raw[printed:end]))
@@ -207,6 +214,42 @@ class Machine:
     @property
     def text(self):
         return clean(self.raw)
+
+
+@contextlib.contextmanager
+def keyboard(machine, control):
+    """Keys go to the machine, unseen and at once; Ctrl-C presses its power button, and once more ends QEMU."""
+    pressed = []
+
+    def interrupt(*_):
+        pressed.append(True)
+        print('\r\nswitching off; Ctrl-C again pulls the plug\r', flush=True)
+        if len(pressed) > 1:
+            machine.process.kill()
+        else:
+            threading.Thread(target=lambda: Qmp(control).call('system_powerdown'), daemon=True).start()  # not from a handler
+
+    def forward():
+        while keys := os.read(sys.stdin.fileno(), 4096):
+            try:
+                machine.process.stdin.write(keys)
+                machine.process.stdin.flush()
+            except OSError:
+                return
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    if not sys.stdin.isatty():
+        yield
+        signal.signal(signal.SIGINT, before)
+        return
+    settings = termios.tcgetattr(sys.stdin)
+    try:
+        tty.setcbreak(sys.stdin)
+        threading.Thread(target=forward, daemon=True).start()
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, settings)
+        signal.signal(signal.SIGINT, before)
 
 
 def clean(raw):
@@ -346,7 +389,7 @@ def make_image(folder, config=None, modules=None, kernel=None, pack=None):
 
 def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='default', readonly=False, writable=False,
          disk_device=DISK_DEVICE, devices=(), netdevs=(), chardevs=(), qemu_args=(), memory=512, smp=None, cpu='max', iommu=IOMMU, cold=False,
-         hot=(), timeout=60, echo=False, started=None, own_session=False):
+         hot=(), timeout=60, echo=False, started=None, own_session=False, terminal=False):
     """Boots the system once and returns a Result.
 
     config      the appliance's configuration, str or bytes
@@ -365,6 +408,7 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
                 bus is a root port of `devices`; a disk's drive is disk, with disk_device=None
     started     is called with the Machine when it runs: for who watches from another thread
     own_session the terminal's Ctrl-C does not reach QEMU
+    terminal    the machine has this terminal, keys included; Ctrl-C switches it off in order
     cold        from reset through the ESP, instead of from a snapshot
     """
     if disk == 'default':
@@ -393,14 +437,15 @@ def boot(config=None, modules=None, kernel=None, pack=None, image=None, disk='de
             snap = snapshot(args, drives + hubs)
             args += drives + ['-incoming', f"exec:cat '{snap}'", '-fw_cfg', f'name=opt/kernel,file={quote(image)}']
         control = os.path.join(folder, 'qmp')
-        if hot:
-            args += ['-S', '-qmp', f'unix:{control},server=on,wait=off']
-        with Machine(args + wires + list(qemu_args), echo, own_session) as m:
+        if hot or terminal:
+            args += [*(['-S'] if hot else []), '-qmp', f'unix:{control},server=on,wait=off']
+        with Machine(args + wires + list(qemu_args), echo, own_session, terminal) as m:
             if hot:
                 plug(Qmp(control), hot)
             if started:
                 started(m)
-            why = m.read_until(None, timeout)
+            with keyboard(m, control) if terminal else contextlib.nullcontext():
+                why = m.read_until(None, timeout)
             status = m.process.poll()
             refused = re.search(r'^SASOS cannot boot: .*', m.text, re.M)
             if refused:
@@ -424,7 +469,7 @@ def host_digest(disk):
     return digest.hexdigest()
 
 
-def run(options):
+def demo(options):
     disk = options.disk or default_disk()
     if not os.path.isfile(disk):
         raise Failure(f'{disk} is not a file')
@@ -461,18 +506,19 @@ def data_disk():
     return path
 
 
-def web(options):
+def run(options):
     """The default appliance with its page at a port of this machine, until it is switched off or interrupted."""
     disk = options.disk or data_disk()
     with open(os.path.join(ROOT, 'apps', 'web.conf')) as f:
         config = f.read()
     modules = re.findall(r'^module (\S+) *(?:#.*)?$', config, re.M)
-    files = [os.path.join(BUILD, 'modules', m + end) for m in modules for end in ('.wasm', '.code')]  # compiled before, verified again
+    ready = functools.partial(os.path.join, BUILD, 'modules')  # .code: compiled before, verified again
     print(f'disk: {disk} (an ext4 file system; what is written to it stays)')
-    print(f'the page: http://localhost:{options.port}/ (Ctrl-C switches the machine off)', flush=True)
-    r = boot(config=config, modules=files + [os.path.join(BUILD, 'modules', 'httpd.tar')], disk=os.path.abspath(disk), writable=True, cold=True,
-             devices=['virtio-net-pci,netdev=n0,iommu_platform=on,disable-legacy=on,romfile='], memory=256, timeout=10 ** 9, echo=True,
-             netdevs=[f'user,hostfwd=tcp:127.0.0.1:{options.port}-:80'], iommu=IOMMUS[options.iommu])
+    print(f'the page: http://localhost:{options.port}/', flush=True)
+    print('This terminal is the machine\'s console (`help`); Ctrl-C switches it off.', flush=True)
+    r = boot(config=config, modules=modules + [ready(m + '.code') for m in modules] + [ready('httpd.tar')], disk=os.path.abspath(disk), writable=True,
+             cold=True, devices=['virtio-net-pci,netdev=n0,iommu_platform=on,disable-legacy=on,romfile='], memory=256, smp=int(os.environ.get('SMP', 2)),
+             netdevs=[f'user,hostfwd=tcp:127.0.0.1:{options.port}-:80'], iommu=IOMMUS[options.iommu], timeout=10 ** 9, echo=True, terminal=True)
     print(f'\n{"switched off" if r.ok else r.why}')
     return 0 if r.ok else 1
 
@@ -506,16 +552,16 @@ def debug(options):
 def main():
     parser = argparse.ArgumentParser(description='Boots SASOS in QEMU.')
     verbs = parser.add_subparsers(dest='verb', required=True)
-    p = verbs.add_parser('run', help='boot build/sasos.img')
+    p = verbs.add_parser('demo', help='boot build/sasos.img, the demonstration')
     p.add_argument('--disk', help='a raw disk image (default: build/disk.img, generated)')
     p.add_argument('--iommu', choices=IOMMUS, default='intel', help='the DMA fence of the machine (default: intel)')
     p.add_argument('--timeout', type=float, help='seconds (default: 300, and one for each MiB of the disk)')
-    p.set_defaults(do=run)
-    p = verbs.add_parser('web', help='the default appliance, its page at a local port')
+    p.set_defaults(do=demo)
+    p = verbs.add_parser('run', help='the default appliance, its page at a local port')
     p.add_argument('--disk', help='a disk with an ext4 file system (default: build/web.disk, generated)')
     p.add_argument('--port', type=int, default=8080)
     p.add_argument('--iommu', choices=IOMMUS, default='intel')
-    p.set_defaults(do=web)
+    p.set_defaults(do=run)
     p = verbs.add_parser('gdb', help='the same under gdb')
     p.add_argument('--disk')
     p.add_argument('--iommu', choices=['intel', 'none'], default='intel')
