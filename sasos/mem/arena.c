@@ -7,6 +7,7 @@
 #include "sasos/mem/pt.h"
 
 #define ARENA_LIMIT (64ull << 20)
+#define ARENA_LEAST (4ull << 20)
 #define PAGES_MAX (ARENA_LIMIT / FRAME_SIZE)
 _Static_assert(ARENA_LIMIT <= ARENA_SIZE, "fits its range");
 
@@ -17,7 +18,8 @@ static uint64_t base_pa, page_count;
 static uint8_t states[PAGES_MAX];
 
 void arena_reserve(uint64_t *out_pa, uint64_t *out_size) {
-    uint64_t size = ALIGN_DOWN(MIN(ARENA_LIMIT, frame_total() * FRAME_SIZE / 8), FRAME_2M);
+    uint64_t size =
+        ALIGN_DOWN(MIN(ARENA_LIMIT, MAX(ARENA_LEAST, frame_total() * FRAME_SIZE / 64)), FRAME_2M);
     while (size && !(base_pa = frame_alloc_run(size / FRAME_SIZE, FRAME_2M / FRAME_SIZE, 0)))
         size = ALIGN_DOWN(size / 2, FRAME_2M);
     if (!size) panic_refuse("no contiguous 2 MiB of memory are free for the code arena");

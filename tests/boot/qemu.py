@@ -517,7 +517,7 @@ def run(options):
     print(f'the page: http://localhost:{options.port}/', flush=True)
     print('This terminal is the machine\'s console (`help`); Ctrl-C switches it off.', flush=True)
     r = boot(config=config, modules=modules + [ready(m + '.code') for m in modules] + [ready('httpd.tar')], disk=os.path.abspath(disk), writable=True,
-             cold=True, devices=['virtio-net-pci,netdev=n0,iommu_platform=on,disable-legacy=on,romfile='], memory=256, smp=int(os.environ.get('SMP', 2)),
+             cold=True, devices=['virtio-net-pci,netdev=n0,iommu_platform=on,disable-legacy=on,romfile='], memory=int(os.environ.get("MEMORY", 256)), smp=int(os.environ.get('SMP', 2)),
              netdevs=[f'user,hostfwd=tcp:127.0.0.1:{options.port}-:80'], iommu=IOMMUS[options.iommu], timeout=10 ** 9, echo=True, terminal=True)
     print(f'\n{"switched off" if r.ok else r.why}')
     return 0 if r.ok else 1

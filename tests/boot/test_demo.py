@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The main job, as `make run` does it: the disk's digest through the sandboxed driver, both attacks caught, the digest again."""
+"""The main job, as `make demo` does it: the disk's digest through the sandboxed driver, both attacks caught, the digest again."""
 import re
 
 import qemu
