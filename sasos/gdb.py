@@ -143,11 +143,11 @@ class Domains(gdb.Command):
 
     def invoke(self, argument, from_tty):
         doms = gdb.parse_and_eval("'sasos/run/domain.c'::doms")
-        for i in range(doms.type.sizeof // 8):
-            if int(doms[i]):
-                d = doms[i].dereference()
-                window = int(d['inst']['window']) if int(d['inst']) else 0
-                print(f"{field(d, 'config', 'name').string()}: {str(d['state']).removeprefix('DOM_').lower()}, window {window:#x}")
+        for i in range(int(gdb.parse_and_eval("'sasos/run/domain.c'::config")['modules'])):
+            d = doms[i]
+            window = int(d['inst']['window']) if int(d['inst']) else 0
+            state = str(d['state'].cast(gdb.lookup_type('enum dom_state')))  # _Atomic has no names
+            print(f"{field(d, 'config', 'name').string()}: {state.removeprefix('DOM_').lower()}, window {window:#x}")
 
 
 register_unwinder(None, ModuleUnwinder(), replace=True)

@@ -9,12 +9,12 @@ import qemu
 import tap
 
 SCRIPT = '''
-hbreak fault.c:44 if address != 0
+hbreak on_trap if address != 0
 continue
 delete
 sasos domains
 sasos modules
-info symbol m.rip
+info symbol frame->rip
 hbreak virtio_blk.driver_event
 continue
 backtrace 2

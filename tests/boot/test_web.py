@@ -149,7 +149,7 @@ with tempfile.TemporaryDirectory() as folder:
     with Guest(disk) as g:
         tap.same(g.ask('GET', '/')[0], 200, 'the page')
         tap.same(sorted(d['name'] for d in json.loads(g.ask('GET', '/api/status')[1])['domains']),
-                 ['ext4', 'httpd', 'lwip', 'virtio-blk', 'virtio-net', 'wasi'], 'the domains')
+                 ['console', 'ext4', 'httpd', 'lwip', 'uart', 'virtio-blk', 'virtio-net', 'wasi'], 'the domains')
         tap.same(g.ask('PUT', '/notes/kept', b'written before the power went off')[0], 201, 'a note')
         tap.same(g.ask('POST', '/control', b'op=kill&name=virtio-blk')[0], 403, 'nothing is crashed without the token')
         page(g)
