@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every oracle still fires: campaigns against verifiers that are known to be bad, and a JIT that is.
 
-Each case takes a check out of a copy of the verifier (or the allow-list), links a campaign with it, and demands that the
+Each case takes a check out of a copy of the verifier (or the allow-list, a kernel call, the JIT), links a campaign with it, and demands that the
 oracle it is meant for reports a violation. The same campaigns find nothing with the verifier as it is (test_fuzz.py).
 """
 import os
@@ -16,6 +16,7 @@ import tap  # noqa: E402
 
 HOSTCALL, SYSTEM, DEVICES = 'sasos/run/hostcall.c', 'sasos/run/call_system.c', 'sasos/run/call_device.c'
 INFO, DEVICE, CAPS = 'sasos/run/info.c', 'sasos/run/device.c', 'sasos/dev/pci_caps.c'
+INTEGERS, VECTORS = 'sfi-jit/x64/lower_int.c', 'sfi-jit/x64/lower_simd.c'
 VERIFY, DECODE, ROWS = 'verify.c', 'decode.c', 'insns.def'
 SANITISE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
 
@@ -56,6 +57,8 @@ CASES = [
      [(VERIFY, 'if (code->size - at >= SFI_INSN_BYTES) return code->bytes + at;', 'return code->bytes + at;')]),
     ('labels searched beyond their end', 'ASan', 'tables', ['--items', '6000'],
      [(VERIFY, 's->label < s->code->labels ? s->code->label[s->label].offset : NEVER', 's->code->label[s->label].offset')]),
+    ('a rotation the wrong way', 'O6', 'wasm', ['--items', '2'], [(INTEGERS, 'i->op == IR_ROTL ? MOP_ROL', 'i->op == IR_ROTL ? MOP_ROR')]),
+    ('a vector instruction for another', 'O6', 'wasm', ['--items', '4'], [(VECTORS, 'ROW(V128_XOR, VPXOR', 'ROW(V128_XOR, VPOR')]),
     ('a line read twice', 'O7', 'calls', ['--items', '2000'],
      [(HOSTCALL, 'line[length] = 0;', 'line[length] = 0;\n    memcpy(line, text, length);')]),
     ('control characters in the log', 'O7', 'calls', ['--items', '2000'],
@@ -73,8 +76,8 @@ CASES = [
 ]
 
 
-def build_calls(number, edits):
-    """The same with changed sources of the kernel."""
+def edited(number, edits):
+    """The folder with the changed sources, or None."""
     folder = os.path.join(BUILD, str(number))
     for name, old, new in edits:
         with open(os.path.join(ROOT, name)) as f:
@@ -84,7 +87,25 @@ def build_calls(number, edits):
         os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
         with open(os.path.join(folder, name), 'w') as f:
             f.write(text.replace(old, new))
-    program = os.path.join(BUILD, f'{number}.calls')
+    return folder
+
+
+def build_wasm(number, edits):
+    """The generator of modules with a changed JIT, which the verifier accepts and which computes nonsense."""
+    folder, program = edited(number, edits), os.path.join(BUILD, f'{number}.wasm')
+    if not folder:
+        return None
+    subprocess.run(['clang', '-std=gnu17', '-D_GNU_SOURCE', '-w', '-O1', '-I.', '-fuse-ld=lld', '-o', program,
+                    'build/o/host/tests/fuzz/camp_wasmgen.c.o', *(os.path.join(folder, name) for name, _, _ in edits),
+                    'build/o/libfuzz.a', 'build/o/libhost.a', '-Wl,--as-needed', '-lm', '-lZydis', '-lcapstone'], cwd=ROOT, check=True)
+    return program
+
+
+def build_calls(number, edits):
+    """Calls with changed sources of the kernel."""
+    folder, program = edited(number, edits), os.path.join(BUILD, f'{number}.calls')
+    if not folder:
+        return None
     flags = ['-std=gnu17', '-D_GNU_SOURCE', '-w', '-O1', '-g', '-I', folder, '-I.', *SANITISE]
     objects = [f'build/o/test/tests/fuzz/{n}.c.o' for n in ('camp_calls', 'fuzz', 'wgen')]
     subprocess.run(['clang', *flags, '-fuse-ld=lld', '-o', program, 'tests/fuzz/calls/kernel.c', *objects, 'build/o/libtest.a',
@@ -94,8 +115,8 @@ def build_calls(number, edits):
 
 def build(number, campaign, edits, sanitised):
     """The campaign with the changed verifier: its path, or None if a text is not there."""
-    if campaign == 'calls':
-        return build_calls(number, edits)
+    if campaign in ('calls', 'wasm'):
+        return (build_calls if campaign == 'calls' else build_wasm)(number, edits)
     folder = os.path.join(BUILD, str(number), 'sfi-jit', 'verify')
     os.makedirs(folder, exist_ok=True)
     for name in (VERIFY, DECODE, ROWS):
@@ -128,6 +149,8 @@ def build(number, campaign, edits, sanitised):
 
 def fires(program, options, oracle):
     """Whether that oracle reported something, and what was said."""
+    if program.endswith('.wasm'):
+        options, program = ['--generator', program, *options], os.path.join(HERE, 'camp_wasm.py')
     process = subprocess.Popen(['timeout', '60', program, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                text=True, errors='replace')
     said = []

@@ -5,18 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum type { I, L, F, D, TYPES }; // i32 i64 f32 f64
-static const uint8_t type_bytes[TYPES] = {0x7f, 0x7e, 0x7d, 0x7c};
+enum type { I, L, F, D, V, TYPES }; // i32 i64 f32 f64 v128
+static const uint8_t type_bytes[TYPES] = {0x7f, 0x7e, 0x7d, 0x7c, 0x7b};
 
 struct op {
     uint16_t code;
     uint8_t operands;   // how many
     uint8_t operand[3]; // enum type
     uint8_t result;     // enum type, or TYPES
-    char imm;           // 'N' none, 'M' memarg
-    uint8_t natural;    // alignment, log2
+    char imm; // 'N' none, 'M' memarg, 'A' memarg of an atomic, 'm' memarg and lane, 'L' lane, 'S' shuffle
+    uint8_t natural; // alignment, log2
+    uint8_t lanes;
+    uint8_t floats; // lanes of the vector that it makes: 4 or 2; 0: no floats
 };
-static struct op ops[256];
+static struct op ops[512];
 static unsigned op_count;
 
 enum { FUNCS = 6, PARAMS = 8, LOCALS = 14, ROWS = 8, EXPORTS = 4, BUDGET = 900 };
@@ -56,14 +58,29 @@ static void sleb(struct gen *g, int64_t v) {
 // ---- The table ----
 
 static enum type type_of(char c) {
-    return c == 'i' ? I : c == 'l' ? L : c == 'f' ? F : c == 'd' ? D : TYPES;
+    return c == 'i' ? I : c == 'l' ? L : c == 'f' ? F : c == 'd' ? D : c == 'v' ? V : TYPES;
 }
 
-static void add_op(unsigned code, const char *imm, const char *operands, const char *operator,
-                   unsigned align) {
-    struct op op = {.code = (uint16_t)code, .natural = (uint8_t)align};
-    if (strcmp(operator, "NOP") == 0 || (code >= 0x3f && code < 0x45) || code >= 0x108) return;
-    op.imm = strcmp(imm, "NONE") == 0 ? 'N' : strcmp(imm, "MEMARG") == 0 ? 'M' : 0;
+static void add_op(unsigned code, const char *name, const char *imm, const char *operands,
+                   const char *operator, const char * aux) {
+    static const struct {
+        const char *name;
+        char imm;
+    } kinds[] = {{"NONE", 'N'},        {"MEMARG", 'M'}, {"ATOMIC", 'A'},
+                 {"MEMARG_LANE", 'm'}, {"LANE", 'L'},   {"SHUFFLE", 'S'}};
+    struct op op = {.code = (uint16_t)code};
+    // Not here: references, bulk operations; waiting; what engines may do differently (relaxed).
+    if (strcmp(operator, "NOP") == 0 || (code >= 0x3f && code < 0x45)) return;
+    if ((code >= 0x108 && code < 0x130) || code >= 0x300) return;
+    for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(imm, kinds[i].name) == 0) op.imm = kinds[i].imm;
+    if (op.imm == 'L') op.lanes = (uint8_t)atoi(aux);
+    if (op.imm == 'M' || op.imm == 'A' || op.imm == 'm')
+        op.natural = (uint8_t)(aux[strlen(aux) - 2] - '0');
+    if (op.imm == 'm') op.lanes = (uint8_t)(16 >> op.natural);
+    bool compares = code >= 0x241 && code <= 0x24c;
+    if (operands[3] == 'v' && !compares)
+        op.floats = strncmp(name, "F32X4", 5) == 0 ? 4 : strncmp(name, "F64X2", 5) == 0 ? 2 : 0;
     if (!op.imm) return;
     for (unsigned i = 0; i < 3; i++)
         if (type_of(operands[i]) != TYPES)
@@ -74,10 +91,8 @@ static void add_op(unsigned code, const char *imm, const char *operands, const c
 
 static void read_table(void) {
     if (op_count) return;
-#define X(code, name, text, imm, a, b, c, r, operator, aux)                      \
-    add_op(code, #imm, (const char[]){#a[0], #b[0], #c[0], #r[0], 0}, #operator, \
-           strcmp(#imm, "MEMARG") ? 0 : align_of(#aux));
-#define align_of(aux) (unsigned)(aux[strlen(aux) - 2] - '0')
+#define X(code, name, text, imm, a, b, c, r, operator, aux) \
+    add_op(code, #name, #imm, (const char[]){#a[0], #b[0], #c[0], #r[0], 0}, #operator, #aux);
 #include "sfi-jit/wasm/ops.def"
 #undef X
 }
@@ -102,12 +117,18 @@ static void constant(struct gen *g, enum type t) {
                               : odd_floats[fuzz_below(sizeof odd_floats / sizeof *odd_floats)];
     if (fuzz_one_in(16)) memcpy(&d, &v, 8);
     float f = d > 3e38 || d < -3e38 ? __builtin_inff() : (float)d;
-    byte(g, 0x41 + t);
+    if (t != V) byte(g, 0x41 + t);
     switch (t) {
     case I: sleb(g, (int32_t)v); break;
     case L: sleb(g, v); break;
     case F: bytes(g, &f, 4); break;
-    default: bytes(g, &d, 8);
+    case D: bytes(g, &d, 8); break;
+    default:
+        byte(g, 0xfd), byte(g, 0x0c);
+        if (fuzz_one_in(2))
+            bytes(g, &v, 8), bytes(g, &d, 8);
+        else
+            for (unsigned i = 0; i < 4; i++) bytes(g, fuzz_one_in(2) ? (const void *)&f : &v, 4);
     }
 }
 
@@ -141,28 +162,52 @@ static void canonical(struct gen *g, enum type t) {
     byte(g, t == D ? 0x61 : 0x5b), byte(g, 0x1b);
 }
 
-static uint32_t address(struct gen *g, unsigned depth) {
+// The same in each lane: v128.bitselect of the value, NaNs, and where it equals itself.
+static void canonical_lanes(struct gen *g, unsigned lanes) {
+    static const uint8_t nan[2][8] = {{0, 0, 0xc0, 0x7f, 0, 0, 0xc0, 0x7f},
+                                      {0, 0, 0, 0, 0, 0, 0xf8, 0x7f}};
+    unsigned scratch = g->locals + V;
+    byte(g, 0x22), leb(g, scratch);
+    byte(g, 0xfd), byte(g, 0x0c), bytes(g, nan[lanes == 2], 8), bytes(g, nan[lanes == 2], 8);
+    byte(g, 0x20), leb(g, scratch), byte(g, 0x20), leb(g, scratch);
+    byte(g, 0xfd), byte(g, lanes == 2 ? 0x47 : 0x41), byte(g, 0xfd), byte(g, 0x52);
+}
+
+// A multiple of 1 << align, as a rule. Returns the offset.
+static uint32_t address(struct gen *g, unsigned depth, unsigned align) {
     static const uint32_t odd[] = {0,          0xffff,     0x10000,    0x1fff8,   0x20000,
                                    0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff};
     if (fuzz_one_in(250)) {
-        byte(g, 0x41), sleb(g, (int32_t)(odd[fuzz_below(9)] - fuzz_below(17)));
-        return fuzz_one_in(2) ? 0 : odd[fuzz_below(9)];
+        byte(g, 0x41), sleb(g, (int32_t)((odd[fuzz_below(9)] - fuzz_below(17)) >> align << align));
+        return fuzz_one_in(2) ? 0 : odd[fuzz_below(9)] >> align << align;
     }
+    if (align && fuzz_one_in(100)) align = 0;
     expr(g, I, depth);
-    byte(g, 0x41), sleb(g, fuzz_one_in(2) ? 0xfff0 : 0xff);
+    byte(g, 0x41), sleb(g, (fuzz_one_in(2) ? 0xfff0 : 0xff) >> align << align);
     byte(g, 0x71);
-    return fuzz_below(8);
-}
-
-static void memarg(struct gen *g, const struct op *op, uint32_t offset) {
-    leb(g, fuzz_below(op->natural + 1u)), leb(g, offset);
+    return fuzz_below(8) >> align << align;
 }
 
 static void opcode(struct gen *g, unsigned code) {
     if (code < 0x100)
         byte(g, code);
-    else
+    else if (code < 0x120)
         byte(g, 0xfc), leb(g, code - 0x100);
+    else if (code < 0x200)
+        byte(g, 0xfe), leb(g, code - 0x120);
+    else
+        byte(g, 0xfd), leb(g, code - 0x200);
+}
+
+static bool in_memory(const struct op *op) {
+    return op->imm == 'M' || op->imm == 'A' || op->imm == 'm';
+}
+
+static void immediates(struct gen *g, const struct op *op, uint32_t offset) {
+    if (in_memory(op))
+        leb(g, op->imm == 'A' ? op->natural : fuzz_below(op->natural + 1u)), leb(g, offset);
+    if (op->lanes) byte(g, fuzz_below(op->lanes));
+    for (unsigned i = 0; op->imm == 'S' && i < 16; i++) byte(g, fuzz_below(32));
 }
 
 static bool keeps_nan(unsigned code) { // bit operations
@@ -175,9 +220,10 @@ static void operation(struct gen *g, enum type t, unsigned depth) {
     do op = &ops[fuzz_below(op_count)];
     while (op->result != t);
     uint32_t offset = 0;
-    if (op->imm == 'M')
-        offset = address(g, depth);
-    else
+    if (in_memory(op)) {
+        offset = address(g, depth, op->imm == 'A' ? op->natural : 0);
+        for (unsigned i = 1; i < op->operands; i++) expr(g, op->operand[i], depth);
+    } else
         for (unsigned i = 0; i < op->operands; i++) {
             expr(g, op->operand[i], depth);
             bool divisor = i == 1 && (t == I || t == L) && op->code >= 0x6d && op->code <= 0x82 &&
@@ -191,8 +237,9 @@ static void operation(struct gen *g, enum type t, unsigned depth) {
         opcode(g, (op->code >= 0xae ? 0x104u + op->code - 0xae : 0x100u + op->code - 0xa8)); // the saturating one
     else
         opcode(g, op->code);
-    if (op->imm == 'M') memarg(g, op, offset);
-    if ((t == F || t == D) && op->imm != 'M' && !keeps_nan(op->code)) canonical(g, t);
+    immediates(g, op, offset);
+    if ((t == F || t == D) && op->imm == 'N' && !keeps_nan(op->code)) canonical(g, t);
+    if (op->floats) canonical_lanes(g, op->floats);
 }
 
 // Arguments and a call of a function before this one with that result. False: there is none.
@@ -265,11 +312,11 @@ static void expr(struct gen *g, enum type t, unsigned depth) {
 static void store(struct gen *g, unsigned depth) {
     const struct op *op;
     do op = &ops[fuzz_below(op_count)];
-    while (op->result != TYPES || op->imm != 'M');
-    uint32_t offset = address(g, depth);
+    while (op->result != TYPES || !in_memory(op));
+    uint32_t offset = address(g, depth, op->imm == 'A' ? op->natural : 0);
     expr(g, op->operand[1], depth);
-    byte(g, op->code);
-    memarg(g, op, offset);
+    opcode(g, op->code);
+    immediates(g, op, offset);
 }
 
 static void loop(struct gen *g, unsigned depth) {
@@ -301,17 +348,17 @@ static void branch_table(struct gen *g, unsigned depth) {
 static void bulk(struct gen *g, unsigned depth) {
     switch (fuzz_below(4)) {
     case 0:
-        address(g, depth), expr(g, I, depth);
+        address(g, depth, 0), expr(g, I, depth);
         byte(g, 0x41), sleb(g, fuzz_below(64));
         byte(g, 0xfc), leb(g, 11), byte(g, 0);
         break;
     case 1:
-        address(g, depth), address(g, depth);
+        address(g, depth, 0), address(g, depth, 0);
         byte(g, 0x41), sleb(g, fuzz_below(64));
         byte(g, 0xfc), leb(g, 10), byte(g, 0), byte(g, 0);
         break;
     case 2:
-        address(g, depth);
+        address(g, depth, 0);
         byte(g, 0x41), sleb(g, fuzz_below(16)), byte(g, 0x41), sleb(g, fuzz_below(17));
         byte(g, 0xfc), leb(g, 8), leb(g, 0), byte(g, 0);
         break;
@@ -405,6 +452,7 @@ static void body(struct gen *g, unsigned index, bool is_export) {
         if (t == I) byte(g, 0xad);
         if (t == F) byte(g, 0xbc), byte(g, 0xad);
         if (t == D) byte(g, 0xbd);
+        if (t == V) byte(g, 0xfd), byte(g, 0x1d), byte(g, fuzz_below(2)); // i64x2.extract_lane
     } else if (f->result != TYPES) {
         expr(g, (enum type)f->result, 5);
     }
@@ -417,11 +465,12 @@ static void hash_body(struct gen *g) {
     static const uint8_t code[] = {
         2,    1,    0x7f, 1,    0x7e, // i, h
         0x03, 0x40,                   // loop
-        0x20, 1,    0x20, 0,    0x29, 3,    0,    0x85, 0x42, 0xb3, 0x83, 0x80, 0x80, 0x80,
-        0x20, 0x7e, 0x21, 1,    0x20, 0,    0x41, 8,    0x6a, 0x22, 0,    0x41, 0x80, 0x80,
-        4,    0x49, 0x0d, 0,    0x0b,                                                 //
+        0x20, 1,    0x20, 0,    0x29, 3,    0,    0x85, 0x42, 0xb3, 0x83, 0x80, 0x80,
+        0x80, 0x20, 0x7e, 0x21, 1,    0x20, 0,    0x41, 8,    0x6a, 0x22, 0,    0x41,
+        0x80, 0x80, 4,    0x49, 0x0d, 0,    0x0b,                                     //
         0x20, 1,    0x23, 0,    0xad, 0x85, 0x23, 1,    0xad, 0x85, 0x23, 2,    0x85, //
-        0x23, 3,    0xbc, 0xad, 0x85, 0x23, 4,    0xbd, 0x85, 0x3f, 0,    0xad, 0x85, 0x0b};
+        0x23, 3,    0xbc, 0xad, 0x85, 0x23, 4,    0xbd, 0x85, 0x3f, 0,    0xad, 0x85, //
+        0x23, 5,    0xfd, 0x1d, 0,    0x85, 0x23, 5,    0xfd, 0x1d, 1,    0x85, 0x0b};
     uint8_t *at = begin(g, 0);
     bytes(g, code, sizeof code);
     finish(g, at);

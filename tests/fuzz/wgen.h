@@ -1,7 +1,7 @@
 // wgen.h — random WebAssembly modules that validate and end (generator G7).
 //
-// Type directed: expressions are made for the type that is wanted, from the rows of ops.def, so a new instruction there is
-// generated without a change here. Functions call only functions before them, and every loop counts down a common fuel
+// Type directed: expressions are made for the type that is wanted, from the rows of ops.def (with vectors and atomics; without relaxed
+// ones, waiting, and most of what is about references), so a new instruction there is generated without a change here. Functions call only functions before them, and every loop counts down a common fuel
 // global, so all of it ends. Addresses are masked into the memory, or lie at a boundary: 0, the size, 2³¹, 2³². Results of
 // floating-point arithmetic are made canonical, so that engines may differ in NaN payloads.
 //

@@ -318,7 +318,45 @@ static void tick_hook(struct trap_frame *f) {
     if (tick_redirects && f->rip == tick_from) f->rip = tick_to, tick_redirects = false;
 }
 
+// Interrupts and faults have stacks of their own: below a thread's rsp, where its next frame would find it, nothing is written.
+static uint64_t quiet_rsp, quiet_ticks;
+
+static void quiet_hook(struct trap_frame *f) { quiet_ticks += f->rsp == quiet_rsp; }
+
+static void quiet(void *arg) {
+    uint8_t changed = 0;
+    (void)arg;
+    trap_set_tick_hook(quiet_hook);
+    for (int i = 0; i < 1000 && quiet_ticks < 8 && !changed; i++) {
+        uint64_t count = 512, to = 0;
+        __asm__ volatile("lea -4096(%%rsp), %%rdi\n rep stosq\n mov %%rsp, %2\n"
+                         "mov $1000000, %%ecx\n 1: dec %%ecx\n jnz 1b\n movq $0, %2\n"
+                         "lea -4096(%%rsp), %%rdi\n mov $512, %%ecx\n repe scasq\n setne %3"
+                         : "+c"(count), "+D"(to), "=m"(quiet_rsp), "=&r"(changed)
+                         : "a"(0x5ec2e75ec2e75ec2)
+                         : "memory", "cc");
+    }
+    trap_set_tick_hook(NULL);
+    check(quiet_ticks >= 8 && !changed, "interrupts leave nothing below rsp");
+    thr_wake(&finished, 1);
+}
+
+static void test_gates(void) {
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint8_t (*gate)[16];
+    } idt;
+    unsigned own = 0;
+    __asm__ volatile("sidt %0" : "=m"(idt));
+    for (unsigned v = 0; v < 256 && (v + 1) * 16u <= idt.limit + 1u; v++)
+        own += (idt.gate[v][4] & 7) != 0;
+    check(own == 256, "every vector has a stack of its own");
+}
+
 static void test_threads(void) {
+    test_gates();
+    thr_create("quiet", THR_APPLICATION, 0, quiet, NULL);
+    wait_all(1);
     thr_create("ponger", THR_DRIVER, 0, ponger, (void *)1000);
     uint64_t start = time_now_ns();
     for (int i = 0; i < 1000; i++) {
