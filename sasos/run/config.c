@@ -70,6 +70,11 @@ static bool key_budget(struct parser *p) {
            complain(p, "expected: budget MILLISECONDS, at most 3600000");
 }
 
+static bool key_share(struct parser *p) {
+    return (p->w->count == 2 && words_number(p->w, 1, 100, &p->module->share) && p->module->share) ||
+           complain(p, "expected: share PERCENT of a CPU, from 1 to 100");
+}
+
 static bool key_stack(struct parser *p) {
     return (p->w->count == 2 && words_size(p->w, 1, CONFIG_STACK_MAX, &p->module->stack) &&
             p->module->stack >= 65536) ||
@@ -297,6 +302,7 @@ static bool read_line(struct parser *p) {
         {"control", key_control}, {"framebuffer", key_framebuffer},
         {"cpu", key_cpu},         {"restart", key_restart},
         {"chaos", key_chaos},     {"log", key_log},
+        {"share", key_share},
     };
     if (words_is(p->w, 0, "module")) return key_module(p);
     if (words_is(p->w, 0, "start")) return key_step(p, STEP_START);
@@ -308,6 +314,7 @@ static bool read_line(struct parser *p) {
                              : complain(p, "a grant must stand below a module line");
     return complain(
         p, "unknown key; known are: module, memory, stack, program, pci, irq, dma, cpu, budget, "
+           "share, "
            "connect, arg, env, blob, port, isa-irq, clock, console, entropy, "
            "entropy-source, observe, control, framebuffer, restart, chaos, log, start, stop, run");
 }

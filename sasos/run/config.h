@@ -46,6 +46,7 @@ struct config_module {
     bool program;                // a WASI command: no manifest, _start()
     uint32_t memory, dma, stack; // bytes; 0: the default
     uint32_t irqs, budget_ms;
+    uint32_t share;                   // % of a CPU; 0: no limit
     uint32_t log_lines;               // a second
     uint32_t chaos_us, chaos_count;   // killed so often, after so many µs of a life on average
     bool restart;                     // after a fault

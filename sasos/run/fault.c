@@ -61,7 +61,10 @@ static void on_tick(struct trap_frame *frame) {
     if (d->manifest.budget_ms && ++home->ticks > d->manifest.budget_ms && d->end == DOM_END_NONE)
         dom_kill(d, DOM_END_BUDGET);
     struct ldr_machine m = machine_of(frame);
-    if (ldr_interrupt(&m, SFI_TRAP_NONE)) machine_to(&m, frame);
+    if (ldr_interrupt(&m, SFI_TRAP_NONE))
+        machine_to(&m, frame);
+    else if (d == home && ldr_instance_at(frame->rip) == d->inst)
+        thr_hold_if_over(); // it keeps nobody waiting here but its own clients, as it would in a kernel call or inside another domain
 }
 
 // Some domain was killed: is it the one whose code is interrupted here?

@@ -220,6 +220,7 @@ static void await_order(struct dom *d) {
 void dom_home(void *arg) {
     struct dom *d = arg;
     thr_set_data(thr_current(), d);
+    thr_set_share(thr_current(), d->config->share);
     ldr_thread_set_c_limit(d->thread, thr_stack_bottom(thr_current()) + C_STACK_RESERVE);
     for (;;) {
         await_order(d);

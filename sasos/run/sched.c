@@ -295,7 +295,7 @@ static struct thread *timed_take(struct sched *s, uint64_t now) {
         struct thread *t = s->timed;
         s->timed = t->timed_next;
         // Claimed first: once timed_on is clear the thread may be in another wait already.
-        if (sched_claim(t, THR_WAITING)) {
+        if (sched_claim(t, THR_WAITING) || sched_claim(t, THR_HELD)) {
             t->next = NULL;
             *last = t;
             last = &t->next;
@@ -313,6 +313,40 @@ static void arm_timer(void) {
     if (c->current != c->idle) want = MIN(want, time_now_ns() + THR_TICK_NS);
     // A timer that fires earlier than needed comes here again; only a later one must be moved.
     if (want < c->timer_deadline) apic_timer_arm(want);
+}
+
+// ---- Shares ----------------------------------------------------------------------------------------------------------------------
+
+void thr_set_share(struct thread *t, uint32_t percent) {
+    t->share_ns = THR_SHARE_NS / 100 * percent;
+}
+
+// cpu_ns is as of `now`.
+static void enter_window(struct thread *t, uint64_t now) {
+    if (t->window == now / THR_SHARE_NS) return;
+    t->window = now / THR_SHARE_NS;
+    t->window_cpu_ns = t->cpu_ns;
+}
+
+void thr_hold_if_over(void) {
+    struct cpu *c = cpu_this();
+    struct thread *t = c->current;
+    KASSERT(cpu_in_handler());
+    if (!t->share_ns) return;
+    uint64_t now = time_now_ns();
+    t->cpu_ns += now - t->run_since;
+    t->run_since = now;
+    enter_window(t, now);
+    if (t->cpu_ns - t->window_cpu_ns < t->share_ns) return;
+    t->held_until = (t->window + 1) * THR_SHARE_NS;
+    c->need_resched = true;
+}
+
+// Its state is saved. It is on no list of timers: it was not waiting.
+static void hold(struct thread *t) {
+    set_state(t, THR_RUNNING, THR_HELD);
+    timed_add(t, t->held_until);
+    t->held_until = 0;
 }
 
 // ---- Switching -------------------------------------------------------------------------------------------------------------------
@@ -347,6 +381,7 @@ static struct trap_frame *run(struct thread *t) {
     mark_idle(c, t == c->idle);
     if (t != c->idle) set_state(t, THR_READY, THR_RUNNING);
     t->run_since = now;
+    if (t->share_ns) enter_window(t, now);
     t->slice_end = now + (t->slice_left ? t->slice_left : THR_SLICE_NS);
     t->slice_left = 0;
     // A domain may have been killed while this thread was in its code, preempted: look before it goes on there.
@@ -389,7 +424,10 @@ struct trap_frame *thr_irq_exit(struct trap_frame *frame) {
     vectors_save(t);
     bool kept = time_now_ns() < t->slice_end;
     // A thread that was preempted by a higher level keeps its place; one whose slice is over goes to the end.
-    if (t != c->idle) sched_requeue(t, kept);
+    if (t->held_until)
+        hold(t);
+    else if (t != c->idle)
+        sched_requeue(t, kept);
     leave(c);
     return run(pick());
 }

@@ -30,7 +30,10 @@ struct thread {
     struct sched *timed_on; // whose list of timers it is on; under that one's lock
     uint64_t deadline;
     uint64_t run_since, slice_end, slice_left, cpu_ns;
-    uint64_t stops_seen; // smp_stops() when it was last looked at for that, running
+    uint64_t share_ns;              // what it may run in a window; 0: no limit
+    uint64_t window, window_cpu_ns; // the window's number; cpu_ns when it was first seen
+    uint64_t held_until;            // ns; set between a tick and the end of its interrupt, else 0
+    uint64_t stops_seen;            // smp_stops() when it was last looked at for that, running
     uint64_t stack_top;
     uint32_t stack_size;
     struct event ended; // joinable: its end

@@ -24,11 +24,13 @@
 #define THR_NAME_MAX 32
 #define THR_SLICE_NS 4000000ull
 #define THR_TICK_NS 1000000ull
+#define THR_SHARE_NS 100000000ull // the windows in which shares are counted
 #define THR_FOREVER UINT64_MAX
 #define THR_ANY_CPU (-1)
 
 enum thr_level { THR_DRIVER, THR_APPLICATION, THR_LEVELS };
-enum thr_state { THR_READY, THR_RUNNING, THR_WAITING, THR_WAITING_MUTEX, THR_DEAD };
+// HELD: preempted, having had its share; only the timer ends that.
+enum thr_state { THR_READY, THR_RUNNING, THR_WAITING, THR_WAITING_MUTEX, THR_HELD, THR_DEAD };
 
 struct thread; // allocated by thr_create(), freed after its end by the scheduler
 
@@ -90,6 +92,11 @@ uint64_t thr_stack_top(const struct thread *t);
 uint64_t thr_stack_bottom(const struct thread *t);
 enum thr_level thr_level(const struct thread *t);
 uint32_t thr_cpu(const struct thread *t); // where it runs or ran last
+
+// At most so much of a CPU in each window (0: no limit). Nothing happens by itself: thr_hold_if_over(), called by a tick's hook that finds the
+// current thread where it may stay for that long, preempts it until the window ends if it has had its share.
+void thr_set_share(struct thread *t, uint32_t percent);
+void thr_hold_if_over(void);
 
 // ---- For arch/ only ----
 // Called at the end of every interrupt; returns the frame to resume, the same one or another thread's.

@@ -10,6 +10,8 @@ CASES = [
     ('sasos 1\n\n# x\nmodul a\n', r'line 4: unknown key; known are: module'),
     ('sasos 1\nmemory 2M\n', r'line 2: a grant must stand below a module line'),
     ('sasos 1\nmodule a\n memory 3G\n', r'line 3: expected: memory SIZE'),
+    ('sasos 1\nmodule a\n memory 2M\n share 101\n', r'line 4: expected: share PERCENT of a CPU, from 1 to 100'),
+    ('sasos 1\nmodule a\n share 0\n', r'line 3: expected: share PERCENT of a CPU, from 1 to 100'),
     ('sasos 1\nmodule a\n pci 1af4-1042\n', r'line 3: expected: pci VENDOR:DEVICE'),
     ('sasos 1\nmodule a\n pci class 01\n', r'line 3: expected: pci VENDOR:DEVICE'),
     ('sasos 1\nmodule a\nmodule a\n', r'line 3: this module is described already'),
