@@ -52,7 +52,8 @@ static int32_t bc_attach(struct bc *c) {
     int32_t now = sasos_chan_generation(c->channel);
     if (now < 0) return now;
     if (now == c->generation) return 0;
-    c->generation = 0; // from here on the rings may be anything: a driver can die in the middle of attaching
+    c->generation =
+        0; // from here on the rings may be anything: a driver can die in the middle of attaching
     int32_t error = blk_attach();
     if (error == E_DEAD || error == E_AGAIN) return E_AGAIN;
     if (error) return error;
