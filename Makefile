@@ -54,9 +54,10 @@ kernel := $(call all_c,sasos $(patsubst %/,%,$(wildcard sasos/*/ sasos/*/*/)))
 efi := $(wildcard efi/*.c)
 test_main := $(wildcard tests/host/test_*.c)
 test_lib := $(filter-out $(test_main),$(call all_c,tests/host))
+example_dirs := drivers/virtio/dice
 rust_dirs := $(patsubst %/,%,$(sort $(dir $(wildcard drivers/*/*/*.rs))))
-module_dirs := $(filter-out $(rust_dirs),$(patsubst %/manifest,%,$(wildcard drivers/*/manifest drivers/*/*/manifest apps/*/manifest)))
-testmod_dirs := $(patsubst %/manifest,%,$(wildcard tests/modules/*/manifest))
+module_dirs := $(filter-out $(rust_dirs) $(example_dirs),$(patsubst %/manifest,%,$(wildcard drivers/*/manifest drivers/*/*/manifest apps/*/manifest)))
+testmod_dirs := $(patsubst %/manifest,%,$(wildcard tests/modules/*/manifest)) $(example_dirs)
 
 # ---- how a file is compiled, by variant ----
 warn := -Wall -Wextra -Werror
