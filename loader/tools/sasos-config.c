@@ -116,6 +116,14 @@ static void print_grants(const struct config_module *c) {
                  {c->framebuffer, "framebuffer"}};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (flags[i].on) printf("  %s\n", flags[i].word);
+    if (c->program) printf("  %-12s granted %u\n", "memory", c->memory ? c->memory : CONFIG_MEMORY);
+    for (uint32_t i = 0; i < c->pcis; i++) {
+        const struct words_pci *f = &c->pci[i];
+        if (f->class)
+            printf("  %-12s class %02x:%04x\n", "pci", f->vendor, f->device);
+        else
+            printf("  %-12s %04x:%04x\n", "pci", f->vendor, f->device);
+    }
     for (uint32_t i = 0; i < c->ports; i++)
         printf("  %-12s %x-%x\n", "port", c->port[i].first, c->port[i].last);
     for (uint32_t i = 0; i < c->isa_irqs; i++) printf("  %-12s %u\n", "isa-irq", c->isa_irq[i]);

@@ -74,6 +74,10 @@ with tempfile.TemporaryDirectory() as folder:
         data.write(image.read(int(place[2]) * 512))
     checked = subprocess.run(['/sbin/e2fsck', '-fn', at('data')], capture_output=True, text=True)
     tap.ok(checked.returncode == 0, 'the data partition, where the configuration says, is a clean ext4 file system', checked)
+    shown = subprocess.run([APPLIANCE, 'verify', at('web.img')], capture_output=True, text=True)
+    disk = re.search(r'^virtio-blk \(.*?(?=^\S)', shown.stdout, re.M | re.S)
+    tap.ok(disk and all(re.search(grant, disk[0]) for grant in (r'memory +asks \d+, granted 2097152', r'dma +asks \d+, granted 65536', r'pci +1af4:1042')),
+           'verify: what the disk driver asks for and is granted', shown)
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
