@@ -10,7 +10,8 @@ import peers
 from common import OUT, Failed, run
 from peers import qemu
 
-KERNEL, COUNT_PLUGIN, LOAD = (os.path.abspath(os.path.join(OUT, f)) for f in ('kernel.elf', 'count.so', 'modules/blkload.wasm'))
+KERNEL, COUNT_PLUGIN, LOAD, LIVES = (os.path.abspath(os.path.join(OUT, f)) for f in
+                                     ('kernel.elf', 'count.so', 'modules/blkload.wasm', 'modules/blklives.wasm'))
 WARM_UP = 'read:rand:4096:32:1500'
 SIDES = ('sandboxed', 'native', 'linux')
 DRIVERS = {  # name: (the -device value, a snapshot of the firmware cannot have it, grants)
@@ -166,6 +167,52 @@ def latency(results, term, section, driver):
     term.line(section.notes[-1])
 
 
+def lives_boot(killed, ms):
+    """Two disks under the same load at the same time, the driver of `killed` ('a', 'b' or None) killed once a second on average.
+    ({'read' or 'write': a's throughput ÷ b's}, lives that were ended)."""
+    device, _, grants = DRIVERS['virtio-blk']
+    text = 'sasos 1\n'
+    for n in 'ab':
+        text += f'module disk-{n} virtio-blk\n{grants}  memory 2M\n' + ('  restart on-fault 1000000 0\n  chaos 1000000 1000\n' if n == killed else '')
+        text += f'module load-{n} blklives\n  connect blk disk-{n} 1M\n  memory 2M\n  arg "read 300"\n  arg "read {ms}"\n  arg "write {ms}"\n'
+    text += '  arg "read 300"\nstart disk-a\nstart disk-b\nstart load-a\nrun load-b\n'  # b goes on until a has surely finished
+    with disk() as path, disk() as other:
+        r = qemu.boot(config=text, modules=['virtio-blk', LIVES], kernel=KERNEL, disk=path, writable=True, disk_device=device, cold=True,
+                      timeout=240, qemu_args=['-drive', f'if=none,id=other,format=raw,file={other}', '-device', device.replace('drive=disk', 'drive=other')])
+    found = {n: re.findall(rf'load-{n}: lives (\w+): requests=(\d+) ns=(\d+) lives=(\d+)', r.text)[1:3] for n in 'ab'}
+    if not r.ok or any(len(f) != 2 for f in found.values()):
+        raise Failed(f'{r.why}\n{r.text[-500:]}')
+    rate = {n: {op: int(count) / int(ns) for op, count, ns, _ in f} for n, f in found.items()}
+    return {op: rate['a'][op] / rate['b'][op] for op in ('read', 'write')}, sum(int(f[1][3]) - 1 for f in found.values())
+
+
+def lives(results, term, section, pairs, ms):
+    """Throughput of a disk whose driver is killed, against another one beside it whose driver is not."""
+    head = ['virtio-blk', 'ratio', 'least', 'most', 'kills']
+    ratios, kills = {op: [] for op in ('read', 'write')}, 0
+    term.progress('virtio-blk, two disks, nobody killed')
+    control, _ = lives_boot(None, ms)
+    for i in range(pairs):
+        term.progress(f'virtio-blk, one of two disks killed every second: pair {i + 1} of {pairs}')
+        a, kills_a = lives_boot('a', ms)
+        b, kills_b = lives_boot('b', ms)
+        kills += kills_a + kills_b
+        for op in ratios:  # which of the two a disk is makes a difference of its own: it cancels out
+            ratios[op].append((a[op] / b[op]) ** 0.5)
+    term.title('virtio-blk: killed every second', head)
+    rows = []
+    for op, least in (('read', 0.95), ('write', 0.9)):
+        ratio = results.metric(f'guest.virtio-blk.lives.{op}', ratios[op], '× undisturbed', 'higher', least=least, note=WHY)
+        rows.append([f'{op} rand 4096, depth 32', ratio, min(ratios[op]), max(ratios[op]), kills])
+        rows.append([f'{op}, nobody killed', control[op], '', '', 0])
+    for row in rows:
+        term.row(row)
+    section.table('virtio-blk: killed every second', head, rows, 'Two disks under the same load at the same time, since boots of a busy host cannot be compared. One of '
+                  'the two drivers is killed at random instants, once a second on average, and started again; its client attaches to the next life and sends again '
+                  'what was not answered. ratio: that disk\'s throughput ÷ the other\'s, the geometric mean of two boots with the parts exchanged. nobody killed: the '
+                  'first disk ÷ the second in one boot, where 1 would be no bias. What differs from 1 by less than the pairs do is noise.')
+
+
 def measure(results, term, quick):
     section = results.section('guest', 'Drivers in the guest', TEXT)
     results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=peers.kernel()[2])
@@ -187,3 +234,5 @@ def measure(results, term, quick):
                 if (m := results.metrics.get(f'guest.{driver}.read.rand.{size}.{d}.{s}'))])
         instructions(results, term, section, driver, (1, 32))
         latency(results, term, section, driver)
+        if driver == 'virtio-blk':
+            lives(results, term, section, 1 if quick else 3, 3000 if quick else 6000)
