@@ -65,8 +65,7 @@ void jit_release(struct jit_arena *a, struct jit_mark mark) {
     a->used = mark.used;
 }
 
-void *jit_grow(struct jit_arena *a, void *old, uint32_t *cap, uint32_t want, size_t size) {
-    if (want <= *cap) return old;
+void *jit_grow_further(struct jit_arena *a, void *old, uint32_t *cap, uint32_t want, size_t size) {
     uint32_t n = *cap < 8 ? 8 : *cap;
     while (n < want) n = n < UINT32_MAX / 2 ? n * 2 : want;
     void *p = jit_alloc(a, (size_t)n * size);

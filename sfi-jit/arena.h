@@ -54,7 +54,10 @@ void jit_release(struct jit_arena *a, struct jit_mark mark);
 _Noreturn void jit_fail(struct jit_arena *a, enum jit_status status, uint32_t offset, uint32_t func,
                         const char *message);
 // Grows a vector in the arena: returns storage for `want` elements of `size` bytes, old contents kept. *cap is updated.
-void *jit_grow(struct jit_arena *a, void *old, uint32_t *cap, uint32_t want, size_t size);
+void *jit_grow_further(struct jit_arena *a, void *old, uint32_t *cap, uint32_t want, size_t size);
+static inline void *jit_grow(struct jit_arena *a, void *old, uint32_t *cap, uint32_t want, size_t size) {
+    return want <= *cap ? old : jit_grow_further(a, old, cap, want, size);
+}
 
 #define JIT_NEW(a, type) ((type *)jit_alloc((a), sizeof(type)))
 #define JIT_ARRAY(a, type, n) ((type *)jit_alloc((a), sizeof(type) * (size_t)(n)))

@@ -117,6 +117,25 @@ static void with_zero(struct fold *s, ir_ref r) {
     }
 }
 
+// (x shifted by c1) shifted by c, the same way; and of what is shifted to the right with its sign, the sign alone.
+static void shift_again(struct fold *s, ir_ref r, unsigned c, unsigned width) {
+    struct ir_ins *i = &s->f->ins[r];
+    const struct ir_ins *inner = &s->f->ins[i->a];
+    ir_ref x = inner->a;
+    uint64_t c1;
+    if (inner->op < IR_SHL || inner->op > IR_SHRU || !constant(s, inner->b, &c1)) return;
+    unsigned sum = c + (c1 & (width - 1));
+    if (inner->op != i->op) {
+        if (inner->op == IR_SHRS && i->op == IR_SHRU && c == width - 1) i->a = x;
+    } else if (sum >= width && i->op != IR_SHRS) {
+        become_const(s, r, 0);
+    } else {
+        ir_ref k = make(s, r, i->type, sum < width ? sum : width - 1);
+        s->f->ins[r].a = x;
+        s->f->ins[r].b = k;
+    }
+}
+
 static void right_constant(struct fold *s, ir_ref r, uint64_t c) {
     struct ir_ins *i = &s->f->ins[r];
     uint64_t ones = s->f->ins[i->b].type == IR_I32 ? UINT32_MAX : UINT64_MAX;
@@ -127,6 +146,9 @@ static void right_constant(struct fold *s, ir_ref r, uint64_t c) {
         return;
     }
     switch (i->op) {
+    case IR_SHL:
+    case IR_SHRS:
+    case IR_SHRU: shift_again(s, r, (unsigned)(c & (width - 1)), width); break;
     case IR_SUB: { // as an addition, so that chains fold
         ir_ref k = make(s, r, i->type, (0 - c) & ones);
         s->f->ins[r].op = IR_ADD;

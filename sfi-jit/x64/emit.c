@@ -147,6 +147,8 @@ static void prologue(struct x64_emitter *e) {
 }
 
 static void emit_insn(struct x64_emitter *e, uint32_t insn) {
+    const struct ra_insn *n = &e->in->insn[insn];
+    if (n->count == 1 && e->ra->loc[n->first] == RA_REMAT) return;
     enum x64_form form = x64_mop_info[e->code->insn[insn].op].form;
     if (form >= FORM_FIRST_CONTROL)
         x64_emit_control(e, insn);

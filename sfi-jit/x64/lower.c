@@ -430,10 +430,14 @@ void x64_lower(struct jit_arena *a, struct x64_module *m, struct ir_func *f, str
                           .edge = JIT_ARRAY(a, uint32_t, f->blocks)};
     l.out.blocks = f->orders;
     l.out.block = JIT_ARRAY(a, struct ra_block, f->orders);
-    l.out.vregs = 1; // 0 is none
-    l.vreg_cap = f->inss + 16;
+    l.out.vregs = 1;                        // 0 is none
+    l.vreg_cap = l.insn_cap = f->inss + 16; // about one each of a value
     l.out.vreg = JIT_ARRAY(a, struct ra_vreg, l.vreg_cap);
     l.out.vconst = JIT_ARRAY(a, uint64_t, l.vreg_cap);
+    l.out.insn = JIT_ARRAY(a, struct x64_insn, l.insn_cap);
+    l.out.ra = JIT_ARRAY(a, struct ra_insn, l.insn_cap);
+    l.operand_cap = 2 * l.insn_cap;
+    l.out.operand = JIT_ARRAY(a, struct ra_operand, l.operand_cap);
     x64_fold(&l);
     for (uint32_t b = 0; b < f->blocks; b++)
         for (uint32_t k = 0; k < f->block[b].preds; k++) l.edge[f->block[b].pred[k]] = k;

@@ -49,14 +49,21 @@ uint16_t *x64_reclean(struct jit_arena *a, const struct x64_code *code, const st
     while (n < code->insns && !is_call(&code->insn[n])) n++;
     if (n == code->insns) return NULL;
     struct reclean c = {code, ra, JIT_ARRAY(a, uint16_t, code->insns)};
-    uint16_t *in = JIT_ARRAY(a, uint16_t, code->blocks);
-    for (bool changed = true; changed;) {
+    uint16_t *in = JIT_ARRAY(a, uint16_t, code->blocks), *out = JIT_ARRAY(a, uint16_t, code->blocks);
+    uint32_t *moves = JIT_ARRAY(a, uint32_t, code->blocks); // before the block's end
+    for (bool first = true, changed = true; changed; first = false) {
         changed = false;
         uint32_t move = ra->moves;
         for (uint32_t b = code->blocks; b-- > 0;) {
-            uint16_t out = 0;
-            for (uint32_t k = 0; k < code->block[b].succs; k++) out |= in[code->block[b].succ[k]];
-            uint16_t wanted = before_block(&c, b, out, &move);
+            uint16_t before = out[b];
+            for (uint32_t k = 0; k < code->block[b].succs; k++)
+                out[b] |= in[code->block[b].succ[k]];
+            if (first)
+                moves[b] = move;
+            else if (out[b] == before)
+                continue;
+            move = moves[b];
+            uint16_t wanted = before_block(&c, b, out[b], &move);
             changed |= wanted != in[b];
             in[b] = wanted;
         }

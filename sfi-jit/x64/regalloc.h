@@ -24,7 +24,9 @@
 // Slots   Stack slots are 8 bytes; a 16-byte value takes two, n and n + 1, with n even. Slots of 16-byte values come first and are
 //         shared with no smaller value, so slots overlap only where they are equal. Slot numbers start at 0.
 // Cost    Linear in practice: n log n. Live-range splitting around calls and loops, spilling by loop-weighted use distance,
-//         rematerialisation of values whose vreg says so (constants): the move then has source RA_REMAT.
+//         rematerialisation of values whose vreg says so (constants): the move then has source RA_REMAT. If an instruction does nothing
+//         but define such a value (its only operand, in any register), and nobody needs it before it is made anew, the operand's
+//         location is RA_REMAT, and the instruction is to be left out.
 #ifndef RA_REGALLOC_H
 #define RA_REGALLOC_H
 #include "sfi-jit/arena.h"

@@ -122,6 +122,11 @@ static const char *insn(struct checker *c, uint32_t i, bool verify) {
         if ((wrong = move(c, &c->out->move[c->move]))) return wrong;
     forget(c, c->in->scratch_int, 8); // the emitter's
     forget(c, c->in->scratch_fp, 16);
+    if (n->count == 1 && c->out->loc[n->first] == RA_REMAT) { // left out
+        const struct ra_operand *o = &c->in->operand[n->first];
+        bool may = c->in->vreg[o->vreg].remat && o->kind == RA_DEF && o->how == RA_REG;
+        return may ? NULL : "an instruction is left out";
+    }
     for (uint32_t k = 0; k < n->count; k++)
         if ((wrong = check_operand(c, n, k, verify))) return wrong;
     bool copied =

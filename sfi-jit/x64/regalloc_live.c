@@ -173,7 +173,7 @@ static void add_operand(struct ra_state *s, uint32_t insn, uint32_t reuse_of, ui
     if (n->is_move) join(s, s->in->operand[n->first + 1].vreg, o->vreg);
     if (o->how == RA_REUSE) s->value[o->vreg].source = s->in->operand[n->first + o->fixed].vreg;
     define(s, o->vreg, use.pos, s->block_of[insn], operand);
-    push_use(s, o->vreg, use);
+    if (!ra_is_constant(s, operand)) push_use(s, o->vreg, use);
     if (o->how == RA_FIXED) push_fixed(s, o->fixed, use.pos, at + 5, o->vreg);
 }
 

@@ -201,6 +201,14 @@ static void place_uses(struct mover *m, uint32_t vreg) {
     }
 }
 
+// A constant is not made where the first piece of its life has no use.
+static void place_constant(struct mover *m, const struct ra_value *v) {
+    struct ra_state *s = m->s;
+    struct ra_piece *p = &s->piece[v->first];
+    if (v->use == v->use_end || s->use[v->use].pos >= p->to) p->loc = RA_REMAT;
+    s->out->loc[v->def_operand] = p->loc;
+}
+
 static void place_splits(struct mover *m, uint32_t vreg) {
     struct ra_state *s = m->s;
     for (uint32_t k = 1; k < m->listed; k++) {
@@ -308,6 +316,8 @@ void ra_moves(struct ra_state *s) {
     m.store_cost = JIT_ARRAY(s->a, uint64_t, s->in->vregs);
     for (uint32_t v = 1; v < s->in->vregs; v++) {
         if (s->value[v].first == NONE) continue;
+        uint32_t def = s->value[v].def_operand;
+        if (def != NONE && ra_is_constant(s, def)) place_constant(&m, &s->value[v]);
         list_pieces(&m, v);
         place_uses(&m, v);
         if (m.listed > 1) place_splits(&m, v);

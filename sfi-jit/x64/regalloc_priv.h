@@ -54,7 +54,7 @@ struct ra_value {
     uint32_t def_block;
     uint32_t def_operand; // or NONE: block parameter
     uint32_t range, range_end;
-    uint32_t use, use_end; // its uses by position; a definition counts as one
+    uint32_t use, use_end; // its uses by position; a definition counts as one, except a constant's
     uint32_t first, last;  // pieces; last: the newest one that has a location
     uint32_t affinity;     // union-find parent: values joined by moves and branch arguments
     uint32_t target;       // a parameter that this value becomes, maybe by REUSE definitions, or 0
@@ -124,6 +124,12 @@ void ra_rivals(const struct ra_state *s, uint32_t block, uint32_t *weight);
 
 static inline const struct ra_block *ra_block_at(const struct ra_state *s, uint32_t pos) {
     return &s->in->block[s->block_of[pos >> 2]];
+}
+// Whether the operand is the definition of a constant that may be left out: see regalloc.h, Cost.
+static inline bool ra_is_constant(const struct ra_state *s, uint32_t operand) {
+    const struct ra_operand *o = &s->in->operand[operand];
+    return s->in->vreg[o->vreg].remat && o->kind == RA_DEF && o->how == RA_REG &&
+           s->in->insn[s->value[o->vreg].def >> 2].count == 1;
 }
 static inline uint32_t ra_loop_at(const struct ra_state *s, uint32_t pos) {
     return s->loop_of[s->block_of[pos >> 2]];
