@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Kernel calls with their grants, libraries on their clients' threads, programs without a manifest."""
 import os
+import re
 import subprocess
 import tempfile
 
@@ -142,4 +143,32 @@ tap.ok(r.ok, 'an application that waits for the order to stop ends by itself', r
 tap.same(r.text.count('listener: ended with status 0'), 2, 'by a step, and when the machine goes off')
 lines = r.text.count('listener: too much')
 tap.ok(500 <= lines < 3000, 'the log has no more lines of a domain than its quota', lines)
+
+# That module knows every call.
+with open(os.path.join(qemu.ROOT, 'sasos/run/hostcall.def')) as f:
+    rows = set(re.findall(r'^X\(\w+, (\w+),', f.read(), re.M)) - {'exit'}
+with open(os.path.join(qemu.ROOT, 'tests/modules/abi-fuzz/abi-fuzz.c')) as f:
+    tap.same(sorted(rows - set(re.findall(r'sasos_(\w+)\(', f.read()))), [], 'every call is tried at random')
+# 60,000 kernel calls with arguments at random, by a driver with a device and every grant, in three lives.
+FUZZ = """sasos 1
+module abi-fuzz
+  pci 1234:11e8
+  dma 64K
+  irq 1
+  budget 30000
+  arg one
+  env NAME=value
+  port 2e8-2ef
+  clock
+  console
+  entropy
+  entropy-source
+  observe
+  control
+  framebuffer
+module abi-calls
+  arg one
+""" + 'start abi-fuzz\nstop abi-fuzz\n' * 3 + 'run abi-calls expect exit 7\n'
+r = qemu.boot(config=FUZZ, modules=['abi-fuzz', 'abi-calls'], disk=None, devices=['pcie-root-port,id=rp,chassis=1'], hot=['edu,bus=rp'])
+tap.ok(r.ok, 'a driver whose kernel calls are random comes through, and leaves nothing', r)
 tap.done()

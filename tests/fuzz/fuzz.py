@@ -35,8 +35,8 @@ GOALS = {
     'tables': ('hostile side tables under ASan', 2000000, 40000),
     'jit': ("mutants of the JIT's output", 40000, 120),
     'wasm': ('generated modules in three engines', 313, 6),
-    'calls': ('kernel calls with hostile arguments, requests refused', 600000, 1500),
-    'decode': ('any bytes to decoder and compiler, libFuzzer', 500, 12),
+    'calls': ('kernel calls with hostile arguments, requests refused', 2000000, 1500),
+    'decode': ('any bytes to decoder and compiler, libFuzzer', 300, 12),
     'kill': ('a block driver killed under load, its disk compared', 5000, 200),
 }
 ASKED = ('kill',)  # boots machines: by --only, and not part of a run of all

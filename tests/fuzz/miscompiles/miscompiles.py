@@ -18,6 +18,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -132,7 +133,8 @@ def main():
     parser.add_argument('--only', default='')
     parser.add_argument('--every', type=int, default=1, help='only every n-th of the named ones')
     o = parser.parse_args()
-    os.makedirs(GOOD, exist_ok=True)
+    shutil.rmtree(GOOD, ignore_errors=True)  # of another corpus
+    os.makedirs(GOOD)
     done = []
 
     def add(file, line, source, change, verdict, detail):
