@@ -4,6 +4,7 @@
 
 #include "drivers/nvme/nvme.c"
 #include "drivers/sdk/log.c"
+#include "drivers/sdk/text.c"
 
 #define CHANNEL (4u << 20)
 #define DATA_PAGES_MAX 257u

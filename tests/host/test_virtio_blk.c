@@ -5,6 +5,7 @@
 #include "tests/host/sdk_shim.h"
 
 #include "drivers/sdk/log.c"
+#include "drivers/sdk/text.c"
 #include "drivers/virtio/blk/blk.c"
 #include "drivers/virtio/virtio.c"
 
