@@ -154,6 +154,8 @@ with open(os.path.join(ROOT, 'apps', 'demo.conf')) as f:
 status, out, err = config_tool(demo, BLK, DIGEST)
 tap.ok(status == 0 and not err, 'sasos-config: the demonstration is right', err)
 tap.has(out, r'dma +asks 65536, granted 65536', 'sasos-config: shows what is asked beside what is granted')
+status, out, err = config_tool('sasos 1\nmodule a\n program\n share 20\nrun a\n')
+tap.has(out, r'share +20% of a CPU', 'sasos-config: shows a share of a CPU')
 status, out, err = config_tool('sasos 1\nmodule a\n memory 3G\n')
 tap.ok(status == 1 and err.startswith('x.conf:3: expected: memory SIZE'), 'sasos-config: a mistake has file and line', err)
 status, out, err = config_tool(demo.replace('dma 64K', 'dma 4K', 1).replace('connect blk', 'connect disk'), BLK, DIGEST)
