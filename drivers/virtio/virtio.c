@@ -25,6 +25,7 @@ enum {
     PCI_STATUS_CAP_LIST = 0x10,
     PCI_CAP_VENDOR = 0x09
 };
+enum { SHADOW_RESET = 256 }; // sasos_virtio_state()
 enum { CAPS_MAX = 48, RESET_TRIES = 1000000, NO_VECTOR = 0xffff };
 
 static uint32_t map_capability(uint32_t cap, uint32_t min_length, uint32_t *out_length) {
@@ -48,7 +49,9 @@ static int find_structures(struct virtio_device *v) {
         uint32_t head = (uint32_t)sasos_pci_config_read(cap, 4);
         if ((head & 0xff) == PCI_CAP_VENDOR) {
             uint32_t type = head >> 24;
-            if (type == CAP_COMMON && !v->common)
+            if (v->shadow && (type == CAP_COMMON || type == CAP_NOTIFY))
+                ; // the kernel's
+            else if (type == CAP_COMMON && !v->common)
                 v->common = map_capability(cap, COMMON_SIZE, NULL);
             else if (type == CAP_ISR && !v->isr)
                 v->isr = map_capability(cap, 1, NULL);
@@ -61,7 +64,7 @@ static int find_structures(struct virtio_device *v) {
         }
         cap = head >> 8 & 0xfc;
     }
-    if (!v->common || !v->notify) {
+    if (!v->shadow && (!v->common || !v->notify)) {
         log_line("virtio: no modern interface (common or notify structure missing): is "
                  "disable-modern=on?");
         return E_NODEV;
@@ -70,6 +73,10 @@ static int find_structures(struct virtio_device *v) {
 }
 
 void virtio_reset(struct virtio_device *v) {
+    if (v->shadow) {
+        sasos_virtio_state(SHADOW_RESET);
+        return;
+    }
     write8(v->common + DEVICE_STATUS, 0);
     // 4.1.4.3.2: the driver waits until it reads 0 back.
     for (int i = 0; i < RESET_TRIES && read8(v->common + DEVICE_STATUS) != 0; i++)
@@ -77,6 +84,10 @@ void virtio_reset(struct virtio_device *v) {
 }
 
 static void add_status(struct virtio_device *v, uint8_t bits) {
+    if (v->shadow) {
+        sasos_virtio_state(bits);
+        return;
+    }
     write8(v->common + DEVICE_STATUS, read8(v->common + DEVICE_STATUS) | bits);
 }
 
@@ -88,7 +99,12 @@ static uint64_t device_features(struct virtio_device *v) {
 }
 
 int virtio_open(struct virtio_device *v, uint64_t required, uint64_t wanted) {
-    *v = (struct virtio_device){0};
+    int mode = sasos_dma_mode();
+    *v = (struct virtio_device){.shadow = mode == SASOS_DMA_SHADOW};
+    if (mode == SASOS_DMA_TRUSTED) {
+        log_line("virtio: neither the IOMMU nor the kernel fences this device: not supported");
+        return E_NODEV;
+    }
     int error = find_structures(v);
     if (error) return error;
     error = sasos_pci_enable();
@@ -96,7 +112,22 @@ int virtio_open(struct virtio_device *v, uint64_t required, uint64_t wanted) {
     return virtio_restart(v, required, wanted);
 }
 
+// The kernel negotiates what the device and shadow rings can do.
+static int restart_shadow(struct virtio_device *v, uint64_t required, uint64_t wanted) {
+    int64_t features = sasos_virtio_start((int64_t)(required | wanted));
+    if (features < 0) {
+        log_line("virtio: the device cannot be started (%d)", (int)features);
+        return (int)features;
+    }
+    v->features = (uint64_t)features;
+    if ((v->features & required) == required) return 0;
+    log_line("virtio: the device and its shadow can do %lx, but %lx is needed", v->features, required);
+    add_status(v, VIRTIO_FAILED);
+    return E_NODEV;
+}
+
 int virtio_restart(struct virtio_device *v, uint64_t required, uint64_t wanted) {
+    if (v->shadow) return restart_shadow(v, required, wanted);
     virtio_reset(v); // 3.1.1 Driver requirements: device initialization, steps 1 to 6
     add_status(v, VIRTIO_ACKNOWLEDGE);
     add_status(v, VIRTIO_DRIVER);
@@ -130,14 +161,48 @@ int virtio_restart(struct virtio_device *v, uint64_t required, uint64_t wanted) 
 }
 
 int virtio_config_vector(struct virtio_device *v, uint16_t vector) {
+    if (v->shadow) return sasos_virtio_vector(vector);
     write16(v->common + CONFIG_MSIX_VECTOR, vector);
     return read16(v->common + CONFIG_MSIX_VECTOR) == vector ? 0 : E_NODEV; // 4.1.5.1.2.2
 }
 
-uint8_t virtio_status(struct virtio_device *v) { return read8(v->common + DEVICE_STATUS); }
+uint8_t virtio_status(struct virtio_device *v) {
+    return v->shadow ? (uint8_t)sasos_virtio_state(0) : read8(v->common + DEVICE_STATUS);
+}
+
+// Memory for the three parts of a queue, in one piece; cleared if it has been this queue's before.
+static int queue_memory(struct virtio_device *v, struct virtq *q, uint16_t index, uint32_t size) {
+    // Descriptors 16·n, available ring 6 + 2·n, used ring 6 + 8·n at a multiple of 4 (2.7).
+    uint32_t avail = 16 * size, used = (avail + 6 + 2 * size + 63) & ~63u;
+    uint32_t memory = q->desc && q->room == size ? q->desc : sasos_dma_alloc(used + 6 + 8 * size);
+    if (!memory) return E_NOMEM;
+    if (memory == q->desc) __builtin_memset((void *)(uintptr_t)memory, 0, used + 6 + 8 * size);
+    *q = (struct virtq){.desc = memory,
+                        .avail = memory + avail,
+                        .used = memory + used,
+                        .size = size,
+                        .room = size,
+                        .index = index,
+                        .shadow = v->shadow,
+                        .event_idx = v->features & VIRTIO_BIT(VIRTIO_F_EVENT_IDX)};
+    return 0;
+}
+
+static int shadow_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint32_t max_size,
+                        uint16_t vector) {
+    int error = queue_memory(v, q, index, max_size);
+    int size = error ? error : sasos_virtio_queue(index, max_size, q->desc, q->avail, q->used, vector);
+    if (size < 0) {
+        log_line("virtio: queue %u cannot be set up (%d)", index, size);
+        return size;
+    }
+    q->size = (uint32_t)size;
+    return 0;
+}
 
 int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint32_t max_size,
                  uint16_t vector) {
+    if (v->shadow) return shadow_queue(v, q, index, max_size, vector);
     write16(v->common + QUEUE_SELECT, index);
     uint32_t size = read16(v->common + QUEUE_SIZE); // 0: no such queue; a power of two by 2.7
     while (size > max_size) size /= 2;
@@ -146,17 +211,8 @@ int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint3
         return E_NODEV;
     }
     write16(v->common + QUEUE_SIZE, (uint16_t)size); // 4.1.5.1.3: the driver may make it smaller
-    // One allocation: descriptors 16·n, available ring 6 + 2·n, used ring 6 + 8·n at a multiple of 4 (2.7).
-    uint32_t avail = 16 * size, used = (avail + 6 + 2 * size + 63) & ~63u;
-    uint32_t memory = q->desc && q->size == size ? q->desc : sasos_dma_alloc(used + 6 + 8 * size);
-    if (!memory) return E_NOMEM;
-    if (memory == q->desc) __builtin_memset((void *)(uintptr_t)memory, 0, used + 6 + 8 * size);
-    *q = (struct virtq){.desc = memory,
-                        .avail = memory + avail,
-                        .used = memory + used,
-                        .size = size,
-                        .index = index,
-                        .event_idx = v->features & VIRTIO_BIT(VIRTIO_F_EVENT_IDX)};
+    int error = queue_memory(v, q, index, size);
+    if (error) return error;
     q->doorbell = v->notify + read16(v->common + QUEUE_NOTIFY_OFF) * v->notify_multiplier; // 4.1.4.4
     write16(v->common + QUEUE_MSIX_VECTOR, vector);
     if (read16(v->common + QUEUE_MSIX_VECTOR) != vector) {
@@ -174,6 +230,11 @@ void virtio_ready(struct virtio_device *v) { add_status(v, VIRTIO_DRIVER_OK); }
 
 void virtq_kick(struct virtq *q) {
     if (q->kicked == q->avail_index) return;
+    if (q->shadow) {
+        q->kicked = q->avail_index;
+        sasos_virtq_publish(q->index); // notifies as the device wishes
+        return;
+    }
     barrier_full(); // our index must be visible before we read whether the device wants to hear of it
     bool needed;
     if (q->event_idx) { // 2.7.10: avail_event lies behind the used ring
@@ -199,10 +260,21 @@ void virtq_quiet(struct virtq *q, bool quiet) {
 
 bool virtq_used(struct virtq *q, uint32_t *out_id, uint32_t *out_length) {
     if (read16(q->used + 2) == q->used_index) {
-        if (!q->event_idx || q->quiet) return false;
-        write16(q->avail + 4 + 2 * q->size, q->used_index); // 2.7.10: used_event: interrupt at the next one
-        barrier_full();                                     // armed before the last look
-        if (read16(q->used + 2) == q->used_index) return false;
+        bool arm = q->event_idx && !q->quiet;
+        if (arm)
+            write16(q->avail + 4 + 2 * q->size,
+                    q->used_index); // 2.7.10: used_event: interrupt at the next one
+        if (q->shadow) {
+            int got = sasos_virtq_collect(q->index);
+            *out_id = UINT32_MAX;
+            *out_length = 0;
+            if (got <= 0) return got < 0;
+        } else if (!arm) {
+            return false;
+        } else {
+            barrier_full(); // armed before the last look
+            if (read16(q->used + 2) == q->used_index) return false;
+        }
     }
     barrier_compiler(); // 2.7.14: the index before the entry
     uint32_t entry = q->used + 4 + 8 * (q->used_index & (q->size - 1));

@@ -2,8 +2,12 @@
 // Clauses: Virtual I/O Device (VIRTIO) Version 1.2.
 //
 // The device is not trusted with more than its function: everything that it writes (used ring, configuration, feature bits) is input.
-// It must offer VIRTIO_F_ACCESS_PLATFORM, that is, its DMA must go through the IOMMU: a device without it would bypass the fence
-// silently, so it is refused. All queue memory lies in the DMA area; its 32-bit addresses are the device's too.
+// Where there is an IOMMU it must offer VIRTIO_F_ACCESS_PLATFORM, that is, its DMA must go through it: a device without it would bypass the
+// fence silently, so it is refused. All queue memory lies in the DMA area; its 32-bit addresses are the device's too.
+//
+// Without an IOMMU the kernel keeps the device's registers and rings, and ours are shadows (`shadow`): virtq_kick() has the kernel check and
+// pass on what was added, virtq_used() has it fetch what was used. Indirect descriptors are then never negotiated. A driver that uses the
+// functions below need not know.
 #ifndef SASOS_VIRTIO_H
 #define SASOS_VIRTIO_H
 #include "drivers/sdk/sasos.h"
@@ -37,19 +41,21 @@ struct virtio_device {
     uint32_t common, notify, isr,
         device; // addresses of the structures of 4.1.4; device = 0 if there is none
     uint32_t device_length, notify_multiplier;
+    bool shadow;       // common and notify are the kernel's
     uint64_t features; // negotiated
 };
 
 struct virtq {
     uint32_t desc, avail, used; // addresses
-    uint32_t size;              // power of two
+    uint32_t size, room;        // power of two; for how many entries it has memory
     uint32_t doorbell;          // address
     uint16_t index;
     uint16_t avail_index; // our own, authoritative
     uint16_t kicked;      // avail_index at the last virtq_kick()
     uint16_t used_index;  // next used entry to look at
     bool event_idx;
-    bool quiet; // see virtq_quiet()
+    bool shadow; // of the kernel's ring
+    bool quiet;  // see virtq_quiet()
 };
 
 // Finds the structures, resets the device, negotiates `required | (wanted ∩ offered)` plus VERSION_1 and ACCESS_PLATFORM.
@@ -80,7 +86,7 @@ void virtq_kick(struct virtq *q); // 2.7.13.4: the doorbell, unless the device s
 // ends, entries may be there already: look once more.
 void virtq_quiet(struct virtq *q, bool quiet);
 
-// Next used entry: true and its id (unchecked: input!) and length. Once it returns false, interrupts are armed
+// Next used entry: true and its id (unchecked: input!) and length; an impossible id where the kernel has found one. Once it returns false, interrupts are armed
 // again, unless the queue is quiet.
 bool virtq_used(struct virtq *q, uint32_t *out_id, uint32_t *out_length);
 #endif

@@ -43,7 +43,8 @@ bool iommu_interrupt_remapping(void) { return remapping; }
 
 static void cannot(const char *why) {
     why_not = why;
-    log_warn("iommu", "%s: DMA is NOT fenced, functions that do DMA will not be granted", why);
+    log_warn("iommu", "%s: DMA is NOT fenced: virtio devices get rings that the kernel checks, others nothing unless the configuration trusts them",
+             why);
 }
 
 void iommu_init(void) {

@@ -6,7 +6,7 @@
 #include "sasos/arch/time.h"
 #include "sasos/mem/pt.h"
 
-enum { CAP_COMMON_CFG = 1, CAP_NOTIFY_CFG = 2 }; // §4.1.4
+enum { CAP_COMMON_CFG = 1, CAP_NOTIFY_CFG = 2, CAP_ISR_CFG = 3, CAP_DEVICE_CFG = 4 }; // §4.1.4
 enum {
     DEVICE_FEATURE_SELECT = 0x00,
     DEVICE_FEATURE = 0x04,
@@ -16,6 +16,7 @@ enum {
     DEVICE_STATUS = 0x14,
     QUEUE_SELECT = 0x16,
     QUEUE_SIZE = 0x18,
+    QUEUE_MSIX_VECTOR = 0x1a,
     QUEUE_ENABLE = 0x1c,
     QUEUE_NOTIFY_OFF = 0x1e,
     QUEUE_DESC = 0x20,
@@ -24,10 +25,9 @@ enum {
     COMMON_CFG_SIZE = 0x38,
 };
 enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8 }; // §2.1
-enum {
-    VERSION_1 = 1 << 0,
-    ACCESS_PLATFORM = 1 << 1
-}; // §6, bits 32 and 33: bits of the second word
+#define VERSION_1 (1ull << 32)                                        // §6
+#define ACCESS_PLATFORM (1ull << 33)
+#define NO_MESSAGE 0xffffu
 #define RESET_MS 1000u
 
 bool virtio_is(const struct pci_fn *fn) {
@@ -63,63 +63,137 @@ bool virtio_reset(const struct pci_fn *fn) {
     return done;
 }
 
-static uint32_t offered(volatile uint8_t *common) { // feature bits 63:32
+static uint64_t offered(volatile uint8_t *common) {
+    mmio_write32(common + DEVICE_FEATURE_SELECT, 0);
+    uint64_t low = mmio_read32(common + DEVICE_FEATURE);
     mmio_write32(common + DEVICE_FEATURE_SELECT, 1);
-    return mmio_read32(common + DEVICE_FEATURE);
+    return low | (uint64_t)mmio_read32(common + DEVICE_FEATURE) << 32;
 }
 
 bool virtio_obeys_iommu(const struct pci_fn *fn) {
     struct pci_virtio_cap cap;
     volatile uint8_t *common = map(fn, CAP_COMMON_CFG, COMMON_CFG_SIZE, &cap);
     if (!common) return false;
-    const uint32_t both = VERSION_1 | ACCESS_PLATFORM;
+    const uint64_t both = VERSION_1 | ACCESS_PLATFORM;
     bool obeys = (offered(common) & both) == both;
     unmap(common, &cap);
     return obeys;
 }
 
-// §3.1.1, the steps of initialisation that a device insists on before it touches a queue.
-static bool start(volatile uint8_t *common, uint64_t iova, int message) {
-    if (!reset(common)) return false;
-    mmio_write8(common + DEVICE_STATUS, ACKNOWLEDGE);
-    mmio_write8(common + DEVICE_STATUS, ACKNOWLEDGE | DRIVER);
-    uint32_t features = offered(common) & (VERSION_1 | ACCESS_PLATFORM);
-    mmio_write32(common + DRIVER_FEATURE_SELECT, 0);
-    mmio_write32(common + DRIVER_FEATURE, 0);
-    mmio_write32(common + DRIVER_FEATURE_SELECT, 1);
-    mmio_write32(common + DRIVER_FEATURE, features);
-    mmio_write8(common + DEVICE_STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK);
-    if (!(mmio_read8(common + DEVICE_STATUS) & FEATURES_OK)) return false;
-    mmio_write16(common + CONFIG_MSIX_VECTOR, (uint16_t)message); // §4.1.5.1.2: ffff is none
-    mmio_write16(common + QUEUE_SELECT, 0);
-    if (mmio_read16(common + QUEUE_SIZE) == 0) return false;
-    mmio_write16(common + QUEUE_SIZE, 1);
-    for (unsigned i = 0; i < 3;
-         i++) { // three rings, one page each; 64-bit fields are written as two words (§4.1.3.1)
-        unsigned o = i == 0 ? QUEUE_DESC : i == 1 ? QUEUE_DRIVER : QUEUE_DEVICE;
-        mmio_write32(common + o, (uint32_t)(iova + 4096 * i));
-        mmio_write32(common + o + 4, (uint32_t)((iova + 4096 * i) >> 32));
-    }
-    mmio_write16(common + QUEUE_ENABLE, 1);
-    mmio_write8(common + DEVICE_STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
-    return true;
+// ---- transport ----
+
+bool virtio_open(const struct pci_fn *fn, struct virtio_transport *out) {
+    *out = (struct virtio_transport){0};
+    out->common = map(fn, CAP_COMMON_CFG, COMMON_CFG_SIZE, &out->common_cap);
+    if (out->common) out->notify = map(fn, CAP_NOTIFY_CFG, 2, &out->notify_cap);
+    if (out->notify) return true;
+    virtio_close(out);
+    return false;
 }
 
+void virtio_close(struct virtio_transport *t) {
+    if (t->notify) unmap(t->notify, &t->notify_cap);
+    if (t->common) unmap(t->common, &t->common_cap);
+    *t = (struct virtio_transport){0};
+}
+
+bool virtio_restart(const struct virtio_transport *t) { return reset(t->common); }
+
+uint8_t virtio_status(const struct virtio_transport *t, uint8_t add) {
+    uint8_t status = mmio_read8(t->common + DEVICE_STATUS);
+    if (add & ~status) mmio_write8(t->common + DEVICE_STATUS, status | add);
+    return mmio_read8(t->common + DEVICE_STATUS);
+}
+
+// §3.1.1, steps 1 to 6.
+bool virtio_negotiate(const struct virtio_transport *t, uint64_t wanted, uint64_t *out_features) {
+    volatile uint8_t *common = t->common;
+    if (!reset(common)) return false;
+    virtio_status(t, ACKNOWLEDGE);
+    virtio_status(t, DRIVER);
+    uint64_t features = offered(common) & wanted;
+    mmio_write32(common + DRIVER_FEATURE_SELECT, 0);
+    mmio_write32(common + DRIVER_FEATURE, (uint32_t)features);
+    mmio_write32(common + DRIVER_FEATURE_SELECT, 1);
+    mmio_write32(common + DRIVER_FEATURE, (uint32_t)(features >> 32));
+    *out_features = features;
+    return virtio_status(t, FEATURES_OK) & FEATURES_OK;
+}
+
+bool virtio_config_message(const struct virtio_transport *t, uint16_t message) {
+    mmio_write16(t->common + CONFIG_MSIX_VECTOR, message); // §4.1.5.1.2: ffff is none
+    return mmio_read16(t->common + CONFIG_MSIX_VECTOR) == message;
+}
+
+uint32_t virtio_queue_size(const struct virtio_transport *t, uint16_t queue) {
+    mmio_write16(t->common + QUEUE_SELECT, queue);
+    uint32_t size = mmio_read16(t->common + QUEUE_SIZE);
+    return size & (size - 1) ? 0 : size; // §2.7: a power of two
+}
+
+static void write_address(volatile uint8_t *at, uint64_t value) { // as two words (§4.1.3.1)
+    mmio_write32(at, (uint32_t)value);
+    mmio_write32(at + 4, (uint32_t)(value >> 32));
+}
+
+volatile uint8_t *virtio_queue_start(const struct virtio_transport *t, uint16_t queue,
+                                     uint16_t size, const uint64_t rings[3], uint16_t message) {
+    volatile uint8_t *common = t->common;
+    mmio_write16(common + QUEUE_SELECT, queue);
+    // §4.1.4.4; the multiplication may exceed what the device declared.
+    uint64_t o = (uint64_t)mmio_read16(common + QUEUE_NOTIFY_OFF) * t->notify_cap.notify_off_multiplier;
+    if (o % 2 || o + 2 > t->notify_cap.length) return NULL;
+    mmio_write16(common + QUEUE_MSIX_VECTOR, message);
+    if (mmio_read16(common + QUEUE_MSIX_VECTOR) != message) return NULL;
+    mmio_write16(common + QUEUE_SIZE, size);
+    write_address(common + QUEUE_DESC, rings[0]);
+    write_address(common + QUEUE_DRIVER, rings[1]);
+    write_address(common + QUEUE_DEVICE, rings[2]);
+    mmio_write16(common + QUEUE_ENABLE, 1);
+    return t->notify + o;
+}
+
+void virtio_notify(volatile uint8_t *doorbell, uint16_t queue) { mmio_write16(doorbell, queue); }
+
+bool virtio_page_harmless(const struct pci_fn *fn, unsigned bar, uint64_t offset) {
+    struct pci_virtio_cap cap;
+    bool wanted = false;
+    for (uint8_t type = CAP_COMMON_CFG; type <= CAP_DEVICE_CFG; type++)
+        for (unsigned nth = 0; pci_virtio_cap(fn, type, nth, &cap); nth++) {
+            if (cap.bar != bar || cap.offset >= offset + 4096 ||
+                cap.offset + (uint64_t)cap.length <= offset)
+                continue;
+            if (type == CAP_COMMON_CFG || type == CAP_NOTIFY_CFG) return false;
+            wanted = true;
+        }
+    return wanted;
+}
+
+bool virtio_can_be_shadowed(const struct pci_fn *fn) {
+    // Transitional ids, then 0x1040 + type (§4.1.2, §5): network, block, console, entropy.
+    static const uint16_t known[] = {0x1000, 0x1001, 0x1003, 0x1005,
+                                     0x1041, 0x1042, 0x1043, 0x1044};
+    for (unsigned i = 0; virtio_is(fn) && i < sizeof(known) / sizeof(known[0]); i++)
+        if (fn->device == known[i]) return true;
+    return false;
+}
+
+// ---- self-test ----
+
 bool virtio_provoke(const struct pci_fn *fn, uint64_t iova, int message) {
-    struct pci_virtio_cap cap, notify_cap;
-    volatile uint8_t *common = map(fn, CAP_COMMON_CFG, COMMON_CFG_SIZE, &cap);
-    if (!common) return false;
-    volatile uint8_t *notify = map(fn, CAP_NOTIFY_CFG, 2, &notify_cap);
-    bool done = notify && start(common, iova, message);
-    if (done) {
-        // §4.1.4.4: where queue 0 is notified; the multiplication may exceed what the device
-        // declared.
-        uint64_t o =
-            (uint64_t)mmio_read16(common + QUEUE_NOTIFY_OFF) * notify_cap.notify_off_multiplier;
-        done = o % 2 == 0 && o + 2 <= notify_cap.length;
-        if (done) mmio_write16(notify + o, 0);
+    struct virtio_transport t;
+    if (!virtio_open(fn, &t)) return false;
+    uint64_t features;
+    const uint64_t rings[3] = {iova, iova + 4096, iova + 8192};
+    volatile uint8_t *doorbell = NULL;
+    if (virtio_negotiate(&t, VERSION_1 | ACCESS_PLATFORM, &features) && virtio_queue_size(&t, 0)) {
+        virtio_config_message(&t, (uint16_t)message);
+        doorbell = virtio_queue_start(&t, 0, 1, rings, NO_MESSAGE);
     }
-    if (notify) unmap(notify, &notify_cap);
-    unmap(common, &cap);
-    return done;
+    if (doorbell) {
+        virtio_status(&t, DRIVER_OK);
+        virtio_notify(doorbell, 0);
+    }
+    virtio_close(&t);
+    return doorbell;
 }

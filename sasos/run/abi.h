@@ -41,6 +41,13 @@ enum sasos_error {
 #define SASOS_IRQS_MAX 8u
 #define SASOS_CHANNELS_MAX 8u
 
+// What keeps a device that does DMA to its driver's area: dma_mode().
+enum sasos_dma_mode {
+    SASOS_DMA_BY_IOMMU, // the IOMMU: bus addresses are the driver's own
+    SASOS_DMA_SHADOW, // the kernel, which checks and translates the rings of a virtio device: virtio_start() and so on
+    SASOS_DMA_TRUSTED, // nothing; the configuration says that it may be so. Bus addresses are those of dma_address()
+};
+
 // ---- What dom_info() and sys_info() tell. Fields are only added, at the end: who asks says how many bytes it knows. ----
 #define SASOS_NAME 40u
 #define SASOS_COUNTERS_MAX 16u

@@ -23,8 +23,26 @@ CALL(pci_bar_map) {
 CALL(pci_enable) {
     (void)args;
     struct dom *d = caller(inst);
-    if (!d->fn || !d->fence) return E_DENIED;
+    if (!d->fn || !d->device_open) return E_DENIED;
     return pci_enable(d->fn) == ST_OK ? 0 : E_DENIED;
+}
+
+CALL(dma_mode) {
+    (void)args;
+    struct dom *d = caller(inst);
+    return d->fn ? (int32_t)d->dma : E_DENIED;
+}
+
+CALL(dma_address) {
+    struct dom *d = caller(inst);
+    uint32_t address = ldr_arg32(args, 0);
+    if (!d->fn) return E_DENIED;
+    if (d->dma != SASOS_DMA_TRUSTED) return address;
+    for (uint32_t i = 0; i < d->extents; i++) {
+        const struct vring_extent *e = &d->extent[i];
+        if (address - e->address < e->bytes) return (int64_t)(e->pa + (address - e->address));
+    }
+    return E_FAULT;
 }
 
 CALL(dma_alloc) { return dom_dma_alloc(caller(inst), ldr_arg32(args, 0)); }

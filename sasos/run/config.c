@@ -124,9 +124,13 @@ static bool key_control(struct parser *p) { return flag(p, &p->module->control);
 static bool key_pci(struct parser *p) {
     struct config_module *m = p->module;
     if (m->pcis == CONFIG_PCI_MAX) return complain(p, "more than 4 pci lines for one module");
-    if (!words_pci(p->w, &m->pci[m->pcis]))
-        return complain(p, "expected: pci VENDOR:DEVICE in hexadecimal, for example pci 1af4:1042, "
-                           "or pci class BASE:REST, for example pci class 01:0802");
+    struct words w = *p->w;
+    m->trusted[m->pcis] = words_is(&w, w.count - 1, "trusted");
+    w.count -= m->trusted[m->pcis];
+    if (!words_pci(&w, &m->pci[m->pcis]))
+        return complain(
+            p, "expected: pci VENDOR:DEVICE in hexadecimal, for example pci 1af4:1042, "
+               "or pci class BASE:REST, for example pci class 01:0802; and perhaps trusted");
     m->pcis++;
     return true;
 }

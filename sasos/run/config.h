@@ -56,6 +56,7 @@ struct config_module {
     uint32_t cpu; // below CPUS_MAX
     uint32_t pcis, connects, args, envs, ports, isa_irqs, blobs;
     struct words_pci pci[CONFIG_PCI_MAX];
+    bool trusted[CONFIG_PCI_MAX]; // that kind may do DMA where nothing fences it
     struct config_connect connect[CONFIG_CONNECTS_MAX];
     struct config_ports port[CONFIG_PORTS_MAX];
     uint8_t isa_irq[CONFIG_ISA_IRQS_MAX];

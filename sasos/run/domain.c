@@ -330,7 +330,7 @@ void dom_kill(struct dom *d, enum dom_end end) {
 uint64_t dom_cpu_ns(const struct dom *d) { return d->home ? thr_cpu_ns(d->home) : 0; }
 
 void dom_end_text(const struct dom *d, char *out, size_t size) {
-    char where[160];
+    char where[160] = "";
     switch ((enum dom_end)d->end) {
     case DOM_END_EXIT:
         ksnprintf(out, size, "%s: ended with status %d; the kernel allocated %u times meanwhile",
@@ -355,7 +355,15 @@ void dom_end_text(const struct dom *d, char *out, size_t size) {
                   dom_name(d), d->manifest.budget_ms, where);
         break;
     case DOM_END_DMA:
-        if (d->fault.address == IOMMU_ADDRESS_UNKNOWN)
+        if (d->ring_fault.why == VRING_OUTSIDE)
+            ksnprintf(where, sizeof(where), " (bus address 0x%llx, %u bytes)",
+                      (unsigned long long)d->ring_fault.addr, d->ring_fault.len);
+        if (d->ring_fault.why != VRING_OK)
+            ksnprintf(out,
+                      size, "%s: killed: what it gave its device %02x:%02x.%x in queue %u was refused: descriptor %u%s: %s",
+                      dom_name(d), pci_bus(d->fn), pci_dev(d->fn), pci_func(d->fn), d->ring_queue,
+                      d->ring_fault.descriptor, where, vring_refusal_text(d->ring_fault.why));
+        else if (d->fault.address == IOMMU_ADDRESS_UNKNOWN)
             ksnprintf(
                 out, size,
                 "%s: killed: its device %02x:%02x.%x tried to reach outside its DMA area (%s: %s)",

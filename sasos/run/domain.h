@@ -23,12 +23,14 @@
 #include "loader/pack/pack.h"
 #include "sasos/dev/iommu.h"
 #include "sasos/dev/msix.h"
+#include "sasos/dev/vring.h"
 #include "sasos/run/abi.h"
 #include "sasos/run/config.h"
 #include "sasos/run/thread.h"
 
 #define DOM_MAX 64u
 #define DOM_ERROR_MAX 240u
+#define DOM_EXTENTS_MAX 32u
 
 enum dom_state {
     DOM_NONE,     // not loaded
@@ -44,7 +46,7 @@ enum dom_end { // why its latest life ended
     DOM_END_FAILED,  // it could not start: status is an error
     DOM_END_TRAP,    // info says
     DOM_END_BUDGET,  // computed for longer than its budget
-    DOM_END_DMA,     // its device attempted DMA outside its area
+    DOM_END_DMA,     // its device attempted DMA outside its area, or it was about to let it
     DOM_END_KILLED,  // by order, as if it had failed
     DOM_END_REFUSED, // nothing of it ran: its device could not be set up
 };
@@ -91,7 +93,10 @@ struct dom {
     uint64_t frames;   // that its slot owns between two lives
     // home
     const struct pci_fn *fn; // granted function, NULL if none; chosen with the order to start
-    struct iommu_domain *fence;
+    enum sasos_dma_mode dma; // what keeps its device to its area; chosen with fn
+    bool device_open;
+    struct iommu_domain *fence; // FENCED
+    struct shadow *shadow;      // SHADOW: what the kernel has of its device (shadow.c)
     struct msix *msix;
     struct dom_irq irq[SASOS_IRQS_MAX];
     uint32_t lives, faults;
@@ -107,9 +112,11 @@ struct dom {
     // inside
     uint32_t dma_next, dma_used; // next free offset in the DMA area; bytes counted against the grant
     uint32_t device_next;        // next free offset in the device area
-    uint32_t pending;            // events taken but not asked for (not drivers)
-    uint32_t irqs_bound;         // bit n: message n is bound
-    uint64_t timer;              // timer(): ns, THR_FOREVER: none
+    uint32_t extents; // pieces of the DMA area, channels first; what is beyond the limit is not listed
+    struct vring_extent extent[DOM_EXTENTS_MAX];
+    uint32_t pending;    // events taken but not asked for (not drivers)
+    uint32_t irqs_bound; // bit n: message n is bound
+    uint64_t timer;      // timer(): ns, THR_FOREVER: none
     int64_t counter[MANIFEST_COUNTERS_MAX];
     uint64_t log_at, log_credit; // ns: when a line was last asked for; what it has saved up since
     uint32_t log_dropped, log_dropped_now; // lines; since the last one that was not
@@ -128,7 +135,9 @@ struct dom {
     _Atomic bool hears_stop; // an application's: it waits for SASOS_EVENT_STOP
     _Atomic enum dom_state state;
     _Atomic enum dom_end end;
-    struct iommu_fault fault; // DOM_END_DMA
+    struct iommu_fault fault;      // DOM_END_DMA
+    struct vring_fault ring_fault; // likewise, in shadow mode
+    uint32_t ring_queue;
 };
 #define DOM_EVENT_KILL (1u << 30) // it is dead: look
 #define DOM_EVENT_LOOK (1u << 29) // its timer has changed
@@ -170,11 +179,14 @@ uint32_t dom_timer_due(struct dom *d);    // SASOS_EVENT_TIMER, once, when its t
 uint32_t dom_dma_alloc(struct dom *d, uint32_t bytes);
 uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t bytes);
 int32_t dom_irq_enable(struct dom *d, uint32_t message);
-// Fence, with its channels in it, and MSI-X of d->fn, if it has one. On failure nothing is left.
+// Fence, with its channels in it, or what is in its place, and MSI-X of d->fn, if it has one. On failure nothing is left.
 enum status dom_device_open(struct dom *d);
 void dom_device_stop(struct dom *d); // the first thing to do when it is dead: no bus mastering any more
 // Everything else: the quiesce order; then DMA and device pages are gone. Nobody is inside.
 void dom_device_close(struct dom *d);
+enum status shadow_open(struct dom *d);
+// Resets the device. True: it has confirmed that, and all rings are gone; false: they are kept for ever.
+bool shadow_close(struct dom *d);
 void screen_release(const struct dom *d); // if it has the screen
 // Maps physical pages at the next free place of the DMA area, and for the device too. Returns the address, 0 on failure. Owned pages
 // are taken over in either case: freed with the slot or dom_device_close(), or at once on failure.

@@ -1,6 +1,7 @@
 // grants.c — what a module asks for in its manifest against what the configuration grants it. Everything is checked before anything is
 // set up: nothing is changed here but *d, which is not yet known to anybody.
 #include "sasos/dev/acpi.h"
+#include "sasos/dev/virtio.h"
 #include "sasos/lib/mem.h"
 #include "sasos/lib/printf.h"
 #include "sasos/run/domain.h"
@@ -67,6 +68,17 @@ static bool kinds_meet(const struct ldr_manifest *m, const struct config_module 
     return false;
 }
 
+// What is to keep d->fn to its driver's area; false if there is nothing, and the configuration does not trust it.
+static bool choose_dma(struct dom *d) {
+    const struct config_module *c = d->config;
+    bool trusted = false;
+    for (uint32_t i = 0; i < c->pcis; i++) trusted |= c->trusted[i] && fits(&c->pci[i], d->fn);
+    d->dma = iommu_present()                 ? SASOS_DMA_BY_IOMMU
+             : virtio_can_be_shadowed(d->fn) ? SASOS_DMA_SHADOW
+                                             : SASOS_DMA_TRUSTED;
+    return d->dma != SASOS_DMA_TRUSTED || trusted;
+}
+
 // The first function that the manifest asks for, the configuration grants, and nobody has.
 static bool check_function(struct dom *d, char error[DOM_ERROR_MAX]) {
     const struct ldr_manifest *m = &d->manifest;
@@ -80,7 +92,7 @@ static bool check_function(struct dom *d, char error[DOM_ERROR_MAX]) {
         else
             d->fn = fn;
     }
-    if (m->pcis == 0 || (d->fn && iommu_present())) return true;
+    if (m->pcis == 0 || (d->fn && choose_dma(d))) return true;
     char kind[24];
     ksnprintf(kind, sizeof(kind), m->pci[0].class ? "class %02x:%04x" : "%04x:%04x",
               m->pci[0].vendor, m->pci[0].device);
@@ -90,7 +102,7 @@ static bool check_function(struct dom *d, char error[DOM_ERROR_MAX]) {
                   dom_name(d), kind, c->line);
     else if (d->fn)
         ksnprintf(error,
-                  DOM_ERROR_MAX, "%s needs a device that does DMA, and this machine has no usable IOMMU to fence it (%s): refused",
+                  DOM_ERROR_MAX, "%s needs a device that does DMA, and this machine has no usable IOMMU to fence it (%s): refused (only `trusted` in its pci line would allow it)",
                   dom_name(d), iommu_why_not());
     else
         ksnprintf(error, DOM_ERROR_MAX, "%s: %s (it drives %s)", dom_name(d),
