@@ -90,7 +90,8 @@ static struct {
     } tx[RING];
     uint32_t signals, frames; // in flight: those that ask for a signal, all
     struct net_channel *shared;
-    uint32_t address, size; // of the channel in our window, which is also the device's
+    uint32_t address, size; // of the channel in our window
+    uint64_t bus;           // where the device finds it: the same number, unless nothing fences us
     struct ring transmit, sent, post, receive;
     int64_t count[COUNTERS], told[COUNTERS];
 } net;
@@ -121,7 +122,7 @@ static void post_buffers(void) {
         }
         uint32_t i = (net.rx_next + net.rx_filled++) % RING;
         net.rx_buffer[i] = buffer;
-        write64(net.rx_ring + 16 * i, net.address + buffer);
+        write64(net.rx_ring + 16 * i, net.bus + buffer);
         write64(net.rx_ring + 16 * i + 8, 0);
     }
     if (net.rx_filled == before) return;
@@ -163,7 +164,7 @@ static bool send_frame(uint32_t count) {
     for (uint32_t k = 0; k < count; k++) {
         uint32_t command =
             f[k].length | TX_DTYP_DATA | TX_DEXT | TX_IFCS | (k == count - 1 ? TX_EOP | TX_RS : 0);
-        write_tx(net.address + f[k].buffer, command | (sum ? (uint64_t)TX_POPTS_TXSM << 32 : 0));
+        write_tx(net.bus + f[k].buffer, command | (sum ? (uint64_t)TX_POPTS_TXSM << 32 : 0));
     }
     uint32_t last = (net.tx_next - 1) % RING;
     net.tx[last].last = true;
@@ -280,8 +281,9 @@ static void read_link(void) {
 
 static void set_ring(uint32_t low, uint32_t high, uint32_t length, uint32_t head, uint32_t tail,
                      uint32_t address) {
-    set(low, address);
-    set(high, 0);
+    uint64_t bus = (uint64_t)sasos_dma_address(address);
+    set(low, (uint32_t)bus);
+    set(high, (uint32_t)(bus >> 32));
     set(length, RING * 16);
     set(head, 0);
     set(tail, 0);
@@ -346,6 +348,7 @@ int32_t SASOS_EXPORT(driver_start)(void) {
         return E_INVAL;
     }
     net.shared = (struct net_channel *)(uintptr_t)net.address;
+    net.bus = (uint64_t)sasos_dma_address(net.address);
     net.registers = sasos_pci_bar_map(0, 0, BAR_BYTES);
     net.rx_ring = sasos_dma_alloc(RING * 16);
     net.tx_ring = sasos_dma_alloc(RING * 16);

@@ -68,7 +68,7 @@ int32_t SASOS_EXPORT(edu_dma)(uint64_t address, uint32_t bytes, uint32_t to_memo
 int32_t SASOS_EXPORT(edu_busy)(void) { return read64(registers + DMA_COMMAND) & DMA_START; }
 
 // The bus address of a page of the driver's own: where a transfer is allowed.
-int32_t SASOS_EXPORT(edu_buffer)(void) { return (int32_t)buffer; }
+int32_t SASOS_EXPORT(edu_buffer)(void) { return (int32_t)sasos_dma_address(buffer); }
 
 // A byte of that page, which is set to `value` if it is not negative.
 int32_t SASOS_EXPORT(edu_byte)(uint32_t at, int32_t value) {

@@ -28,8 +28,8 @@ struct queue {
     uint32_t cq_shadow, cq_event;
 };
 
-struct prp_tables { // of a channel; see prp_list()
-    uint32_t table[2];
+struct prp_tables {             // of a channel; see prp_list()
+    uint64_t table[2], channel; // bus addresses
 };
 
 static struct {
@@ -41,6 +41,9 @@ static struct {
     uint32_t shadow;            // two pages of doorbell buffers, 0: none
     struct prp_tables prp[SASOS_CHANNELS_MAX];
 } nvme;
+
+// The bus address of our own memory: the same number, unless nothing fences us.
+static uint64_t bus(uint32_t address) { return (uint64_t)sasos_dma_address(address); }
 
 static uint32_t log2_of(uint32_t n) { return 31u - (uint32_t)__builtin_clz(n); }
 
@@ -118,7 +121,7 @@ static int32_t admin(const struct nvme_command *c) {
 
 static int32_t identify(uint32_t cns, uint32_t nsid) {
     return admin(&(struct nvme_command){
-        .opcode = NVME_ADMIN_IDENTIFY, .nsid = nsid, .prp1 = nvme.scratch, .cdw10 = cns});
+        .opcode = NVME_ADMIN_IDENTIFY, .nsid = nsid, .prp1 = bus(nvme.scratch), .cdw10 = cns});
 }
 
 // 7.6.1 Controller initialization, steps 1 to 6.
@@ -142,8 +145,8 @@ static int start_controller(void) {
     nvme.scratch = sasos_dma_alloc(PAGE);
     if (!nvme.scratch || !queue_init(&nvme.admin, 0, ADMIN_ENTRIES)) return E_NOMEM;
     write32(nvme.registers + NVME_AQA, (ADMIN_ENTRIES - 1) << 16 | (ADMIN_ENTRIES - 1));
-    write64(nvme.registers + NVME_ASQ, nvme.admin.sq);
-    write64(nvme.registers + NVME_ACQ, nvme.admin.cq);
+    write64(nvme.registers + NVME_ASQ, bus(nvme.admin.sq));
+    write64(nvme.registers + NVME_ACQ, bus(nvme.admin.cq));
     write32(nvme.registers + NVME_CC, NVME_CC_ENABLE);
     if (!wait_ready(1)) {
         log_line("the controller does not become ready, status %x", read32(nvme.registers + NVME_CSTS));
@@ -157,7 +160,7 @@ static void shadow_doorbells(void) {
     uint32_t memory = sasos_dma_alloc(2 * PAGE);
     if (memory && nvme.stride == 4 &&
         !admin(&(struct nvme_command){
-            .opcode = NVME_ADMIN_DOORBELL_BUFFER, .prp1 = memory, .prp2 = memory + PAGE}))
+            .opcode = NVME_ADMIN_DOORBELL_BUFFER, .prp1 = bus(memory), .prp2 = bus(memory + PAGE)}))
         nvme.shadow = memory;
 }
 
@@ -225,12 +228,12 @@ static int open_queue(uint32_t index, uint32_t entries) {
     prepare_entries(q);
     error = admin(
         &(struct nvme_command){.opcode = NVME_ADMIN_CREATE_CQ,
-                               .prp1 = q->cq,
+                               .prp1 = bus(q->cq),
                                .cdw10 = size,
                                .cdw11 = index << 16 | NVME_CQ_INTERRUPT | NVME_QUEUE_CONTIGUOUS});
     if (!error)
         error = admin(&(struct nvme_command){.opcode = NVME_ADMIN_CREATE_SQ,
-                                             .prp1 = q->sq,
+                                             .prp1 = bus(q->sq),
                                              .cdw10 = size,
                                              .cdw11 = id << 16 | NVME_QUEUE_CONTIGUOUS});
     if (!error) bs_lane_open(entries - 1); // 4.1.2: a queue is full with one entry free
@@ -264,7 +267,7 @@ static int open_queues(void) {
 #define LIST_HALF 256u
 _Static_assert(BLK_COUNT_MAX *BLK_SECTOR / PAGE <= LIST_HALF, "a list fits into half a page");
 
-static uint32_t prp_list(const struct prp_tables *t, uint32_t page, uint32_t entries) {
+static uint64_t prp_list(const struct prp_tables *t, uint32_t page, uint32_t entries) {
     if (page % LIST_ENTRIES + entries <= LIST_ENTRIES) return t->table[0] + 8 * page;
     return t->table[1] + 8 * (page - LIST_HALF);
 }
@@ -272,12 +275,13 @@ static uint32_t prp_list(const struct prp_tables *t, uint32_t page, uint32_t ent
 static bool open_tables(void) {
     for (uint32_t i = 0; i < bs.channels; i++) {
         uint32_t pages = bs.channel[i].size / PAGE;
+        nvme.prp[i].channel = bus(bs.channel[i].address);
         for (uint32_t k = 0; k < 2; k++) {
             uint32_t table = sasos_dma_alloc(8 * pages);
             if (!table) return false;
-            nvme.prp[i].table[k] = table;
+            nvme.prp[i].table[k] = bus(table);
             for (uint32_t p = k * LIST_HALF; p < pages; p++, table += 8)
-                write64(table, bs.channel[i].address + p * PAGE);
+                write64(table, nvme.prp[i].channel + p * PAGE);
         }
     }
     return true;
@@ -297,12 +301,12 @@ static void device_start(uint32_t lane, uint32_t slot, const struct bs_channel *
     if (opcode != NVME_FLUSH) {                             // 6.8: it has none of these fields
         uint32_t second = (w->offset & ~(PAGE - 1)) + PAGE; // offset of the second page
         uint32_t end = w->offset + w->count * BLK_SECTOR;
-        prp1 = w->address;
+        prp1 = nvme.prp[channel->index].channel + w->offset;
         if (end > second + PAGE)
             prp2 =
                 prp_list(&nvme.prp[channel->index], second / PAGE, (end - second + PAGE - 1) / PAGE);
         else if (end > second)
-            prp2 = channel->address + second;
+            prp2 = nvme.prp[channel->index].channel + second;
         block = w->sector >> nvme.block_shift;
         blocks = (w->count >> nvme.block_shift) - 1;
     }

@@ -61,10 +61,6 @@ static enum vring_refusal take_chain(struct vring *r, uint32_t head,
         uint64_t pa = translate(extents, count, d.addr, d.len);
         if (!pa) return VRING_OUTSIDE;
         bool more = d.flags & F_NEXT;
-        if (more && d.next >= r->size) {
-            out->descriptor = d.next;
-            return VRING_NUMBER;
-        }
         r->next[i] = more ? d.next : VRING_LAST;
         r->real.desc[i].addr = pa;
         r->real.desc[i].len = d.len;

@@ -46,10 +46,10 @@ def same_frames(got, sent):
     return len(got) == len(sent) and all(g[:len(s)] == returned(s) for g, s in zip(got, sent))
 
 
-def exercise(name, driver, ids, device, args='', count=2000):
+def exercise(name, driver, ids, device, args='', count=2000, **machine):
     with wire.Wire() as w:
         run = wire.Background(config=config(driver, ids, args), modules=[driver, 'net-echo'], disk=None,
-                              devices=[device], netdevs=[w.netdev])
+                              devices=[device], netdevs=[w.netdev], **machine)
         if not tap.ok(w.knock(frame(b'k', 0, 60)), f'{name}: the guest echoes'):
             print(run.result())
             return
@@ -81,6 +81,8 @@ VIRTIO = ('virtio-net', ['1af4:1041'])
 exercise('virtio-net', *VIRTIO, wire.VIRTIO)
 exercise('virtio-net, fragments, no event index, no mergeable buffers', *VIRTIO,
          wire.VIRTIO + ',event_idx=off,mrg_rxbuf=off', '  arg split', 200)
+exercise('virtio-net behind shadow rings', *VIRTIO, wire.VIRTIO.replace('iommu_platform=on,', ''), **wire.UNFENCED)
+exercise('e1000e, trusted without a fence', 'e1000e', ['8086:10d3 trusted'], wire.E1000E, '', 200, **wire.UNFENCED)
 exercise('e1000e', 'e1000e', ['8086:10d3'], wire.E1000E)
 exercise('e1000e, fragments', 'e1000e', ['8086:10d3'], wire.E1000E, '  arg split', 200)
 tap.done()

@@ -9,9 +9,9 @@ import wire  # noqa: E402
 from net_guest import ORDERS, SOURCE, ECHO, Guest, check_streams, receive  # noqa: E402
 
 
-def check_lives(name, device, driver, ids):
+def check_lives(name, device, driver, ids, **machine):
     """The driver is killed under load: streams pause, and go on. The client, then the stack are killed: what comes next starts over."""
-    g = Guest(device, driver, ids, restart='  restart on-fault 100 1\n', steps='run sock-echo expect trap unreachable\nrun sock-echo\n')
+    g = Guest(device, driver, ids, restart='  restart on-fault 100 1\n', steps='run sock-echo expect trap unreachable\nrun sock-echo\n', **machine)
     if not tap.ok(g.up(), f'{name}: up'):
         print(g.background.result())
         return
@@ -43,5 +43,6 @@ def check_lives(name, device, driver, ids):
 
 
 check_lives('virtio-net', wire.VIRTIO, 'virtio-net', ['1af4:1041'])
+check_lives('virtio-net behind shadow rings', wire.VIRTIO.replace('iommu_platform=on,', ''), 'virtio-net', ['1af4:1041'], **wire.UNFENCED)
 check_lives('e1000e', wire.E1000E, 'e1000e', ['8086:10d3'])
 tap.done()

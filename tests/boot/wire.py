@@ -19,6 +19,7 @@ import qemu
 GUEST = bytes.fromhex('525400123456')
 HOST = bytes.fromhex('525400abcdef')
 BROADCAST = b'\xff' * 6
+UNFENCED = {'iommu': None}  # a machine without an IOMMU
 VIRTIO = f'virtio-net-pci,netdev=n0,mac={GUEST.hex(":")},iommu_platform=on,disable-legacy=on,romfile='
 E1000E = f'e1000e,netdev=n0,mac={GUEST.hex(":")},romfile='
 

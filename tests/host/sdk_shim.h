@@ -95,4 +95,16 @@ uint32_t sasos_dma_alloc(uint32_t bytes) {
     return at;
 }
 int32_t sasos_irq_enable(uint32_t vector) { return vector < shim.irqs ? 0 : E_DENIED; }
+// As on a machine with an IOMMU.
+int32_t sasos_dma_mode(void) { return SASOS_DMA_BY_IOMMU; }
+int64_t sasos_dma_address(uint32_t address) { return address; }
+int64_t sasos_virtio_start(int64_t features) { return (void)features, E_DENIED; }
+int32_t sasos_virtio_queue(uint32_t queue, uint32_t size, uint32_t desc, uint32_t avail,
+                           uint32_t used, uint32_t vector) {
+    return (void)queue, (void)size, (void)desc, (void)avail, (void)used, (void)vector, E_DENIED;
+}
+int32_t sasos_virtio_vector(uint32_t vector) { return (void)vector, E_DENIED; }
+int32_t sasos_virtio_state(uint32_t bits) { return (void)bits, E_DENIED; }
+int32_t sasos_virtq_publish(uint32_t queue) { return (void)queue, E_DENIED; }
+int32_t sasos_virtq_collect(uint32_t queue) { return (void)queue, E_DENIED; }
 #endif

@@ -100,7 +100,8 @@ static void manifest_bad(void **state) {
 
 static const char GOOD_CONFIG[] =
     "sasos 1\n"
-    "module drv\n memory 1M\n pci 1af4:1042\n irq 8\n dma 64K\n budget 10\n restart on-fault 5\n"
+    "module drv\n memory 1M\n pci 1af4:1042\n pci class 01:0802 trusted\n irq 8\n dma 64K\n budget "
+    "10\n restart on-fault 5\n"
     "module app other\n connect blk drv 5000\n arg one\n arg two\n env \"A=b c\"\n"
     " port 60-60\n port 3f8-3ff\n isa-irq 12\n stack 128K\n program\n clock\n entropy-source\n"
     "start drv\nrun app\nrun app expect exit 7\nrun app expect trap stack\n"
@@ -114,7 +115,9 @@ static void config_good(void **state) {
     assert_int_equal(c.modules, 2);
     assert_int_equal(c.module[0].irqs, 8);
     assert_int_equal(c.module[0].pci[0].device, 0x1042);
-    assert_int_equal(c.module[1].line, 9);
+    assert_false(c.module[0].trusted[0]);
+    assert_true(c.module[0].pcis == 2 && c.module[0].pci[1].class && c.module[0].trusted[1]);
+    assert_int_equal(c.module[1].line, 10);
     assert_string_equal(c.module[1].connect[0].module, "drv");
     assert_int_equal(c.module[1].connect[0].size, 8192); // whole pages
     assert_string_equal(c.module[1].text + c.module[1].arg[1], "two");
