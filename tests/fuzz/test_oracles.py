@@ -65,13 +65,13 @@ CASES = [
      [(HOSTCALL, "line[i] = '?';", '(void)0;')]),
     ('a module\'s text used where it lies', 'ASan', 'calls', ['--items', '2000'],
      [(SYSTEM, 'con_write(chunk, length);', 'con_write(text + at, length);')]),
-    ('the last port of several', 'O8', 'calls', ['--items', '9000'],
+    ('the last port of several', 'O8', 'calls', ['--items', '90000'],
      [(DEVICES, 'port + (uint64_t)bytes - 1 <=', 'port <=')]),
     ('registers left in the window', 'O8', 'calls', ['--items', '2000'],
      [(DEVICE, 'if (d->device_next) slot_unmap(slot, SFI_DEVICE_BASE, d->device_next);', '')]),
-    ('the header of configuration space', 'O8', 'calls', ['--items', '9000'],
+    ('the header of configuration space', 'O8', 'calls', ['--items', '90000'],
      [(CAPS, 'if (offset < CONFIG_HEADER_SIZE || offset', 'if (offset')]),
-    ('the stack in what is told', 'O9', 'calls', ['--items', '9000'],
+    ('the stack in what is told', 'O9', 'calls', ['--items', '90000'],
      [(INFO, 'struct sasos_dom_info out = {.state = SASOS_NOT_LOADED};', 'struct sasos_dom_info out;')]),
 ]
 
