@@ -129,7 +129,9 @@ static bool check_peers(struct dom *d, char error[DOM_ERROR_MAX]) {
     for (uint32_t i = 0; i < d->config->connects; i++) {
         const struct config_connect *c = &d->config->connect[i];
         struct dom *peer = dom_find(c->module);
-        if (!peer || (peer->state != DOM_RUNNING && !(peer->state == DOM_PAUSED && peer->wanted))) {
+        bool between = peer && peer->wanted && // two lives: it is as good as running
+                       (peer->state == DOM_PAUSED || peer->state == DOM_STARTING);
+        if (!peer || (peer->state != DOM_RUNNING && !between)) {
             ksnprintf(error, DOM_ERROR_MAX, "%s is connected to %s, which is not running",
                       dom_name(d), c->module);
             return false;
