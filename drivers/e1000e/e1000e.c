@@ -5,7 +5,7 @@
 // EIAC set: 7.4.3), so each event ends with a write to IMS; sent frames interrupt only while the client waits for one.
 // Not trusted: the client's fragments (checked before use, from a private copy) and what the device writes into descriptors (lengths; a frame is done
 // when its own descriptor says so, in order).
-#include "drivers/sdk/net.h"
+#include "drivers/sdk/netserve.h"
 
 enum { // 10.2 register offsets
     CTRL = 0x0000,
@@ -73,12 +73,8 @@ enum { MESSAGE_QUEUES = 0, MESSAGE_OTHER = 1 };
 #define RESET_NS 100000000ll
 #define NO_CONTEXT UINT32_MAX
 
-// The manifest's counter lines.
-enum { RECEIVED_FRAMES, RECEIVED_BYTES, SENT_FRAMES, SENT_BYTES, COUNTERS };
-
 static struct {
     uint32_t registers, rx_ring, tx_ring; // addresses
-    bool attached, failed;
     uint8_t mac[6];
     uint32_t rx_next, rx_filled; // next to look at; how many the device has
     uint32_t rx_buffer[RING];
@@ -88,38 +84,19 @@ static struct {
         uint32_t cookie;
         bool last, signal;
     } tx[RING];
-    uint32_t signals, frames; // in flight: those that ask for a signal, all
-    struct net_channel *shared;
-    uint32_t address, size; // of the channel in our window
-    uint64_t bus;           // where the device finds it: the same number, unless nothing fences us
-    struct ring transmit, sent, post, receive;
-    int64_t count[COUNTERS], told[COUNTERS];
+    uint32_t frames; // in flight
+    uint64_t bus; // where the device finds the channel: at our own number, unless nothing fences us
 } net;
 
 static uint32_t get(uint32_t r) { return read32(net.registers + r); }
 static void set(uint32_t r, uint32_t v) { write32(net.registers + r, v); }
 
-static void refuse_client(const char *why, uint32_t value) {
-    log_line("the client %s (%u): not served until it attaches again", why, value);
-    net.attached = false;
-}
-
-static bool in_channel(uint32_t buffer, uint32_t length) {
-    return buffer >= NET_DATA && length && buffer <= net.size && length <= net.size - buffer;
-}
-
 // ---- to the device ----
 
 static void post_buffers(void) {
-    uint32_t before = net.rx_filled;
+    uint32_t before = net.rx_filled, buffer;
     // One descriptor stays empty: head = tail means that the device has none (7.1.8).
-    while (net.rx_filled < RING - 1 && ring_pending(&net.post)) {
-        uint32_t buffer = *(volatile uint32_t *)&net.shared->post[ring_slot(&net.post)];
-        ring_consumed(&net.post);
-        if (!in_channel(buffer, NET_BUFFER)) {
-            refuse_client("posted a buffer outside the channel", buffer);
-            return;
-        }
+    while (net.rx_filled < RING - 1 && ns_buffer(&buffer)) {
         uint32_t i = (net.rx_next + net.rx_filled++) % RING;
         net.rx_buffer[i] = buffer;
         write64(net.rx_ring + 16 * i, net.bus + buffer);
@@ -139,14 +116,16 @@ static void write_tx(uint64_t low, uint64_t high) {
 
 static uint32_t tx_free(void) { return RING - 1 - (net.tx_next - net.tx_done); }
 
-// Takes one frame of `count` fragments from the ring: all of them are there, and descriptors for them. All is checked before any is written.
-static bool send_frame(uint32_t count) {
+static bool device_room(uint32_t count) {
+    return tx_free() >= count + 1 && ring_space(&ns.sent) > net.frames;
+}
+
+// All is checked before any is written.
+static bool device_send(uint32_t count) {
     struct net_transmit f[NET_FRAGMENTS_MAX];
     uint32_t total = 0;
     for (uint32_t k = 0; k < count; k++) {
-        f[k] = net.shared->transmit[(net.transmit.mine + k) & (NET_RING - 1)];
-        barrier_compiler(); // checked and used is the copy
-        if (!in_channel(f[k].buffer, f[k].length)) return false;
+        if (!ns_fragment(k, &f[k])) return false;
         total += f[k].length;
     }
     bool sum = f[0].flags & NET_CHECKSUM;
@@ -170,31 +149,16 @@ static bool send_frame(uint32_t count) {
     net.tx[last].last = true;
     net.tx[last].cookie = f[0].cookie;
     net.tx[last].signal = f[0].flags & NET_SIGNAL;
-    net.signals += net.tx[last].signal;
+    ns.signals += net.tx[last].signal;
     net.frames++;
-    net.count[SENT_FRAMES]++;
-    net.count[SENT_BYTES] += total;
+    ns.count[NS_SENT_FRAMES]++;
+    ns.count[NS_SENT_BYTES] += total;
     return true;
 }
 
 static void transmit(void) {
-    uint32_t pending, before = net.tx_next;
-    while (net.attached && (pending = ring_pending(&net.transmit))) {
-        uint32_t count = 1, most = pending < NET_FRAGMENTS_MAX ? pending : NET_FRAGMENTS_MAX;
-        while (count <= most &&
-               net.shared->transmit[(net.transmit.mine + count - 1) & (NET_RING - 1)].flags & NET_MORE)
-            count++;
-        if (count > most) {
-            if (most < pending) refuse_client("made a frame of too many fragments", count);
-            break; // else the rest of the frame is still to come
-        }
-        if (tx_free() < count + 1 || ring_space(&net.sent) <= net.frames) break;
-        if (!send_frame(count)) {
-            refuse_client("made a frame that cannot be sent, fragments", count);
-            break;
-        }
-        while (count--) ring_consumed(&net.transmit);
-    }
+    uint32_t before = net.tx_next;
+    ns_transmit();
     if (net.tx_next == before) return;
     barrier_compiler(); // the descriptors before the tail
     set(TDT, net.tx_next % RING);
@@ -211,11 +175,9 @@ static bool collect_sent(void) {
         if (!(read32(net.tx_ring + 16 * i + 12) & TX_DD)) break;
         net.tx_done = at + 1;
         signal |= net.tx[i].signal;
-        net.signals -= net.tx[i].signal;
+        ns.signals -= net.tx[i].signal;
         net.frames--;
-        if (!ring_space(&net.sent)) continue; // only when the client has broken it
-        net.shared->sent[ring_slot(&net.sent)] = net.tx[i].cookie;
-        ring_produced(&net.sent);
+        ns_sent(net.tx[i].cookie);
     }
     return signal;
 }
@@ -223,7 +185,7 @@ static bool collect_sent(void) {
 // Received frames go to the client. True: there were some.
 static bool collect_received(void) {
     bool any = false;
-    while (net.rx_filled && ring_space(&net.receive)) {
+    while (net.rx_filled && ring_space(&ns.receive)) {
         uint32_t i = net.rx_next;
         uint64_t back = read64(net.rx_ring + 16 * i + 8);
         if (!(back >> 32 & RX_DD)) break;
@@ -234,40 +196,40 @@ static bool collect_received(void) {
             length = 0; // cannot be: long frames are not enabled
         bool verified =
             status & (RX_TCPCS | RX_UDPCS) && !(status & RX_IXSM) && !(errors & (RX_TCPE | RX_IPE));
-        net.shared->receive[ring_slot(&net.receive)] =
+        ns.shared->receive[ring_slot(&ns.receive)] =
             (struct net_receive){.buffer = net.rx_buffer[i],
                                  .length = (uint16_t)length,
                                  .flags = verified ? NET_VERIFIED : 0};
-        ring_produced(&net.receive);
-        net.count[RECEIVED_FRAMES]++;
-        net.count[RECEIVED_BYTES] += length;
+        ring_produced(&ns.receive);
+        ns.count[NS_RECEIVED_FRAMES]++;
+        ns.count[NS_RECEIVED_BYTES] += length;
         any = true;
     }
     return any;
 }
 
-static void tell(void) {
-    for (uint32_t i = 0; i < COUNTERS; i++)
-        if (net.count[i] != net.told[i]) sasos_counter(i, net.told[i] = net.count[i]);
-}
-
 // All there is to do, in both directions; the client is signalled if there is something for it.
 static void work(void) {
-    if (!net.attached || net.failed) return;
+    if (!ns.attached || ns.failed) return;
     bool news = collect_received();
     news |= collect_sent();
     transmit();
-    if (net.attached) post_buffers();
-    if (net.transmit.broken || net.sent.broken || net.post.broken || net.receive.broken)
-        refuse_client("broke a ring", 0);
-    if (news) sasos_chan_signal(0);
-    tell();
+    post_buffers();
+    ns_done(news);
+}
+
+static bool waits_for_sent(void) {
+    return ns.attached && !ns.failed && (ns.signals || ring_pending(&ns.transmit));
 }
 
 // What is to interrupt from now on; a cause that came while it was masked interrupts at once.
 static void unmask(void) {
-    bool sent = net.attached && (net.signals || ring_pending(&net.transmit));
-    set(IMS, CAUSE_RXQ0 | CAUSE_OTHER | CAUSE_LSC | (sent ? CAUSE_TXQ0 : 0));
+    set(IMS, CAUSE_RXQ0 | CAUSE_OTHER | CAUSE_LSC | (waits_for_sent() ? CAUSE_TXQ0 : 0));
+}
+
+static void device_work(void) {
+    work();
+    if (waits_for_sent()) unmask();
 }
 
 // ---- life ----
@@ -275,8 +237,8 @@ static void unmask(void) {
 static void read_link(void) {
     static const uint16_t speeds[] = {10, 100, 1000, 1000};
     uint32_t status = get(STATUS);
-    net.shared->info.link_up = (status & STATUS_LU) != 0;
-    net.shared->info.speed = speeds[status >> STATUS_SPEED_SHIFT & 3];
+    ns.shared->info.link_up = (status & STATUS_LU) != 0;
+    ns.shared->info.speed = speeds[status >> STATUS_SPEED_SHIFT & 3];
 }
 
 static void set_ring(uint32_t low, uint32_t high, uint32_t length, uint32_t head, uint32_t tail,
@@ -290,7 +252,7 @@ static void set_ring(uint32_t low, uint32_t high, uint32_t length, uint32_t head
 }
 
 // From any state to a device that works, all queues empty.
-static int bring_up(void) {
+static int device_restart(void) {
     set(IMC, UINT32_MAX);
     set(RCTL, 0);
     set(TCTL, 0);
@@ -316,7 +278,7 @@ static int bring_up(void) {
         write64(net.rx_ring + 8 * i, 0);
         write64(net.tx_ring + 8 * i, 0);
     }
-    net.rx_next = net.rx_filled = net.tx_next = net.tx_done = net.signals = net.frames = 0;
+    net.rx_next = net.rx_filled = net.tx_next = net.tx_done = net.frames = 0;
     net.context = NO_CONTEXT;
     set_ring(RDBAL, RDBAH, RDLEN, RDH, RDT, net.rx_ring);
     set_ring(TDBAL, TDBAH, TDLEN, TDH, TDT, net.tx_ring);
@@ -327,42 +289,34 @@ static int bring_up(void) {
     set(TCTL, TCTL_EN | TCTL_PSP | TCTL_CT | TCTL_COLD);
     set(RCTL, RCTL_EN | RCTL_MPE | RCTL_BAM |
                   RCTL_SECRC); // all multicast: the client joins groups without telling us
-    net.failed = false;
+    unmask();
     return 0;
 }
 
-static void describe(void) {
-    net.shared->info.can = NET_CAN_CHECKSUM | NET_CAN_VERIFY;
-    net.shared->info.mtu = NET_FRAME_MAX - 14;
-    for (uint32_t i = 0; i < 6; i++) net.shared->info.mac[i] = net.mac[i];
+static void device_describe(void) {
+    ns.shared->info.can = NET_CAN_CHECKSUM | NET_CAN_VERIFY;
+    ns.shared->info.mtu = NET_FRAME_MAX - 14;
+    for (uint32_t i = 0; i < 6; i++) ns.shared->info.mac[i] = net.mac[i];
     read_link();
-    barrier_compiler();
-    net.shared->info.version = NET_INFO_VERSION;
 }
 
 int32_t SASOS_EXPORT(driver_start)(void) {
-    net.address = sasos_chan_map(0);
-    net.size = sasos_chan_size(0);
-    if (!net.address || net.size < NET_DATA + NET_BUFFER) {
-        log_line("there is no client, or its channel has no room for buffers");
-        return E_INVAL;
-    }
-    net.shared = (struct net_channel *)(uintptr_t)net.address;
-    net.bus = (uint64_t)sasos_dma_address(net.address);
+    int error = ns_open();
+    if (error) return error;
+    net.bus = (uint64_t)sasos_dma_address(ns.address);
     net.registers = sasos_pci_bar_map(0, 0, BAR_BYTES);
     net.rx_ring = sasos_dma_alloc(RING * 16);
     net.tx_ring = sasos_dma_alloc(RING * 16);
     if (!net.registers || !net.rx_ring || !net.tx_ring) return E_NOMEM;
-    int error = sasos_pci_enable();
+    error = sasos_pci_enable();
     if (!error) error = sasos_irq_enable(MESSAGE_QUEUES);
     if (!error) error = sasos_irq_enable(MESSAGE_OTHER);
-    if (!error) error = bring_up();
+    if (!error) error = device_restart();
     if (error) return error;
-    describe();
-    unmask();
+    ns_describe();
     log_line("%x:%x:%x:%x:%x:%x, link %s at %u Mbit/s, queues of %u, checksums", net.mac[0],
              net.mac[1], net.mac[2], net.mac[3], net.mac[4], net.mac[5],
-             net.shared->info.link_up ? "up" : "down", net.shared->info.speed, RING);
+             ns.shared->info.link_up ? "up" : "down", ns.shared->info.speed, RING);
     return 0;
 }
 
@@ -375,35 +329,4 @@ int32_t SASOS_EXPORT(driver_event)(uint32_t events) {
     work();
     unmask();
     return 0;
-}
-
-// The class's calls.
-int32_t SASOS_EXPORT(net_attach)(void) {
-    net.attached = false;
-    if (bring_up()) {
-        net.failed = true;
-        return E_IO;
-    }
-    struct net_channel *s = net.shared;
-    struct {
-        struct ring *ring;
-        struct ring_shared *shared;
-    } rings[] = {{&net.transmit, &s->transmit_ring},
-                 {&net.sent, &s->sent_ring},
-                 {&net.post, &s->post_ring},
-                 {&net.receive, &s->receive_ring}};
-    for (uint32_t i = 0; i < 4; i++) {
-        rings[i].shared->head = rings[i].shared->tail = 0;
-        ring_init(rings[i].ring, rings[i].shared, NET_RING);
-    }
-    describe();
-    net.attached = true;
-    unmask();
-    return 0;
-}
-
-int32_t SASOS_EXPORT(net_submit)(void) {
-    work();
-    if (net.attached && !net.failed && (net.signals || ring_pending(&net.transmit))) unmask();
-    return net.failed ? E_IO : net.attached ? 0 : E_INVAL;
 }

@@ -6,7 +6,7 @@
 // something else to do. One pair of queues; `struct virtq` pairs would be the unit of multiqueue, each with a channel of its own.
 // Not trusted: the client's fragments (checked before use, from a private copy; a bad one ends the client's use until it attaches again) and
 // everything that the device writes (used ids and lengths, headers, configuration): a bad one resets the device, and it stays silent until the client attaches again.
-#include "drivers/sdk/net.h"
+#include "drivers/sdk/netserve.h"
 #include "drivers/virtio/virtio.h"
 
 enum { // 5.1.3 Feature bits
@@ -48,24 +48,16 @@ struct descriptors {
     uint16_t length[QUEUE_MAX]; // of the chain that begins there; 0: none does
 };
 
-// The manifest's counter lines.
-enum { RECEIVED_FRAMES, RECEIVED_BYTES, SENT_FRAMES, SENT_BYTES, COUNTERS };
-
 static struct {
     struct virtio_device device;
     struct virtq rx, tx;
     struct descriptors rx_desc, tx_desc;
     uint32_t headers; // address: HEADER_SPACE bytes for each descriptor of the transmit queue
-    bool attached, failed, can_merge;
+    bool can_merge;
     uint32_t rx_left; // buffers still to come of the frame that is being received
     uint32_t rx_buffer[QUEUE_MAX];
     uint32_t tx_cookie[QUEUE_MAX];
     bool tx_signal[QUEUE_MAX];
-    uint32_t signals; // frames in flight that ask for a signal
-    struct net_channel *shared;
-    uint32_t address, size; // of the channel in our window, which is also the device's
-    struct ring transmit, sent, post, receive;
-    int64_t count[COUNTERS], told[COUNTERS];
 } net;
 
 static void descriptors_init(struct descriptors *d, uint32_t size) {
@@ -84,33 +76,19 @@ static void write_desc(const struct virtq *q, uint32_t i, uint32_t addr, uint32_
 
 static void fail_device(const char *why, uint32_t value) {
     log_line("%s (%u): the device is reset", why, value);
-    net.failed = true;
+    ns.failed = true;
     virtio_reset(&net.device);
-}
-
-static void refuse_client(const char *why, uint32_t value) {
-    log_line("the client %s (%u): not served until it attaches again", why, value);
-    net.attached = false;
 }
 
 // ---- to the device ----
 
-static bool in_channel(uint32_t buffer, uint32_t length) {
-    return buffer >= NET_DATA && length && buffer <= net.size && length <= net.size - buffer;
-}
-
 static void post_buffers(void) {
-    while (net.rx_desc.free_count && ring_pending(&net.post)) {
-        uint32_t buffer = *(volatile uint32_t *)&net.shared->post[ring_slot(&net.post)];
-        ring_consumed(&net.post);
-        if (!in_channel(buffer, NET_BUFFER)) {
-            refuse_client("posted a buffer outside the channel", buffer);
-            return;
-        }
+    uint32_t buffer;
+    while (net.rx_desc.free_count && ns_buffer(&buffer)) {
         uint16_t i = net.rx_desc.free[--net.rx_desc.free_count];
         net.rx_desc.length[i] = 1;
         net.rx_buffer[i] = buffer;
-        write_desc(&net.rx, i, net.address + buffer, NET_BUFFER, VIRTQ_DESC_F_WRITE, 0);
+        write_desc(&net.rx, i, ns.address + buffer, NET_BUFFER, VIRTQ_DESC_F_WRITE, 0);
         virtq_add(&net.rx, i);
     }
 }
@@ -142,25 +120,25 @@ static bool write_header(uint32_t at, const struct net_transmit *f, uint32_t tot
     return true;
 }
 
-// Takes one frame of `count` fragments from the ring: all of them are there, and descriptors for them.
-static bool send_frame(uint32_t count) {
+static bool device_room(uint32_t count) {
+    uint32_t in_flight = (net.tx.size - net.tx_desc.free_count) / 2;
+    return net.tx_desc.free_count >= count + 1 && ring_space(&ns.sent) > in_flight;
+}
+
+static bool device_send(uint32_t count) {
     uint16_t head = net.tx_desc.free[net.tx_desc.free_count - 1], at = head;
     struct net_transmit first = {0};
     uint32_t total = 0;
     for (uint32_t k = 0; k < count; k++) {
-        const struct net_transmit *entry =
-            &net.shared->transmit[(net.transmit.mine + k) & (NET_RING - 1)];
-        keep_base(entry);
-        struct net_transmit f = *entry;
-        barrier_compiler(); // checked and used is the copy
+        struct net_transmit f;
+        if (!ns_fragment(k, &f)) return false;
         if (k == 0) first = f;
-        if (!in_channel(f.buffer, f.length)) return false;
         total += f.length;
         uint16_t i = net.tx_desc.free[net.tx_desc.free_count - 2 - k];
         net.tx_desc.next[at] = i;
         at = i;
         bool last = k == count - 1;
-        write_desc(&net.tx, i, net.address + f.buffer, f.length, last ? 0 : VIRTQ_DESC_F_NEXT,
+        write_desc(&net.tx, i, ns.address + f.buffer, f.length, last ? 0 : VIRTQ_DESC_F_NEXT,
                    last ? 0 : net.tx_desc.free[net.tx_desc.free_count - 3 - k]);
     }
     uint32_t header = net.headers + head * HEADER_SPACE;
@@ -170,32 +148,11 @@ static bool send_frame(uint32_t count) {
     net.tx_desc.length[head] = (uint16_t)(count + 1);
     net.tx_cookie[head] = first.cookie;
     net.tx_signal[head] = first.flags & NET_SIGNAL;
-    net.signals += net.tx_signal[head];
+    ns.signals += net.tx_signal[head];
     virtq_add(&net.tx, head);
-    net.count[SENT_FRAMES]++;
-    net.count[SENT_BYTES] += total;
+    ns.count[NS_SENT_FRAMES]++;
+    ns.count[NS_SENT_BYTES] += total;
     return true;
-}
-
-static void transmit(void) {
-    uint32_t pending;
-    while ((pending = ring_pending(&net.transmit))) {
-        uint32_t count = 1, most = pending < NET_FRAGMENTS_MAX ? pending : NET_FRAGMENTS_MAX;
-        while (count <= most &&
-               net.shared->transmit[(net.transmit.mine + count - 1) & (NET_RING - 1)].flags & NET_MORE)
-            count++;
-        if (count > most) {
-            if (most < pending) refuse_client("made a frame of too many fragments", count);
-            return; // else the rest of the frame is still to come
-        }
-        uint32_t in_flight = (net.tx.size - net.tx_desc.free_count) / 2;
-        if (net.tx_desc.free_count < count + 1 || ring_space(&net.sent) <= in_flight) return;
-        if (!send_frame(count)) {
-            refuse_client("made a frame that cannot be sent, fragments", count);
-            return;
-        }
-        ring_consumed_many(&net.transmit, count);
-    }
 }
 
 // ---- from the device ----
@@ -204,7 +161,7 @@ static void transmit(void) {
 static bool collect_sent(void) {
     bool signal = false;
     uint32_t head, length;
-    while (!net.failed && virtq_used(&net.tx, &head, &length)) {
+    while (!ns.failed && virtq_used(&net.tx, &head, &length)) {
         if (head >= net.tx.size || !net.tx_desc.length[head]) {
             fail_device("the device sent a frame that is not in flight", head);
             return true;
@@ -216,10 +173,8 @@ static bool collect_sent(void) {
         }
         net.tx_desc.length[head] = 0;
         signal |= net.tx_signal[head];
-        net.signals -= net.tx_signal[head];
-        if (!net.attached || !ring_space(&net.sent)) continue;
-        net.shared->sent[ring_slot(&net.sent)] = net.tx_cookie[head];
-        ring_produced(&net.sent);
+        ns.signals -= net.tx_signal[head];
+        ns_sent(net.tx_cookie[head]);
     }
     return signal;
 }
@@ -243,8 +198,7 @@ static bool begin_frame(uint32_t at, uint32_t length, uint16_t *out_flags) {
 static bool collect_received(void) {
     bool any = false;
     uint32_t id, length;
-    while (!net.failed && net.attached && ring_space(&net.receive) &&
-           virtq_used(&net.rx, &id, &length)) {
+    while (!ns.failed && ns.attached && ring_space(&ns.receive) && virtq_used(&net.rx, &id, &length)) {
         if (id >= net.rx.size || !net.rx_desc.length[id] || length > NET_BUFFER) {
             fail_device("the device filled a buffer that it does not have", id);
             return true;
@@ -253,53 +207,45 @@ static bool collect_received(void) {
         net.rx_desc.free[net.rx_desc.free_count++] = (uint16_t)id;
         uint16_t flags = 0, start = 0;
         if (!net.rx_left) {
-            if (!begin_frame(net.address + net.rx_buffer[id], length, &flags)) {
+            if (!begin_frame(ns.address + net.rx_buffer[id], length, &flags)) {
                 fail_device("the device wrote an impossible header, length", length);
                 return true;
             }
             start = HEADER;
         }
         net.rx_left--;
-        struct net_receive *r = &net.shared->receive[ring_slot(&net.receive)];
+        struct net_receive *r = &ns.shared->receive[ring_slot(&ns.receive)];
         keep_base(r);
         r->buffer = net.rx_buffer[id];
         r->start = start;
         r->length = (uint16_t)(length - start);
         r->flags = flags | (net.rx_left ? NET_MORE : 0);
-        ring_produced(&net.receive);
-        net.count[RECEIVED_FRAMES] += !net.rx_left;
-        net.count[RECEIVED_BYTES] += length - start;
+        ring_produced(&ns.receive);
+        ns.count[NS_RECEIVED_FRAMES] += !net.rx_left;
+        ns.count[NS_RECEIVED_BYTES] += length - start;
         any = true;
     }
     return any;
 }
 
-static void tell(void) {
-    for (uint32_t i = 0; i < COUNTERS; i++)
-        if (net.count[i] != net.told[i]) sasos_counter(i, net.told[i] = net.count[i]);
-}
-
 // All there is to do, in both directions; the client is signalled if there is something for it.
-static void work(void) {
-    if (!net.attached || net.failed) return;
+static void device_work(void) {
+    if (!ns.attached || ns.failed) return;
     bool news = collect_received(), again;
     do {
         news |= collect_sent();
-        transmit();
+        ns_transmit();
         // Interrupts for sent frames only when somebody waits for them; when that begins, some may have been sent already.
-        bool needed = net.signals || ring_pending(&net.transmit);
-        again = needed && net.tx.quiet && !net.failed;
-        if (!net.failed) virtq_quiet(&net.tx, !needed);
+        bool needed = ns.signals || ring_pending(&ns.transmit);
+        again = needed && net.tx.quiet && !ns.failed;
+        if (!ns.failed) virtq_quiet(&net.tx, !needed);
     } while (again);
-    if (net.attached) post_buffers();
-    if (net.transmit.broken || net.sent.broken || net.post.broken || net.receive.broken)
-        refuse_client("broke a ring", 0);
-    if (!net.failed) {
+    post_buffers();
+    if (!ns.failed) {
         virtq_kick(&net.rx);
         virtq_kick(&net.tx);
     }
-    if (news) sasos_chan_signal(0);
-    tell();
+    ns_done(news);
 }
 
 // ---- life ----
@@ -307,7 +253,7 @@ static void work(void) {
 static void read_config(void) {
     bool status =
         net.device.features & VIRTIO_BIT(VIRTIO_NET_F_STATUS) && net.device.device_length >= 8;
-    net.shared->info.link_up =
+    ns.shared->info.link_up =
         !status || read16(net.device.device + CONFIG_STATUS) & VIRTIO_NET_S_LINK_UP;
 }
 
@@ -343,16 +289,17 @@ static int bring_up(bool first) {
     if (error) return error;
     descriptors_init(&net.rx_desc, net.rx.size);
     descriptors_init(&net.tx_desc, net.tx.size);
-    net.rx_left = net.signals = 0;
-    net.failed = false;
+    net.rx_left = 0;
     virtio_ready(v);
     return 0;
 }
 
-static void describe(void) {
+static int device_restart(void) { return bring_up(false); }
+
+static void device_describe(void) {
     uint64_t f = net.device.features;
     bool checksum = f & VIRTIO_BIT(VIRTIO_NET_F_CSUM);
-    net.shared->info.can =
+    ns.shared->info.can =
         (checksum ? NET_CAN_CHECKSUM : 0u) |
         (checksum && f & VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) ? NET_CAN_SEGMENT4 : 0u) |
         (checksum && f & VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6) ? NET_CAN_SEGMENT6 : 0u) |
@@ -363,78 +310,40 @@ static void describe(void) {
         uint32_t says = read16(net.device.device + CONFIG_MTU);
         if (says >= 576 && says < mtu) mtu = says; // more is not ours to use
     }
-    net.shared->info.mtu = mtu;
-    net.shared->info.speed = 0;
+    ns.shared->info.mtu = mtu;
+    ns.shared->info.speed = 0;
     for (uint32_t i = 0; i < 6; i++)
-        net.shared->info.mac[i] = read8(net.device.device + CONFIG_MAC + i);
+        ns.shared->info.mac[i] = read8(net.device.device + CONFIG_MAC + i);
     read_config();
-    barrier_compiler();
-    net.shared->info.version = NET_INFO_VERSION;
 }
 
 int32_t SASOS_EXPORT(driver_start)(void) {
-    net.address = sasos_chan_map(0);
-    net.size = sasos_chan_size(0);
-    if (!net.address || net.size < NET_DATA + NET_BUFFER) {
-        log_line("there is no client, or its channel has no room for buffers");
-        return E_INVAL;
-    }
-    net.shared = (struct net_channel *)(uintptr_t)net.address;
-    int error = sasos_irq_enable(VECTOR_QUEUES);
+    int error = ns_open();
+    if (!error) error = sasos_irq_enable(VECTOR_QUEUES);
     if (!error) error = sasos_irq_enable(VECTOR_CONFIG);
     if (!error) error = bring_up(true);
     if (error) return error;
     net.headers = sasos_dma_alloc(net.tx.size * HEADER_SPACE);
     if (!net.headers) return E_NOMEM;
-    describe();
-    volatile uint8_t *mac = net.shared->info.mac;
+    ns_describe();
+    volatile uint8_t *mac = ns.shared->info.mac;
     log_line("%x:%x:%x:%x:%x:%x, link %s, MTU %u, queues of %u and %u%s%s%s%s%s", mac[0], mac[1],
-             mac[2], mac[3], mac[4], mac[5], net.shared->info.link_up ? "up" : "down",
-             net.shared->info.mtu, net.rx.size, net.tx.size,
-             net.rx.event_idx ? ", event index" : "", net.can_merge ? ", mergeable buffers" : "",
-             net.shared->info.can & NET_CAN_CHECKSUM ? ", checksums" : "",
-             net.shared->info.can & NET_CAN_SEGMENT4 ? ", segmentation" : "",
-             net.shared->info.can & NET_CAN_RECEIVE_LARGE ? ", large receive" : "");
+             mac[2], mac[3], mac[4], mac[5], ns.shared->info.link_up ? "up" : "down",
+             ns.shared->info.mtu, net.rx.size, net.tx.size, net.rx.event_idx ? ", event index" : "",
+             net.can_merge ? ", mergeable buffers" : "",
+             ns.shared->info.can & NET_CAN_CHECKSUM ? ", checksums" : "",
+             ns.shared->info.can & NET_CAN_SEGMENT4 ? ", segmentation" : "",
+             ns.shared->info.can & NET_CAN_RECEIVE_LARGE ? ", large receive" : "");
     return 0;
 }
 
 int32_t SASOS_EXPORT(driver_event)(uint32_t events) {
     if (events & SASOS_EVENT_IRQ(VECTOR_CONFIG)) { // 5.1.4: the link; 2.1.2: or the device is broken
         read_config();
-        if (!net.failed && virtio_status(&net.device) & VIRTIO_DEVICE_NEEDS_RESET)
+        if (!ns.failed && virtio_status(&net.device) & VIRTIO_DEVICE_NEEDS_RESET)
             fail_device("the device needs a reset, status", virtio_status(&net.device));
         sasos_chan_signal(0);
     }
-    work();
+    device_work();
     return 0;
-}
-
-// The class's calls.
-int32_t SASOS_EXPORT(net_attach)(void) {
-    net.attached = false;
-    int error = bring_up(false); // the reset is what takes back the buffers of an earlier life
-    if (error) {
-        net.failed = true;
-        return E_IO;
-    }
-    struct net_channel *s = net.shared;
-    struct {
-        struct ring *ring;
-        struct ring_shared *shared;
-    } rings[] = {{&net.transmit, &s->transmit_ring},
-                 {&net.sent, &s->sent_ring},
-                 {&net.post, &s->post_ring},
-                 {&net.receive, &s->receive_ring}};
-    for (uint32_t i = 0; i < 4; i++) {
-        rings[i].shared->head = rings[i].shared->tail = 0;
-        ring_init(rings[i].ring, rings[i].shared, NET_RING);
-    }
-    describe();
-    net.attached = true;
-    return 0;
-}
-
-int32_t SASOS_EXPORT(net_submit)(void) {
-    work();
-    return net.failed ? E_IO : net.attached ? 0 : E_INVAL;
 }
