@@ -64,16 +64,6 @@ class Guest:
         return None
 
 
-def receive(s, n):
-    got = b''
-    while len(got) < n:
-        part = s.recv(1 << 18)
-        if not part:
-            break
-        got += part
-    return got
-
-
 def check_streams(g, name):
     data = os.urandom(300000)
     with g.connect(ECHO) as s:
@@ -94,8 +84,8 @@ def check_streams(g, name):
     n = 4000000
     with g.connect(SOURCE) as s:
         s.sendall(b'%d\n' % n)
-        tap.ok(receive(s, n + 1) == bytes(range(256)) * (n // 256), f'{name}: {n} bytes come from the guest, in order')
+        tap.ok(wire.receive(s, n + 1) == bytes(range(256)) * (n // 256), f'{name}: {n} bytes come from the guest, in order')
     with g.connect(DISCARD) as s:
         s.sendall(bytes(n))
         s.shutdown(socket.SHUT_WR)
-        tap.same(receive(s, 100), b'%d\n' % n, f'{name}: {n} bytes go to the guest')
+        tap.same(wire.receive(s, 100), b'%d\n' % n, f'{name}: {n} bytes go to the guest')

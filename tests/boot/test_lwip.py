@@ -10,7 +10,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap  # noqa: E402
 import wire  # noqa: E402
-from net_guest import ECHO, MUTE, PAGE, Guest, check_streams, receive  # noqa: E402
+from net_guest import ECHO, MUTE, PAGE, Guest, check_streams  # noqa: E402
 
 MANY = 1000
 
@@ -33,7 +33,7 @@ def check_many(g):
     for i in range(2 * MANY):
         with g.connect(PAGE) as s:
             s.sendall(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
-            good += receive(s, 138).endswith(b'network\n')
+            good += wire.receive(s, 138).endswith(b'network\n')
     tap.same(good, 2 * MANY, f'{2 * MANY} connections one after the other')
     deadline = time.monotonic() + 20
     while g.order(b's') != '7' and time.monotonic() < deadline:
@@ -61,7 +61,7 @@ def check(name, device, driver, ids):
         s.settimeout(10)
         g.order(b'c' + address)
         peer, _ = s.accept()
-        tap.same(receive(peer, 7), b'hello\n', f'{name}: a connection from the guest')
+        tap.same(wire.receive(peer, 7), b'hello\n', f'{name}: a connection from the guest')
         peer.sendall(b'welcome\n')
         peer.close()
     mute = g.connect(MUTE)  # nobody reads there: it must stop the sender, not the stack
@@ -72,7 +72,7 @@ def check(name, device, driver, ids):
     tap.ok(taken < 1 << 26, f'{name}: who does not read stops the sender')
     with g.connect(ECHO) as s:
         s.sendall(b'still here')
-        tap.same(receive(s, 10), b'still here', f'{name}: and nobody else')
+        tap.same(wire.receive(s, 10), b'still here', f'{name}: and nobody else')
     mute.close()
     g.order(b'q')
     r = g.background.result()

@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap  # noqa: E402
 import wire  # noqa: E402
-from net_guest import ORDERS, SOURCE, ECHO, Guest, check_streams, receive  # noqa: E402
+from net_guest import ORDERS, SOURCE, ECHO, Guest, check_streams  # noqa: E402
 
 
 def check_lives(name, device, driver, ids, **machine):
@@ -30,7 +30,7 @@ def check_lives(name, device, driver, ids, **machine):
                 g.datagram(ORDERS, b'k' + driver.encode(), 0.1)  # the answer is lost with the driver
         fine = tap.ok(got == n and not bad, f'{name}: {n} bytes come in order while the driver dies {kills} times', f'{got} bytes, wrong: {bad}')
         other.sendall(b' and after')
-        tap.same(receive(other, 16), b'before and after', f'{name}: another connection lives on')
+        tap.same(wire.receive(other, 16), b'before and after', f'{name}: another connection lives on')
     g.datagram(ORDERS, b'x', 0.1)
     tap.ok(g.up() and g.order(b's') == '7', f'{name}: after the death of the client its ports are free for the next')
     g.datagram(ORDERS, b'klwip', 0.1)

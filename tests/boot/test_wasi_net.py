@@ -54,16 +54,6 @@ class Guest:
         return s
 
 
-def receive(s, n):
-    got = b''
-    while len(got) < n:
-        part = s.recv(1 << 18)
-        if not part:
-            break
-        got += part
-    return got
-
-
 def sockets():
     g = Guest('sockets', '  env SASOS_LISTEN=tcp:80,tcp:81', [os.path.join(qemu.BUILD, 'wasi', 'sockets.wasm')], (80, 81))
     if not tap.ok(g.run.wait_for('listening') and g.run.wait_for('by DHCP'), 'a program with two listening sockets'):
@@ -71,7 +61,7 @@ def sockets():
         return
     with g.connect(81) as s:
         s.sendall(b'0123456789')
-        tap.same(receive(s, 5), b'go on', 'the checks: an answer')
+        tap.same(wire.receive(s, 5), b'go on', 'the checks: an answer')
         s.sendall(b'the')
         time.sleep(0.05)  # two segments; one would do as well
         s.sendall(b' rest')
@@ -94,7 +84,7 @@ def sockets():
         tap.ok(got == data, '3 MB come back as they were')
     with g.connect(80) as s:
         s.sendall(b'quit')
-        tap.same(receive(s, 4), b'quit', 'the last words')
+        tap.same(wire.receive(s, 4), b'quit', 'the last words')
     r = g.run.result()
     tap.ok(r.ok and 'FAILED' not in r.text, 'every check holds', r)
 
@@ -145,7 +135,7 @@ def httpd():
             n = 2000
             s.sendall(one * n)
             size = len(answers[0]) * n
-            tap.same(len(receive(s, size)), size, f'{n} requests on one connection')
+            tap.same(len(wire.receive(s, size)), size, f'{n} requests on one connection')
         tap.same(json.loads(get('/api/server')[1])['open'], 1, 'no connection is left behind')
     finally:
         if g.run.machine:

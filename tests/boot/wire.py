@@ -107,6 +107,17 @@ class Line:
         return got
 
 
+def receive(s, n):
+    """Up to n bytes of a stream: fewer at its end."""
+    got = b''
+    while len(got) < n:
+        part = s.recv(1 << 18)
+        if not part:
+            break
+        got += part
+    return got
+
+
 class Background(threading.Thread):
     """qemu.boot() on a thread of its own."""
 

@@ -4,39 +4,28 @@
 An item is a thousand inputs. What raised the coverage is kept in build/fuzz/decode.corpus, so the next run goes on from
 there; the first starts from build/fuzz/corpus. Options and output as in fuzz.h.
 """
-import argparse
 import os
 import re
 import subprocess
 import sys
 import time
 
+import camp
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 FUZZ = os.path.join(ROOT, 'build', 'fuzz')
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--from', type=int, default=0, dest='start')
-    parser.add_argument('--items', type=int)
-    parser.add_argument('--seconds', type=float)
-    parser.add_argument('--shard', default='0/1')
-    parser.add_argument('--repro', default='/tmp')
-    parser.add_argument('--at')
-    o = parser.parse_args()
-    shard, shards = map(int, o.shard.split('/'))
-    if o.at:
-        with open(o.at, 'wb') as f:
-            f.write(o.start.to_bytes(8, 'little'))
+    o = camp.options()
     kept = os.path.join(FUZZ, 'decode.corpus')
     os.makedirs(kept, exist_ok=True)
     # Never seed 0: to libFuzzer that is a random one.
-    command = [os.path.join(FUZZ, 'decode.bin'), f'-seed={(o.seed * 1000003 + o.start * shards + shard) % 2**31 + 1}',
+    command = [os.path.join(FUZZ, 'decode.bin'), f'-seed={(o.seed * 1000003 + o.start * o.shards + o.shard) % 2**31 + 1}',
                '-max_len=4096', '-timeout=30', '-rss_limit_mb=2048', '-print_final_stats=1', '-verbosity=1', '-reload=0',
-               f'-artifact_prefix={o.repro}/decode-{shard}-', kept, os.path.join(FUZZ, 'corpus')]
+               f'-artifact_prefix={o.repro}/decode-{o.shard}-', kept, os.path.join(FUZZ, 'corpus')]
     if o.items is not None:
-        command.append(f'-runs={o.items * 1000 // shards}')
+        command.append(f'-runs={o.items * 1000 // o.shards}')
     if o.seconds:
         command.append(f'-max_total_time={int(o.seconds)}')
     runs, said, coverage = 0, [], 0

@@ -4,11 +4,12 @@
 An item is a kill. Each machine sees CHUNK of them; then the disk's image is compared with what its client says that it wrote. The instants
 come from the guest's own randomness: a failure is not repeated by its seed. Options and output as in fuzz.h.
 """
-import argparse
 import os
 import subprocess
 import sys
 import time
+
+import camp
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 CHUNK = 500
@@ -24,33 +25,21 @@ def machine(kills):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--seed', type=int)
-    parser.add_argument('--from', type=int, default=0, dest='start')
-    parser.add_argument('--items', type=int)
-    parser.add_argument('--seconds', type=float)
-    parser.add_argument('--shard', default='0/1')
-    parser.add_argument('--repro', default='/tmp')
-    parser.add_argument('--at')
-    o = parser.parse_args()
-    shard, shards = map(int, o.shard.split('/'))
-    if o.at:
-        with open(o.at, 'wb') as f:
-            f.write(o.start.to_bytes(8, 'little'))
+    o = camp.options()
     end = time.monotonic() + (o.seconds or float('inf'))
-    share = sys.maxsize if o.items is None else (o.items + shards - 1 - shard) // shards
+    share = sys.maxsize if o.items is None else (o.items + o.shards - 1 - o.shard) // o.shards
     done, failed = 0, None
     while done < share and time.monotonic() < end and not failed:
         kills = min(CHUNK, share - done)
         failed = machine(kills)
         done += kills
-        print(f'progress next={o.start + done * shards} tried={done} executed={done}', flush=True)
+        print(f'progress next={o.start + done * o.shards} tried={done} executed={done}', flush=True)
     if failed:
-        path = os.path.join(o.repro, f'kill-{shard}.txt')
+        path = os.path.join(o.repro, f'kill-{o.shard}.txt')
         with open(path, 'w') as f:
             f.write(failed)
         print(f'violation O6 item={o.start} file={path} {failed.strip()[-300:]!r}', flush=True)
-    print(f'done next={o.start + done * shards} tried={done} executed={done} complete={int(done >= share)}', flush=True)
+    print(f'done next={o.start + done * o.shards} tried={done} executed={done} complete={int(done >= share)}', flush=True)
     return 1 if failed else 0
 
 

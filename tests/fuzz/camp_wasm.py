@@ -5,7 +5,6 @@ Results, kinds of trap and the hash over memory and globals after all calls must
 module goes to the JIT and to V8, every eighth to wabt as well. Options and output as in fuzz.h. A module on which the
 engines differ is kept as reproducer; one on which an engine runs out of stack or time is passed over.
 """
-import argparse
 import os
 import re
 import shutil
@@ -13,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import camp
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 GENERATOR = os.path.join(ROOT, 'build', 'fuzz', 'wasmgen')
@@ -90,17 +91,7 @@ def compare(folder, number, wabt):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--from', type=int, default=0, dest='start')
-    parser.add_argument('--items', type=int)
-    parser.add_argument('--seconds', type=float, default=1e9)
-    parser.add_argument('--shard', default='0/1')
-    parser.add_argument('--repro')
-    parser.add_argument('--at')
-    parser.add_argument('--generator', default=GENERATOR)
-    o = parser.parse_args()
-    shard, shards = map(int, o.shard.split('/'))
+    o = camp.options(generator=GENERATOR)
     began, counts, bad = time.monotonic(), {'tried': 0, 'accepted': 0, 'executed': 0, 'faults': 0}, 0
     item = o.start
 
@@ -109,18 +100,16 @@ def main():
 
     complete = 1
     while o.items is None or item < o.start + o.items:
-        if item % shards != shard:
+        if item % o.shards != o.shard:
             item += 1
             continue
-        if time.monotonic() - began > o.seconds or bad >= MANY:
+        if (o.seconds and time.monotonic() - began > o.seconds) or bad >= MANY:
             complete = 0
             break
-        if o.at:
-            with open(o.at, 'wb') as f:
-                f.write(item.to_bytes(8, 'little'))
+        camp.note(o, item)
         with tempfile.TemporaryDirectory() as folder:
             made = subprocess.run([o.generator, '--seed', str(o.seed), '--from', str(item * BATCH), '--items', str(BATCH),
-                                   '--corpus', folder, *(['--repro', o.repro] if o.repro else [])],
+                                   '--corpus', folder, '--repro', o.repro],
                                   capture_output=True, text=True)
             for line in made.stdout.splitlines():
                 if line.startswith('violation'):
@@ -138,7 +127,7 @@ def main():
                 number = int(name[:-5])
                 wrong = compare(folder, number, number % WABT_EVERY == 0)
                 if wrong:
-                    kept = os.path.join(o.repro or '/tmp', f'wasm-{o.seed}-{number}.wasm')
+                    kept = os.path.join(o.repro, f'wasm-{o.seed}-{number}.wasm')
                     shutil.copy(os.path.join(folder, name), kept)
                     print(f'violation O6 item={item} file={kept} {wrong}', flush=True)
                     bad += 1
