@@ -1,7 +1,7 @@
 // compile.c — the compiler's driver: compile_func() is the list of passes, in their order.
 //
 // Letters of jit_options.dump: i  the IR as built   o  the IR after the optimiser   m  machine instructions before register
-// allocation   r  the same with their registers. Machine code itself is dumped by sfi-dump.
+// allocation   r  the same with their registers, and the order of the blocks. Machine code itself is dumped by sfi-dump.
 // A function's IR lies in a scratch arena that is emptied behind it; what stays is in the caller's arena.
 #include "sfi-jit/ir/ir.h"
 #include "sfi-jit/jit.h"
@@ -47,9 +47,9 @@ static void check_ir(struct compiler *c, struct ir_func *f, char letter) {
     if (breach) jit_fail(c->arena, JIT_ERR_INTERNAL, 0, f->index, breach);
 }
 
-static void dump_machine(struct compiler *c, uint32_t func, char letter,
-                         const struct x64_code *code, const struct ra_output *ra) {
-    if (dumps(c, letter, func)) x64_dump(code, ra, c->options->put, c->options->put_ctx);
+static void dump_machine(struct compiler *c, uint32_t func, char letter, const struct x64_code *code,
+                         const struct ra_output *ra, const struct x64_order *order) {
+    if (dumps(c, letter, func)) x64_dump(code, ra, order, c->options->put, c->options->put_ctx);
 }
 
 static void allocate(struct compiler *c, const struct x64_code *code, struct ra_input *in,
@@ -92,11 +92,12 @@ static void compile_func(struct compiler *c, const struct wasm_module *m, uint32
     opt_sink(f);                // loop variables step where it costs no move
     check_ir(c, f, 'o');
     x64_lower(&c->scratch, &c->module, f, &code); // instruction selection
-    dump_machine(c, index, 'm', &code, NULL);
-    allocate(c, &code, &in, &ra, index); // registers
-    dump_machine(c, index, 'r', &code, &ra);
+    dump_machine(c, index, 'm', &code, NULL, NULL);
+    allocate(c, &code, &in, &ra, index);                                // registers
+    const struct x64_order *order = x64_order(&c->scratch, &code, &ra); // loops rotated
+    dump_machine(c, index, 'r', &code, &ra, order);
     const struct wasm_functype *type = &m->type[m->func[index].type];
-    x64_emit(&c->scratch, &c->module, &code, &in, &ra, // bytes, labels, sites
+    x64_emit(&c->scratch, &c->module, &code, &in, &ra, order, // bytes, labels, sites
              c->options->sig_id(c->options->ctx, type));
     c->module.stats.ir_values += f->inss;
 }

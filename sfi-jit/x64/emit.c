@@ -161,19 +161,18 @@ static void emit_insn(struct x64_emitter *e, uint32_t insn) {
 }
 
 void x64_emit(struct jit_arena *a, struct x64_module *m, const struct x64_code *code,
-              const struct ra_input *in, const struct ra_output *ra, uint32_t sig) {
-    struct x64_emitter e = {.arena = a, .code = code, .in = in, .ra = ra};
+              const struct ra_input *in, const struct ra_output *ra, const struct x64_order *order,
+              uint32_t sig) {
+    struct x64_emitter e = {.arena = a, .code = code, .in = in, .ra = ra, .order = order};
     x64_asm_init(&e.s, a, m, code->blocks);
     make_frame(&e);
     e.reclean = x64_reclean(a, code, ra);
-    x64_find_empty(&e);
     x64_find_targets(&e);
-    for (uint32_t b = 0; b < code->blocks; b++) {
-        if (e.empty[b]) {
-            e.s.block_out[b] = (struct x64_zstate){0, 0xffff};
-            continue;
-        }
-        e.block = b;
+    for (uint32_t b = 0; b < code->blocks; b++) // what is not laid out keeps what is clean
+        if (order->empty[b]) e.s.block_out[b] = (struct x64_zstate){0, 0xffff};
+    for (e.at = 0; e.at < order->blocks; e.at++) {
+        uint32_t b = e.block = order->order[e.at];
+        e.move = order->move[b];
         if (b == 0) prologue(&e);
         x64_begin_block(&e.s, b, e.align[b]);
         e.zero_unit = UINT32_MAX;

@@ -22,11 +22,10 @@ struct x64_emitter {
     const struct x64_code *code;
     const struct ra_input *in;
     const struct ra_output *ra;
-    uint32_t frame, saved;   // bytes; offset of the saved registers, behind the slots
-    uint32_t move;           // next of ra->move
-    uint32_t block;          // being emitted
-    bool *empty;             // [blocks]: only a jump; never laid out
-    uint32_t *goes_to;       // [blocks]: itself, or where the chain of empty blocks ends
+    uint32_t frame, saved; // bytes; offset of the saved registers, behind the slots
+    uint32_t move;         // next of ra->move
+    const struct x64_order *order;
+    uint32_t block, at;      // being emitted, and its place in the order
     bool *align;             // [blocks]: a jump table's target
     const uint16_t *reclean; // x64_reclean()
     uint32_t zero_unit;      // if this is s.units: ZF says whether zero_reg is 0
@@ -59,7 +58,6 @@ void x64_emit_float(struct x64_emitter *e, uint32_t insn);   // emit_float.c
 void x64_emit_simd(struct x64_emitter *e, uint32_t insn);    // emit_simd.c
 void x64_emit_control(struct x64_emitter *e, uint32_t insn); // emit_control.c
 void x64_emit_stubs(struct x64_emitter *e);                  // emit_control.c
-void x64_find_empty(struct x64_emitter *e);                  // emit_control.c
 void x64_find_targets(struct x64_emitter *e);                // emit_control.c
 
 // What mops.def says of an operator.

@@ -4,27 +4,9 @@
 
 // ---- where control goes ------------------------------------------------------------------------
 
-// A block that only jumps is not laid out: jumps to it go where it goes. One that jumps backwards to another such block stays, so
-// that every chain ends.
-void x64_find_empty(struct x64_emitter *e) {
-    uint32_t n = e->code->blocks, move = 0;
-    e->empty = JIT_ARRAY(e->arena, bool, n);
-    e->goes_to = JIT_ARRAY(e->arena, uint32_t, n);
-    for (uint32_t b = 0; b < n; b++) {
-        const struct ra_block *block = &e->in->block[b];
-        while (move < e->ra->moves && e->ra->move[move].at < block->begin) move++;
-        bool moves = move < e->ra->moves && e->ra->move[move].at < block->end;
-        bool jumps = block->end - block->begin == 1 && e->code->insn[block->begin].op == MOP_JMP;
-        e->empty[b] = jumps && !moves && block->succ[0] != b &&
-                      (block->succ[0] > b || !e->empty[block->succ[0]]);
-    }
-    for (uint32_t b = n; b-- > 0;) {
-        uint32_t to = e->empty[b] ? e->in->block[b].succ[0] : b;
-        e->goes_to[b] = to > b ? e->goes_to[to] : to;
-    }
+static uint32_t resolve(const struct x64_emitter *e, uint32_t block) {
+    return e->order->goes_to[block];
 }
-
-static uint32_t resolve(const struct x64_emitter *e, uint32_t block) { return e->goes_to[block]; }
 
 // What a jump table can reach is bundle aligned.
 void x64_find_targets(struct x64_emitter *e) {
@@ -36,11 +18,7 @@ void x64_find_targets(struct x64_emitter *e) {
     }
 }
 
-static uint32_t next_block(const struct x64_emitter *e) {
-    uint32_t b = e->block + 1;
-    while (b < e->code->blocks && e->empty[b]) b++;
-    return b;
-}
+static uint32_t next_block(const struct x64_emitter *e) { return e->order->order[e->at + 1]; }
 
 static uint32_t successor(const struct x64_emitter *e, uint32_t k) {
     return resolve(e, e->in->block[e->block].succ[k]);

@@ -3,6 +3,7 @@
 //   block 2 <- 0 1 (params v7)
 //     14 add.4 v9 = v7, v8          before register allocation
 //     14 add.4 rax = rax, [slot 3]  after it; moves in front of it as "move rax -> rcx"
+//   order 0 2 1                     behind all blocks, after it: how they are laid out
 #include "sfi-jit/x64/minsn.h"
 
 struct out {
@@ -136,7 +137,7 @@ static void list(struct out *o, const char *head, const uint32_t *v, uint32_t n)
     }
 }
 
-void x64_dump(const struct x64_code *code, const struct ra_output *ra,
+void x64_dump(const struct x64_code *code, const struct ra_output *ra, const struct x64_order *order,
               void (*put)(void *ctx, const char *text, size_t n), void *ctx) {
     struct out o = {put, ctx, code, ra, 0};
     for (uint32_t b = 0; b < code->blocks; b++) {
@@ -153,4 +154,7 @@ void x64_dump(const struct x64_code *code, const struct ra_output *ra,
             instruction(&o, i);
         }
     }
+    if (!order) return;
+    list(&o, "  order", order->order, order->blocks);
+    text(&o, "\n");
 }

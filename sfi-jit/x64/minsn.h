@@ -68,10 +68,21 @@ void x64_lower(struct jit_arena *a, struct x64_module *m, struct ir_func *f, str
 // For each instruction that is a call: the registers whose clean upper halves must be made known anew behind it; NULL if there is none.
 // (reclean.c)
 uint16_t *x64_reclean(struct jit_arena *a, const struct x64_code *code, const struct ra_output *ra);
+struct x64_order {
+    uint32_t blocks,
+        *order; // what is laid out, in order; behind the last one stands the number of all blocks
+    uint32_t *move;    // [block]: the first of ra->move in it
+    bool *empty;       // [block]: only a jump; never laid out
+    uint32_t *goes_to; // [block]: itself, or where the chain of empty blocks ends
+};
+// Where the blocks go. (order.c)
+struct x64_order *x64_order(struct jit_arena *a, const struct x64_code *code,
+                            const struct ra_output *ra);
 // Encodes an allocated function and appends it to the module. (emit*.c)
 void x64_emit(struct jit_arena *a, struct x64_module *m, const struct x64_code *code,
-              const struct ra_input *in, const struct ra_output *ra, uint32_t sig);
-// Textual form, with locations if `ra` is not NULL. (mdump.c)
-void x64_dump(const struct x64_code *code, const struct ra_output *ra,
+              const struct ra_input *in, const struct ra_output *ra, const struct x64_order *order,
+              uint32_t sig);
+// Textual form; with locations, and the order of the blocks, if `ra` and `order` are not NULL. (mdump.c)
+void x64_dump(const struct x64_code *code, const struct ra_output *ra, const struct x64_order *order,
               void (*put)(void *ctx, const char *text, size_t n), void *ctx);
 #endif
