@@ -76,11 +76,21 @@ $(eval $(call ktwin,virtio-net,drivers/virtio/net))
 $(eval $(call ktwin,e1000e,drivers/e1000e))
 ktwins := $(foreach t,virtio-blk nvme virtio-net e1000e,$B/bench/ktwin/$t.o)
 kernel_wrapped := $(addprefix --wrap=,ldr_instantiate ldr_call ldr_instance_free)
-$B/bench/kernel.elf: sasos/kernel.ld $(kernel_objs) $(call objs,kernel,$(wildcard bench/guest/*.c)) $(ktwins)
+rings := bench/rings/rings.c bench/rings/rings.S
+$B/bench/kernel.elf: sasos/kernel.ld $(kernel_objs) $(call objs,kernel,$(wildcard bench/guest/*.c) $(rings)) $(ktwins)
 	@$(call say,LD,$@)
 	$Q$(kernel_ld) $(kernel_wrapped) -T $< -o $@.all $(filter %.o,$^)
 	$Qllvm-objcopy --strip-debug $@.all $@
 	@rm -f $@.all
+
+# The same in a virtual machine that has nothing else: bench/rings/vm.c makes it by KVM.
+$B/bench/rings.bin: bench/rings/guest.ld $(call objs,kernel,bench/rings/guest.c $(rings))
+	@$(call say,LD,$@)
+	$Qld.lld -T $< --oformat binary -o $@ $(filter %.o,$^)
+$B/bench/rings: $(call objs,host,bench/rings/vm.c)
+	@$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) -fuse-ld=lld -o $@ $^
 
 # Counts guest instructions, inside QEMU.
 $B/bench/count.so: bench/plugin/count.c
@@ -88,8 +98,8 @@ $B/bench/count.so: bench/plugin/count.c
 	@mkdir -p $(@D)
 	$Q$(CC) -std=gnu17 $(warn) -O2 -shared -fPIC -fuse-ld=lld -o $@ $<
 
-do-test: $B/bench/rig $B/bench/crossings $(bench_modules) $B/bench/kernel.elf
+do-test: $B/bench/rig $B/bench/crossings $B/bench/rings $B/bench/rings.bin $(bench_modules) $B/bench/kernel.elf
 bench: deps
 	@$(MAKE) --no-print-directory do-bench
-do-bench: all $B/bench/rig $B/bench/crossings $B/bench/run $B/bench/run-ablate $B/bench/kernel.elf $B/bench/count.so $(bench_modules)
+do-bench: all $B/bench/rig $B/bench/crossings $B/bench/rings $B/bench/rings.bin $B/bench/run $B/bench/run-ablate $B/bench/kernel.elf $B/bench/count.so $(bench_modules)
 	@B=$B bench/bench.py

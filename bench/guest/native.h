@@ -20,6 +20,7 @@
     C(e1000e, "e1000e", net_attach)                 \
     C(e1000e, "e1000e", net_submit)
 
+void native_rings(void);          // rings.c
 extern struct dom *native_domain; // whose twin runs
 extern struct dom *native_caller; // who called it last
 void native_map(void);            // the window's areas as they are now

@@ -62,7 +62,8 @@ static void print(const char *name, const double *value, int rounds, bool last) 
 }
 
 static void calls(struct rig_stack *s, const char *side, int rounds) {
-    static const char *const names[] = {"local", "indirect", "null", "touch", "kernel"};
+    static const char *const names[] = {"local",  "call",  "indirect", "null",
+                                        "buffer", "touch", "kernel"};
     enum { NAMES = sizeof names / sizeof *names };
     static double value[NAMES][ROUNDS_MAX], entering[ROUNDS_MAX];
     char text[40];

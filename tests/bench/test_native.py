@@ -29,8 +29,18 @@ for side, name in (('sandboxed', 'virtio-blk'), ('native', 'native')):
     tap.ok(r.ok and len(re.findall(r'cell \S+ ns=\d+ errors=0', r.text)) == len(CELLS), f'{side}: data come back', r)
 tap.ok('virtio_blk_driver_event' in symbols('build/bench/kernel.elf'), 'the bench kernel has the twins')
 for kernel in ('build/kernel/kernel.elf', 'build/kernel/kernel.boot.elf'):
-    found = re.search(r'.*(virtio_blk_|nvme_|native_|__wrap|__real|sasos_).*', symbols(kernel))
+    found = re.search(r'.*(virtio_blk_|nvme_|native_|rings_|__wrap|__real|sasos_).*', symbols(kernel))
     tap.ok(not found, f'{kernel} has none', found and found[0])
 r = qemu.boot(config=config('native'), modules=['virtio-blk', LOAD])
 tap.ok(r.ok, 'the kernel that is shipped runs an instance of that name as every other', r)
+
+# ---- rings and page tables (bench/rings): the kernel goes on afterwards, and so does what has run before ----
+modules = [os.path.abspath(f'build/bench/modules/{m}.wasm') for m in ('caller', 'callee')]
+calls = ('sasos 1\nmodule callee\n  memory 2M\nmodule caller\n  connect callee callee 4K\n  memory 2M\n  arg null:100\n  arg buffer:100\n'
+         'module rings callee\n  memory 2M\nstart callee\nrun caller\nstart rings\nrun caller\n')
+r = qemu.boot(config=calls, modules=modules, kernel=os.path.abspath('build/bench/kernel.elf'), disk=None)
+tap.same(re.findall(r'rings: (\S+) calls=\d+ cycles=[1-9]', r.text), ['plain', 'syscall', 'int', 'cr3', 'call'], 'rings and page tables, without PCID')
+tap.ok(r.ok and len(re.findall(r'cell (?:null|buffer):100 ns=\d+ errors=0', r.text)) == 4, 'and calls between domains before and after', r)
+done = subprocess.run(['build/bench/rings', 'build/bench/rings.bin', '1'], capture_output=True, text=True)
+tap.ok(done.returncode in (0, 3) and (done.stderr.startswith('rings: ') or '"call"' in done.stdout), 'in a virtual machine of our own, or the reason why not', done)
 tap.done()

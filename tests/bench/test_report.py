@@ -94,6 +94,8 @@ with tempfile.TemporaryDirectory() as folder:
     done = subprocess.run(['bench/bench.py', '--out', folder], capture_output=True, text=True, env=env, timeout=60)
     tap.same(done.returncode, 0, f'bench runs one part: {done.stderr[-300:]}')
     got = json.load(open(folder + '/results.json'))
+    tap.ok({'crossings.buffer.sandboxed', 'crossings.guest.null.instructions', 'crossings.guest.rings.call.instructions'} <= got['metrics'].keys(), 'crossings on '
+           'this CPU and in the bench kernel')
     tap.ok(got['metrics']['crossings.null.sandboxed']['value'] > 0 and os.path.getsize(folder + '/report.html') > 5000, 'and leaves results and a report')
     done = subprocess.run(['bench/bench.py', '--out', folder], capture_output=True, text=True, env={**env, 'ONLY': 'nothing'})
     tap.ok(done.returncode == 1 and 'there is no part nothing' in done.stderr, 'an unknown part is named')
