@@ -116,7 +116,7 @@ do-test: all $(test_bins)
 do-check: all
 	@tests/run tests/check
 deps:
-	@.ci/deps $(if $(filter test,$(MAKECMDGOALS)),rustc libstd-rust-dev-wasm32)
+	@.ci/deps $(if $(filter test,$(MAKECMDGOALS)),rustc libstd-rust-dev-wasm32) $(if $(filter bench,$(MAKECMDGOALS)),wrk)
 dis: $B/kernel/kernel.dis
 format:
 	$Qclang-format -i $(shell git ls-files '*.c' '*.h')

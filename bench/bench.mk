@@ -92,14 +92,21 @@ $B/bench/rings: $(call objs,host,bench/rings/vm.c)
 	@mkdir -p $(@D)
 	$Q$(CC) -fuse-ld=lld -o $@ $^
 
+# The guest's end of bulk transfers; bench/peers.py builds it for Linux.
+bench_programs := $B/bench/stream.wasm
+$(bench_programs): $B/bench/%.wasm: bench/programs/%.c $(wasi_flags)
+	@$(call say,WASI,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) $(wasi_cc) $< -o $@
+
 # Counts guest instructions, inside QEMU.
 $B/bench/count.so: bench/plugin/count.c
 	@$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$Q$(CC) -std=gnu17 $(warn) -O2 -shared -fPIC -fuse-ld=lld -o $@ $<
 
-do-test: $B/bench/rig $B/bench/crossings $B/bench/rings $B/bench/rings.bin $(bench_modules) $B/bench/kernel.elf
+do-test: $B/bench/rig $B/bench/crossings $B/bench/rings $B/bench/rings.bin $(bench_modules) $(bench_programs) $B/bench/kernel.elf
 bench: deps
 	@$(MAKE) --no-print-directory do-bench
-do-bench: all $B/bench/rig $B/bench/crossings $B/bench/rings $B/bench/rings.bin $B/bench/run $B/bench/run-ablate $B/bench/kernel.elf $B/bench/count.so $(bench_modules)
+do-bench: all $B/bench/rig $B/bench/crossings $B/bench/rings $B/bench/rings.bin $B/bench/run $B/bench/run-ablate $B/bench/kernel.elf $B/bench/count.so $(bench_modules) $(bench_programs)
 	@B=$B bench/bench.py

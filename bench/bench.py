@@ -26,6 +26,8 @@ PARTS = {  # name: what it answers
     'boot': 'from reset to the first block, modules, sizes',
     'guest': 'drivers in the guest, end to end: module, native twin, Linux; instructions a request',
     'network': 'a network driver in the guest: frames sent by module, native twin, Linux',
+    'http': 'HTTP by wrk from this host: requests a second and latency, against a C server on Linux',
+    'tcp': 'bulk transfers by TCP, against Linux',
     'compute': 'compiled code against native, V8, wasm2c; what each mechanism costs',
 }
 

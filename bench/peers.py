@@ -15,6 +15,7 @@ import qemu  # noqa: E402
 
 BOOTS = 3  # tries
 FOLDER = os.path.join(common.OUT, 'linux')
+STREAM = 'bench/programs/stream.c'
 APPEND = 'console=ttyS0 quiet panic=-1 intel_iommu=on iommu.strict=1'
 MODULES = {  # in the order in which they are needed; NVMe is built in
     'virtio-blk': ['virtio/virtio_ring', 'virtio/virtio', 'virtio/virtio_pci_modern_dev', 'virtio/virtio_pci_legacy_dev', 'virtio/virtio_pci',
@@ -52,22 +53,25 @@ def cpio(files):
     return out
 
 
-def initramfs(driver, cells):
-    path = os.path.join(FOLDER, f'{driver}.cpio')
+def initramfs(driver, cells, more):
+    path = os.path.join(FOLDER, f'{driver}{"-more" if more else ""}.cpio')
     drivers = kernel()[1]
     names = MODULES[driver]
     files = [('dev', 0o40755, b''), ('init', 0o100755, open(program(), 'rb').read()),
              ('modules', 0o100644, ''.join(f'/{os.path.basename(m)}.ko\n' for m in names).encode()),
              ('cells', 0o100644, ''.join(f'{DEVICE[driver]} {c}\n' for c in cells).encode())]
     files += [(os.path.basename(m) + '.ko', 0o100644, open(f'{drivers}/{m}.ko', 'rb').read()) for m in names]
+    files += [(name, 0o100644, data) for name, data in more.items()]
     with open(path, 'wb') as f:
         f.write(cpio(files))
     return path
 
 
 def program():
-    path = os.path.join(FOLDER, 'init')
-    return common.make(path, ['clang', '-O2', '-static', '-fno-pie', '-no-pie', '-Wall', '-Wextra', '-o', path, 'bench/linux/init.c'], 'bench/linux/init.c')
+    path, sources = os.path.join(FOLDER, 'init'), ['bench/linux/init.c', 'bench/linux/serve.c']
+    flags = ['clang', '-O2', '-static', '-fno-pie', '-no-pie', '-Wall', '-Wextra']
+    stream = common.make(path + '-stream.o', [*flags, '-Dmain=stream_main', '-c', '-o', path + '-stream.o', STREAM], STREAM)
+    return common.make(path, [*flags, '-o', path, *sources, stream], *sources, 'bench/linux/init.h', stream)
 
 
 def symbol(path, name):
@@ -92,14 +96,20 @@ def counted(text, cells):
     return [(after[0] - before[0], after[1] - before[1]) for before, after in zip(marks[::2], marks[1::2])]
 
 
-def boot(driver, device, disk, cells, qemu_args=(), iommu=qemu.IOMMU, timeout=240):
-    """Boots Linux with this device (and a disk image for it, or None) and runs the cells. Its output, and the command."""
+def arguments(driver, device, disk, cells, qemu_args=(), iommu=qemu.IOMMU, more=None):
+    """QEMU's arguments for Linux with this device (and a disk image for it, or None) and these cells; `more`: {name: bytes} for its initramfs."""
     vmlinuz, _, _ = kernel()
     args = [a for a in qemu.machine_args(512, 1, 'max', iommu, [device])]
     boot_disk = args.index('ide-hd,drive=boot,bootindex=0')  # it has no boot disk: the kernel is given to QEMU
     del args[boot_disk - 1:boot_disk + 1]
     args += qemu.drive_args('', disk, readonly=False, writable=True)[6:] if disk else []
-    args += ['-kernel', vmlinuz, '-initrd', initramfs(driver, cells), '-append', APPEND if iommu else APPEND.split(' intel')[0], *qemu_args]
+    args += ['-kernel', vmlinuz, '-initrd', initramfs(driver, cells, more or {}), '-append', APPEND if iommu else APPEND.split(' intel')[0], *qemu_args]
+    return args
+
+
+def boot(driver, device, disk, cells, qemu_args=(), iommu=qemu.IOMMU, timeout=240):
+    """Boots Linux as arguments() says and runs the cells. Its output, and the command."""
+    args = arguments(driver, device, disk, cells, qemu_args, iommu)
     for attempt in range(BOOTS):
         with qemu.Machine(args) as m:
             why = m.read_until(None, timeout)

@@ -1,12 +1,14 @@
 // init.c — the only program of the Linux peer: process 1 of an initramfs, which loads the kernel modules that are there, does to a block device what
 // bench/apps/blkload does, prints the same lines, and switches the machine off.
-// Of a network interface it sends frames, as bench/apps/netload does, from a packet socket that goes round the queueing disciplines.
+// Of a network interface it sends frames, as bench/apps/netload does, from a packet socket that goes round the queueing disciplines; or it serves there
+// (serve.c).
 //
 // /modules names the modules in order, /cells has one measurement a line, "DEVICE OP:PATTERN:SIZE:DEPTH:COUNT", or
-// "INTERFACE tx:SIZE:BATCH:COUNT". O_DIRECT, so that
+// "INTERFACE tx:SIZE:BATCH:COUNT", or "INTERFACE serve". O_DIRECT, so that
 // the page cache is out of the way; one request at a time by pread and pwrite, more by Linux's asynchronous I/O (io_submit), all that
 // may be in flight submitted together. The generator of sectors is blkload's.
 #define _GNU_SOURCE
+#include "init.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
@@ -94,8 +96,6 @@ static uint32_t many(const struct cell *c, int fd) {
     return errors;
 }
 
-// Called exactly twice for each measurement, around it: where instructions are counted, too (bench/plugin/count.c).
-int64_t now(void);
 __attribute__((noinline)) int64_t now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -143,9 +143,12 @@ static int open_interface(const char *name) {
 static bool network(const char *line) {
     char name[16], text[64];
     uint32_t size, batch, count;
-    if (sscanf(line, "%15s %63s", name, text) != 2 ||
-        sscanf(text, "tx:%u:%u:%u", &size, &batch, &count) != 3)
-        return false;
+    if (sscanf(line, "%15s %63s", name, text) != 2) return false;
+    if (!strcmp(text, "serve")) {
+        serve(name);
+        return true;
+    }
+    if (sscanf(text, "tx:%u:%u:%u", &size, &batch, &count) != 3) return false;
     int fd = size > FRAME_MAX || batch > DEPTH_MAX ? -1 : open_interface(name);
     if (fd < 0) {
         printf("cell %s: there is no %s\n", text, name);

@@ -1,0 +1,11 @@
+// init.h — the parts of the Linux peer's one program: init.c starts and measures devices, serve.c serves the network.
+#ifndef BENCH_LINUX_INIT_H
+#define BENCH_LINUX_INIT_H
+#include <stdint.h>
+
+// Where instructions are counted (bench/plugin/count.c): called twice for each measurement, around it.
+int64_t now(void);
+// Gives the interface the address of a guest behind QEMU's user-mode network and serves there until the machine is switched off.
+void serve(const char *interface);
+int stream_main(void); // bench/programs/stream.c
+#endif

@@ -1,0 +1,172 @@
+"""serving.py — what the parts http and tcp share: the two machines that serve, on one QEMU command line behind QEMU's user-mode network.
+
+    with Machine('sandboxed') as m:  m.port[80] is a port of this host        m.stop(): QEMU ends; its output
+"""
+import io
+import os
+import re
+import shlex
+import signal
+import socket
+import sys
+import tarfile
+import tempfile
+import time
+
+import peers
+from common import BUILD, OUT, Failed
+from peers import qemu
+
+sys.path.insert(0, os.path.join(os.path.dirname(qemu.__file__)))
+import wire  # noqa: E402
+
+SIDES = ('sandboxed', 'linux')
+SINK, SOURCE, WEB = 9, 19, 80
+FILE = '/1k'
+DEVICE = 'virtio-net-pci,netdev=n0,iommu_platform=on,disable-legacy=on,romfile='
+STREAM = os.path.abspath(os.path.join(OUT, 'stream.wasm'))
+STATUS = '/api/status'  # where a count of instructions begins and ends
+CONFIG = f'''sasos 1
+module virtio-net
+  pci 1af4:1041
+  irq 8
+  dma 512K
+  memory 2M
+module lwip
+  connect net virtio-net 8M
+  memory 32M
+  entropy
+module wasi1 wasi
+  connect sock lwip 512K
+  memory 4M
+  console
+  entropy
+  observe
+  blob site.tar
+  env SASOS_FILES=site.tar
+  env SASOS_LISTEN=tcp:{WEB}
+module httpd
+  program
+  connect wasi_snapshot_preview1 wasi1 4K
+  memory 64M
+module wasi2 wasi
+  connect sock lwip 512K
+  memory 4M
+  console
+  env SASOS_LISTEN=tcp:{SINK},tcp:{SOURCE}
+module stream
+  program
+  connect wasi_snapshot_preview1 wasi2 4K
+  memory 2M
+start virtio-net
+start lwip
+start wasi1
+start wasi2
+start stream
+run httpd
+'''
+
+
+def site(path):
+    """The archive of the one file that is asked for."""
+    with tarfile.open(path, 'w', format=tarfile.USTAR_FORMAT) as t:
+        info = tarfile.TarInfo(FILE[1:])
+        info.size = 1024
+        t.addfile(info, io.BytesIO(b'0123456789abcde\n' * 64))
+
+
+class Machine:
+    answers = None  # {name in the Linux peer's initramfs: what our server answers}
+
+    def __init__(self, side, qemu_args=()):
+        self.side, self.qemu_args, self.port, self.command = side, list(qemu_args), {}, []
+        for guest in (WEB, SINK, SOURCE):
+            with socket.socket() as s:
+                s.bind(('127.0.0.1', 0))
+                self.port[guest] = s.getsockname()[1]
+        self.netdev = 'user,ipv6=off' + ''.join(f',hostfwd=tcp:127.0.0.1:{h}-:{g}' for g, h in self.port.items())
+
+    def __enter__(self):
+        if self.side == 'linux':
+            self.start_linux()
+        else:
+            self.start_ours()
+        return self
+
+    def start_ours(self):
+        self.folder = tempfile.TemporaryDirectory(prefix='sasos-')
+        archive = os.path.join(self.folder.name, 'site.tar')
+        site(archive)
+        modules = ['virtio-net', 'lwip', 'wasi', 'httpd']
+        self.run = wire.Background(config=CONFIG, disk=None, devices=[DEVICE], netdevs=[self.netdev], qemu_args=self.qemu_args, timeout=600,
+                                   modules=modules + [STREAM, archive] + [os.path.join(qemu.BUILD, 'modules', m + '.code') for m in modules])
+        if not all(self.run.wait_for(sign) for sign in ('httpd: ready', 'stream: ready', 'by DHCP')):
+            raise Failed(f'the system does not serve: {self.run.result()}')
+        self.process, self.command = self.run.machine.process, self.run.machine.command
+        if not Machine.answers:
+            Machine.answers = {'keep': self.ask('keep-alive'), 'close': self.ask('close')}
+
+    def start_linux(self):
+        if not Machine.answers:
+            with Machine('sandboxed'):
+                pass
+        args = peers.arguments('virtio-net', DEVICE, None, ['serve'], ['-netdev', self.netdev.replace('user', 'user,id=n0', 1), *self.qemu_args],
+                               more=Machine.answers)
+        for attempt in range(peers.BOOTS):
+            self.machine = qemu.Machine(args)
+            self.machine.__enter__()
+            self.process, self.command = self.machine.process, self.machine.command
+            why = self.machine.read_until(b'init: serving', 120)
+            if 'init: serving' in self.machine.text:
+                return
+            self.machine.__exit__()
+        raise Failed(f'Linux: {why or self.machine.text[-300:]}')
+
+    def ask(self, connection, path=FILE):
+        """What the server answers, whole."""
+        with socket.create_connection(('127.0.0.1', self.port[WEB]), 20) as s:
+            s.settimeout(20)
+            s.sendall(f'GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: {connection}\r\n\r\n'.encode())
+            got = b''
+            while not (m := re.search(rb'Content-Length: (\d+)\r\n(?:.*\r\n)*?\r\n', got)) or len(got) < m.end() + int(m[1]):
+                part = s.recv(65536)
+                if not part:
+                    raise Failed(f'{self.side}: an answer ends early: {got[:200]}')
+                got += part
+            return got
+
+    def stop(self):
+        """Ends QEMU as a person would, so that its plugin prints; what it and the guest have said."""
+        self.process.send_signal(signal.SIGTERM)
+        if self.side == 'linux':
+            self.machine.read_until(None, 10 + time.monotonic() - self.machine.started)
+            return self.machine.text
+        return self.run.result().text
+
+    def __exit__(self, *_):
+        if self.side == 'linux':
+            self.machine.__exit__()
+            return
+        if self.run.machine:
+            self.run.machine.process.kill()
+        self.run.join()
+        self.folder.cleanup()
+
+    def shell(self):
+        return shlex.join(self.command)
+
+
+def counted(text):
+    """Instructions between two requests for STATUS: (all, in sandboxed code). Each of the two reaches the marked place equally often."""
+    marks = [(int(a), int(b)) for a, b in re.findall(r'mark: (\d+) (\d+)', text)]
+    marks = marks[len(marks) % 2:]  # Linux's first is its start
+    if not marks:
+        raise Failed('this QEMU does not run the counting plugin')
+    before, after = marks[len(marks) // 2 - 1], marks[len(marks) // 2]
+    return after[0] - before[0], after[1] - before[1]
+
+
+def counting(side):
+    plugin = os.path.abspath(os.path.join(OUT, 'count.so'))
+    elf, name = (peers.program(), 'now') if side == 'linux' else (os.path.join(BUILD, 'kernel', 'kernel.elf'), 'hc_sys_info')
+    return ['-plugin', f'{plugin},mark={peers.symbol(elf, name)}', '-d', 'plugin']

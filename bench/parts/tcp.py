@@ -1,0 +1,98 @@
+"""tcp.py — bulk transfers by TCP between this host and a guest, the system and Debian's Linux on one QEMU command line, with one program in both."""
+import socket
+import time
+
+from common import Failed
+from parts.guest import WHY
+from parts.serving import SIDES, SINK, SOURCE, STATUS, Machine, counted, counting
+from peers import kernel, qemu
+
+TEXT = '''One connection through QEMU's user-mode network, whose other end in the guest is one program (bench/programs/stream.c): as WebAssembly through WASI's calls, lwIP and
+virtio-net, and built for Linux. QEMU's user-mode network takes no offloads: each frame has at most 1514 bytes and its checksum, in both guests.'''
+PART = 1 << 18
+HEAD = ['one connection', 'MB/s', 'Linux', '× Linux']
+
+
+def connect(m, port):
+    s = socket.create_connection(('127.0.0.1', m.port[port]), 20)
+    s.settimeout(20)
+    return s
+
+
+def from_guest(m, seconds):
+    """(bytes, seconds) of what the host received."""
+    buffer, n = bytearray(PART), 0
+    with connect(m, SOURCE) as s:
+        s.recv_into(buffer)
+        begin = now = time.monotonic()
+        while now < begin + seconds:
+            got = s.recv_into(buffer)
+            if not got:
+                raise Failed(f'{m.side}: the stream ends')
+            n += got
+            now = time.monotonic()
+    return n, now - begin
+
+
+def to_guest(m, seconds):
+    """(bytes, seconds) until the guest has said how much came."""
+    data, n = bytes(PART), 0
+    with connect(m, SINK) as s:
+        begin = time.monotonic()
+        while time.monotonic() < begin + seconds:
+            n += s.send(data)
+        s.shutdown(socket.SHUT_WR)
+        said = s.makefile().readline()
+        spent = time.monotonic() - begin
+    if said != f'{n}\n':
+        raise Failed(f'{m.side}: {n} bytes were sent, {said.strip()} came')
+    return n, spent
+
+
+DIRECTIONS = {'guest to host': ('out', from_guest), 'host to guest': ('in', to_guest)}
+
+
+def instructions(results, term, section, seconds):
+    head = ['instructions for 1460 bytes', 'all', 'sandboxed', 'Linux', '× Linux']
+    rows = []
+    term.title('TCP: guest instructions', head)
+    for label, (name, move) in DIRECTIONS.items():
+        found = {}
+        for side in SIDES:
+            term.progress(f'tcp, {side}: counting instructions')
+            with Machine(side, counting(side)) as m:
+                move(m, 1)
+                m.ask('close', STATUS)
+                n, _ = move(m, seconds)
+                m.ask('close', STATUS)
+                found[side] = [i * 1460 / n for i in counted(m.stop())]
+            results.metric(f'tcp.{name}.{side}.instructions', found[side][0], 'instructions')
+        ratio = results.metric(f'tcp.{name}.instructions.against-linux', found['sandboxed'][0] / found['linux'][0], '× Linux', most=1)
+        rows.append([label, *found['sandboxed'], found['linux'][0], ratio])
+        term.row(rows[-1])
+    section.table('Guest instructions for 1460 bytes', head, rows, 'With what acknowledgements cost.')
+
+
+def measure(results, term, quick):
+    section = results.section('tcp', 'TCP against Linux', TEXT)
+    results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=kernel()[2])
+    (rounds, seconds), got = ((2, 1) if quick else (5, 3)), {}
+    for r in range(rounds):
+        for side in SIDES if r % 2 == 0 else SIDES[::-1]:
+            term.progress(f'tcp, {side}: round {r + 1} of {rounds}')
+            with Machine(side) as m:
+                for label, (name, move) in DIRECTIONS.items():
+                    move(m, 0.5)  # a warm-up
+                    n, spent = move(m, seconds)
+                    got.setdefault((side, name), []).append(n / spent / 1e6)
+                if r == 0:
+                    section.commands.append(f'{side}: ' + m.shell())
+    term.title('TCP: bulk', HEAD)
+    rows = []
+    for label, (name, _) in DIRECTIONS.items():
+        pair = [got[side, name] for side in SIDES]
+        ratio = results.metric(f'tcp.{name}.against-linux', [a / b for a, b in zip(*pair)], '× Linux', 'higher', least=1, note=WHY)
+        rows.append([label, *(results.metric(f'tcp.{name}.{side}', values, 'MB/s', 'higher')['value'] for side, values in zip(SIDES, pair)), ratio])
+        term.row(rows[-1])
+    section.table('Bulk', HEAD, rows)
+    instructions(results, term, section, seconds)
