@@ -308,6 +308,7 @@ void dom_close(struct dom *d) {
 }
 
 void dom_died(struct dom *d) {
+    if (d->home) thr_exempt(d->home, true); // its end and its next start wait for no share
     thr_wake(&d->events, DOM_EVENT_KILL);
     thr_wake(&d->orders, 1);
     // A thread that is inside may wait in another domain, on that one's events: all are made to look.

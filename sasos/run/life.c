@@ -38,6 +38,7 @@ static bool enter(struct dom *d, uint32_t index, uint64_t arg, int32_t *out) {
 }
 
 static void ready(struct dom *d) {
+    thr_exempt(thr_current(), false);
     d->was_ready = true;
     set_state(d, DOM_RUNNING);
     chan_tell_all(d);

@@ -337,16 +337,33 @@ void thr_hold_if_over(void) {
     t->cpu_ns += now - t->run_since;
     t->run_since = now;
     enter_window(t, now);
-    if (t->cpu_ns - t->window_cpu_ns < t->share_ns) return;
+    if (t->cpu_ns - t->window_cpu_ns < t->share_ns || t->exempt) return;
     t->held_until = (t->window + 1) * THR_SHARE_NS;
     c->need_resched = true;
 }
 
+static void let_go(struct thread *t) {
+    if (!sched_claim(t, THR_HELD)) return;
+    timed_remove(t);
+    sched_ready(t);
+}
+
 // Its state is saved. It is on no list of timers: it was not waiting.
 static void hold(struct thread *t) {
-    set_state(t, THR_RUNNING, THR_HELD);
-    timed_add(t, t->held_until);
+    timed_add(t, t->held_until); // first: who lets it go finds it there
     t->held_until = 0;
+    set_state(t, THR_RUNNING, THR_HELD);
+    // Either thr_exempt() finds it held, or this look sees what that wrote before it looked.
+    if (__atomic_load_n(&t->exempt, __ATOMIC_SEQ_CST)) let_go(t);
+}
+
+void thr_exempt(struct thread *t, bool exempt) {
+    uint64_t flags = cpu_irq_save();
+    __atomic_store_n(&t->exempt, exempt, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (exempt) let_go(t);
+    sched_preempt(flags);
+    cpu_irq_restore(flags);
 }
 
 // ---- Switching -------------------------------------------------------------------------------------------------------------------

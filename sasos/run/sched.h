@@ -33,6 +33,7 @@ struct thread {
     uint64_t share_ns;              // what it may run in a window; 0: no limit
     uint64_t window, window_cpu_ns; // the window's number; cpu_ns when it was first seen
     uint64_t held_until;            // ns; set between a tick and the end of its interrupt, else 0
+    bool exempt;                    // from its share; atomic
     uint64_t stops_seen;            // smp_stops() when it was last looked at for that, running
     uint64_t stack_top;
     uint32_t stack_size;

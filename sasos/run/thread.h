@@ -97,6 +97,8 @@ uint32_t thr_cpu(const struct thread *t); // where it runs or ran last
 // current thread where it may stay for that long, preempts it until the window ends if it has had its share.
 void thr_set_share(struct thread *t, uint32_t percent);
 void thr_hold_if_over(void);
+// While exempt it is not held, and one that is held goes on at once. What it computes counts all the same. Any context.
+void thr_exempt(struct thread *t, bool exempt);
 
 // ---- For arch/ only ----
 // Called at the end of every interrupt; returns the frame to resume, the same one or another thread's.

@@ -70,6 +70,24 @@ stop low
 ''', modules=['busy'], disk=None)
 tap.ok(r.ok, 'one that has had its share can be stopped', r)
 
+# It has had its hundredth within 2 ms of a life and then stands still; killed after 20 ms on average. Were its end to wait for its share, it would
+# live once in each tenth of a second, but for the lives that end within those 2 ms.
+r = qemu.boot(config='''sasos 1
+module low busy
+ arg 9999999
+ share 1
+ restart on-fault 1000 0
+ chaos 20000 24
+module wait busy
+ arg 1500
+start low
+run wait
+stop low
+''', modules=['busy'], disk=None)
+tenths = [int(t) // 100000 for t in (m[1] + m[2] for m in re.finditer(r'\[ *(\d+)\.(\d{6})\] run: low: life \d+, ready', r.text))]
+tap.ok(r.ok and len(tenths) > 10, 'one that has had its share is killed, again and again', r)
+tap.ok(sum(a == b for a, b in zip(tenths, tenths[1:])) >= 6, 'and lives again before its share does', str(tenths))
+
 r = qemu.boot(smp=2, timeout=120)
 tap.ok(r.ok, 'the demonstration on two CPUs', r)
 tap.same(re.findall(r'digest: sha256 ([0-9a-f]{64})$', r.text, re.M), [qemu.host_digest(qemu.default_disk())] * 2,
