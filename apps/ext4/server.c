@@ -6,6 +6,9 @@
 #include <string.h>
 
 static bool mounted;
+static bool left; // a client has ended, and what it wrote may not be on the disk
+
+static void sweep(void) { left |= session_sweep(); }
 
 int32_t SASOS_EXPORT(library_start)(void) {
     const char *why = volume_open();
@@ -21,9 +24,23 @@ int32_t SASOS_EXPORT(library_start)(void) {
     return 0;
 }
 
+// Clients are gone: what they wrote goes to the disk, which is clean when nobody is left.
+static int32_t settle(void) {
+    sweep();
+    left = false;
+    int32_t error = volume_begin(false);
+    return error ? error : session_any() ? volume_sync() : volume_close();
+}
+
+// One has ended, perhaps without a word.
+int32_t SASOS_EXPORT(library_left)(void) {
+    sweep();
+    return mounted && left ? settle() : 0;
+}
+
 // The system is going off: what is in memory yet goes to the disk, which is clean then.
 int32_t SASOS_EXPORT(library_stop)(void) {
-    session_sweep();
+    sweep();
     int32_t error = mounted ? volume_begin(false) : 0;
     return error || !mounted ? error : volume_close();
 }
@@ -59,7 +76,7 @@ static int32_t walk(struct session *s, int32_t dir, uint32_t at, uint32_t length
 
 int32_t SASOS_EXPORT(fs_attach)(void) {
     if (!mounted) return FS_EIO;
-    session_sweep();
+    sweep();
     int32_t error = volume_begin(false);
     if (error) return error;
     struct session *s = session_begin();
@@ -81,10 +98,7 @@ int32_t SASOS_EXPORT(fs_detach)(void) {
     struct session *s = enter(false, &error);
     if (!s) return error;
     session_end(s);
-    session_sweep();
-    error = volume_begin(false);
-    if (!error) error = session_any() ? volume_sync() : volume_close();
-    return error;
+    return settle();
 }
 
 // ---- files ----

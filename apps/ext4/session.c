@@ -43,10 +43,15 @@ bool session_any(void) {
     return false;
 }
 
-void session_sweep(void) {
+bool session_sweep(void) {
     uint32_t dead = channel_dead();
+    bool any = false;
     for (uint32_t i = 0; i < SASOS_CHANNELS_MAX; i++)
-        if (dead & 1u << i && sessions[i] && sessions[i]->base) session_end(sessions[i]);
+        if (dead & 1u << i && sessions[i] && sessions[i]->base) {
+            session_end(sessions[i]);
+            any = true;
+        }
+    return any;
 }
 
 struct handle *session_handle(struct session *s, int32_t number) {

@@ -22,7 +22,7 @@ struct session *session_begin(void);
 void session_end(struct session *s);
 bool session_any(void);
 // Ends those of clients that have died.
-void session_sweep(void);
+bool session_sweep(void); // whether there were any
 
 struct handle *session_handle(struct session *s, int32_t number); // NULL: not open
 int32_t session_open(struct session *s, ext2_ino_t inode, bool directory, uint32_t flags);

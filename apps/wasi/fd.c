@@ -111,7 +111,7 @@ int32_t WASI(fd_read)(uint32_t fd, uint32_t list, uint32_t count, uint32_t to) {
     if (!error) error = iov_take(list, count);
     if (error) return error;
     if (d->kind == DESC_INPUT)
-        error = stdio_read(d->flags & FDFLAGS_NONBLOCK, &n);
+        error = terminal_read(d->flags & FDFLAGS_NONBLOCK, &n);
     else if (d->kind == DESC_FILE)
         error = file_read(d, d->offset, &n);
     else

@@ -16,9 +16,9 @@ int32_t wait_until(uint32_t events, int64_t deadline) {
     }
     int64_t left = deadline == FOREVER ? -1 : deadline > now ? deadline - now : 0;
     socket_flush();
-    int32_t got = sasos_wait(events, left);
+    int32_t got = sasos_wait(events | terminal_events, left);
     process_waited_ns += sasos_time_ns() - now;
-    return got;
+    return got > 0 && terminal_look((uint32_t)got & terminal_events) ? E_INTR : got;
 }
 
 struct round {
@@ -64,12 +64,16 @@ static bool fd_ready(struct round *r, const struct witx_subscription *s, struct 
         r->events |= socket_events;
         return socket_ready(d, write, out);
     }
+    if (d->kind == DESC_INPUT) {
+        r->events |= terminal_events;
+        return terminal_ready(&out->nbytes);
+    }
     if (d->kind == DESC_FILE && !write) {
         struct witx_filestat st;
         out->error = (uint16_t)d->node.fs->stat(d->node.handle, &st);
         if (!out->error && st.size > d->offset) out->nbytes = st.size - d->offset;
     }
-    return true; // files never block, output does not, and input is at its end
+    return true; // files never block, and of output it is not known before
 }
 
 // One round over all subscriptions. *out_n events were written.

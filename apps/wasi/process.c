@@ -8,6 +8,7 @@
 #define PREFIX "SASOS_"
 
 int64_t process_waited_ns;
+bool process_running;
 static int64_t started_ns;
 static char word[WORD_SIZE + 1], program[64] = "program";
 
@@ -73,20 +74,39 @@ static int32_t words(bool environment, uint32_t pointers, uint32_t to) {
     return SUCCESS;
 }
 
+// The program is over: its connections end, and what it wrote goes to the disk.
+static void end(void) {
+    process_running = false;
+    stdio_flush();
+    fd_close_all();
+    socket_flush();
+    datafs_end();
+    terminal_forget();
+}
+
 // An instance outlives its program and may get another one, or the same again: that one finds everything as at the start.
+static int32_t channel = E_NOENT, life;
+
 void process_enter(void) {
-    static int32_t channel = E_NOENT, life;
     if (channel < 0) channel = sasos_caller_channel();
     int32_t now = sasos_chan_generation((uint32_t)channel);
-    if (now == life) return;
-    if (life) {
-        fd_close_all();
-        fd_open_all();
-        stdio_flush();
+    if (now != life) {
+        if (life) {
+            end();
+            fd_open_all();
+        }
+        started_ns = sasos_time_ns();
+        process_waited_ns = 0;
+        life = now;
+        process_running = true;
     }
-    started_ns = sasos_time_ns();
-    process_waited_ns = 0;
-    life = now;
+    terminal_look(false);
+}
+
+// It may have returned, trapped or been killed: not every end is a proc_exit().
+int32_t WASI(library_left)(void) {
+    if (life && sasos_chan_generation((uint32_t)channel) != life) end();
+    return 0;
 }
 
 int32_t WASI(args_sizes_get)(uint32_t count, uint32_t bytes) { return sizes(false, count, bytes); }
@@ -126,9 +146,7 @@ int32_t WASI(random_get)(uint32_t to, uint32_t n) {
 
 // ---- Ends ----
 void WASI(proc_exit)(uint32_t status) {
-    stdio_flush();
-    fd_close_all(); // connections end with it; what it starts with is opened again for the next one
-    datafs_end();
+    end(); // what it starts with is opened again for the next one
     sasos_caller_exit((int32_t)status);
 }
 

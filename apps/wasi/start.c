@@ -26,6 +26,7 @@ int32_t WASI(library_start)(void) {
     fd_mount("/data", datafs_start(&error));
     fd_mount("/sys", sysfs_start());
     if (!error) error = socket_start();
+    if (!error) error = terminal_start();
     if (!error) fd_open_all();
     return error;
 }

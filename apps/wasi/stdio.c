@@ -1,12 +1,12 @@
 // stdio.c — standard input, output and error.
 //
-// Output goes to the machine's console if this instance is granted `console`, else line by line to the system log. Input is at its end:
-// no terminal is connected.
+// Output goes to the machine's console if this instance is granted `console`, else to its terminal (terminal.c), else line by line to the
+// system log. Input is what is typed at the terminal; without one it is at its end.
 #include "apps/wasi/wasi.h"
 
 #define LINE 512u // the longest line that the log takes
 
-static bool console;
+bool stdio_console;
 static char line[LINE];
 static uint32_t line_length;
 
@@ -30,18 +30,16 @@ int32_t stdio_write(uint32_t *out_n) {
     while (iov_left()) {
         uint32_t n = iov_left() < BUFFER_SIZE ? (uint32_t)iov_left() : BUFFER_SIZE;
         int32_t error = iov_gather(buffer, n);
-        if (!error && console) error = errno_of(sasos_console_write((const char *)buffer, n));
+        if (!error && stdio_console)
+            error = errno_of(sasos_console_write((const char *)buffer, n));
+        else if (!error && terminal_events)
+            error = terminal_write(buffer, n);
+        else if (!error)
+            to_log(buffer, n);
         if (error) return total ? SUCCESS : error;
-        if (!console) to_log(buffer, n);
         *out_n = total += n;
     }
     return SUCCESS;
 }
 
-int32_t stdio_read(bool nonblock, uint32_t *out_n) {
-    (void)nonblock;
-    *out_n = 0;
-    return SUCCESS;
-}
-
-void stdio_start(void) { console = sasos_console_write("", 0) >= 0; }
+void stdio_start(void) { stdio_console = sasos_console_write("", 0) >= 0; }

@@ -8,7 +8,7 @@
 //   fd.c       descriptors: what they are, which rights they carry; fd_* calls
 //   path.c     path_* calls
 //   vfs.h      what a file system gives; archive.c is one; walk.c resolves paths in those that are trees in memory
-//   socket.c   sock_* calls      poll.c  poll_oneoff, waiting      stdio.c  the three standard streams
+//   socket.c   sock_* calls      poll.c  poll_oneoff, waiting      stdio.c, terminal.c  the three standard streams
 //
 // A function that can fail returns a WASI errno, 0 being success.
 #ifndef WASI_WASI_H
@@ -55,14 +55,26 @@ int32_t errno_of(int32_t error); // of an error of the kernel's or a service's
 // The value of an option of the personality, cut off at `size`; false if it is not given.
 bool option(const char *name, char *out, uint32_t size);
 void process_start(void);
-void process_enter(void);         // at the begin of a call: notices that the program is another one
+void process_enter(void); // at the begin of a call: notices that the program is another one, and its terminal's keys
+extern bool process_running;      // a program has begun, and is not over
+void WASI(proc_exit)(uint32_t status);
 extern int64_t process_waited_ns; // time spent in wait, not computing
 
 // ---- stdio.c ----
 int32_t stdio_write(uint32_t *out_n); // what iov_take() took
-int32_t stdio_read(bool nonblock, uint32_t *out_n);
 void stdio_flush(void);
 void stdio_start(void);
+extern bool stdio_console; // output goes to the machine's console
+
+// ---- terminal.c ----
+int32_t terminal_start(void);    // an error of the kernel's
+extern uint32_t terminal_events; // of the kernel's; 0: there is no terminal
+int32_t terminal_write(const uint8_t *bytes, uint32_t n);
+int32_t terminal_read(bool nonblock, uint32_t *out_n); // into what iov_take() took
+bool terminal_ready(uint64_t *out_n);                  // input, this much, or its end
+// Takes what was typed; `event`: one of terminal_events came. True: that was Ctrl-C, and the program is being ended.
+bool terminal_look(bool event);
+void terminal_forget(void); // another program begins
 
 // ---- fd.c ----
 #define FDS_MAX 4096u
@@ -129,7 +141,7 @@ void socket_look(void);  // before looking at what is ready and then waiting
 void socket_flush(void); // before waiting
 
 // ---- poll.c ----
-// Sleeps until one of `events` is pending or the time (time_ns) has come.
+// Sleeps until one of `events` is pending, the terminal's driver has something, or the time (time_ns) has come.
 // Those that are, 0 at that time, or a negative error: then the program is being ended.
 int32_t wait_until(uint32_t events, int64_t deadline);
 #define FOREVER INT64_MAX

@@ -14,7 +14,8 @@
 #include "drivers/sdk/ring.h"
 
 #define TTY_RING 4096u // bytes of each ring
-#define TTY_INFO_VERSION 1u
+#define TTY_INFO_VERSION \
+    0x31797474u // "tty1": a client can tell by it which of its channels this is
 
 struct tty_channel {
     struct {                             // written by the driver

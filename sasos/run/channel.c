@@ -54,6 +54,10 @@ void chan_tell_all(struct dom *d) {
 }
 
 void chan_close_all(struct dom *d) {
-    for (uint32_t i = 0; i < d->channels; i++)
-        __atomic_store_n(&d->channel[i].channel->end[d->channel[i].side], NULL, __ATOMIC_RELEASE);
+    for (uint32_t i = 0; i < d->channels; i++) {
+        struct dom **end = d->channel[i].channel->end, *other;
+        __atomic_store_n(&end[d->channel[i].side], NULL, __ATOMIC_RELEASE);
+        other = __atomic_load_n(&end[!d->channel[i].side], __ATOMIC_ACQUIRE);
+        if (other) thr_wake(&other->orders, DOM_ORDER_LEFT);
+    }
 }

@@ -65,15 +65,17 @@ static const struct entry {
     const char *name;
     bool needed;
     uint32_t params, results; // all i32
-} entries[][2] = {
+} entries[][3] = {
     [MANIFEST_DRIVER] = {{"driver_start", true, 0, 1}, {"driver_event", true, 1, 1}},
     [MANIFEST_APP] = {{"app_main", true, 0, 1}},
-    [MANIFEST_LIBRARY] = {{"library_start", false, 0, 1}, {"library_stop", false, 0, 1}},
+    [MANIFEST_LIBRARY] = {{"library_start", false, 0, 1},
+                          {"library_left", false, 0, 1},
+                          {"library_stop", false, 0, 1}},
     [MANIFEST_PROGRAM] = {{"_start", true, 0, 0}},
 };
 
 static bool check_entries(struct dom *d, char error[DOM_ERROR_MAX]) {
-    for (unsigned i = 0; i < 2 && entries[d->manifest.kind][i].name; i++) {
+    for (unsigned i = 0; i < 3 && entries[d->manifest.kind][i].name; i++) {
         const struct entry *e = &entries[d->manifest.kind][i];
         uint32_t index;
         bool found = ldr_find_func(d->inst, e->name, &index);

@@ -5,7 +5,8 @@
 // channels, and what others import from it. What comes and goes is its life:
 //
 //   begin   device fence, bus mastering, interrupts, ends of its channels; its state is what its module says
-//   live    driver: driver_start() once, then driver_event() with whatever is pending; library: library_start(), then its clients' calls;
+//   live    driver: driver_start() once, then driver_event() with whatever is pending; library: library_start(), then its clients' calls, and
+//           library_left() when one of them has ended;
 //           application, program: app_main(), _start()
 //   end     by return, exit(), trap, budget, blocked DMA, or by order. In this order: dead to everybody (calls give E_DEAD); bus mastering
 //           off; its peers are told; every thread has left it; pending transactions, function reset, interrupts off, translation off and
@@ -139,6 +140,7 @@ struct dom {
     struct vring_fault ring_fault; // likewise, in shadow mode
     uint32_t ring_queue;
 };
+#define DOM_ORDER_LEFT 2u         // of `orders`: the other end of a channel has ended
 #define DOM_EVENT_KILL (1u << 30) // it is dead: look
 #define DOM_EVENT_LOOK (1u << 29) // its timer has changed
 #define DOM_EVENTS_KERNEL (DOM_EVENT_KILL | DOM_EVENT_LOOK | THR_INTERRUPTED)

@@ -77,12 +77,15 @@ static void live_driver(struct dom *d) {
     }
 }
 
-// Its calls come on its clients' threads; this one waits for its end.
+// Its calls come on its clients' threads; this one waits for its end, and tells it who else has ended.
 static void live_library(struct dom *d) {
-    if (!start_with(d, "library_start")) return;
-    while (!ldr_is_dead(d->inst) && !d->closing) thr_wait(&d->orders, THR_FOREVER);
-    uint32_t stop;
+    uint32_t stop, left;
     int32_t result = 0;
+    bool cares = ldr_find_func(d->inst, "library_left", &left);
+    if (!start_with(d, "library_start")) return;
+    while (!ldr_is_dead(d->inst) && !d->closing)
+        if (thr_wait(&d->orders, THR_FOREVER) & DOM_ORDER_LEFT && cares && !enter(d, left, 0, &result))
+            return;
     if (ldr_is_dead(d->inst)) return;
     if (ldr_find_func(d->inst, "library_stop", &stop) && enter(d, stop, 0, &result) && result < 0)
         log_error("run", "%s: its library_stop() failed: %d", dom_name(d), result);

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """WASI programs with persistent files, Lua and SQLite among them: a disk that the host's tools made, and check."""
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 
 import qemu
 import tap
+import wire
 
 sys.path.append(os.path.join(qemu.ROOT, 'tests', 'wasi'))
 import programs  # noqa: E402
@@ -52,6 +55,28 @@ def clean(disk, what):
     tap.ok(done.returncode == 0, what, done.stdout + done.stderr)
 
 
+def check_unsynced(folder, disk):
+    """What two programs wrote, without a sync, before they returned and trapped: on the disk while the machine goes on."""
+    config = CONFIG[:CONFIG.index('module wasi1')]
+    ends = (('returns', ''), ('traps', ' expect trap unreachable'), ('sleeps', ''))
+    for name, _ in ends:
+        config += (f'module wasi-{name} wasi\n  connect fs ext4 1M\n  arg {name}\nmodule {name} unsynced\n  program\n'
+                   f'  connect wasi_snapshot_preview1 wasi-{name} 4K\n')
+    config += 'start virtio-blk\nstart ext4\n' + ''.join(f'start wasi-{name}\nrun {name}{end}\n' for name, end in ends)
+    run = wire.Background(config=config, disk=disk, writable=True, timeout=60, modules=[
+        'virtio-blk', 'ext4', 'wasi', os.path.join(qemu.BUILD, 'modules', 'ext4.code'), os.path.join(qemu.BUILD, 'wasi', 'unsynced.wasm')])
+    run.wait_for('run: run sleeps')
+    copy = os.path.join(folder, 'copy')
+    deadline, found = time.monotonic() + 15, []
+    while found != ['returns\n', 'traps\n'] and time.monotonic() < deadline:  # as a power cut now would leave it
+        shutil.copyfile(disk, copy)
+        sh('e2fsck', '-fy', copy)
+        found = [sh('debugfs', '-R', f'cat {name}', copy).stdout for name, _ in ends[:2]]
+    tap.same(found, ['returns\n', 'traps\n'], 'a program that returns or traps without a sync: what it wrote is on the disk all the same')
+    run.machine.process.kill()
+    run.join()
+
+
 with tempfile.TemporaryDirectory() as folder:
     disk = os.path.join(folder, 'disk')
     with open(disk, 'wb') as f:
@@ -63,6 +88,7 @@ with tempfile.TemporaryDirectory() as folder:
         r = boot(p.name, disk)
         tap.ok(r.ok and 'FAILED' not in r.text and p.printed(r.text), f'{p.name}: {p.what}', r)
         clean(disk, f'{p.name}: the disk is in order')
+    check_unsynced(folder, disk)
     tap.same(sh('debugfs', '-R', 'cat kept', disk).stdout, 'kept over switching off\n', 'the host reads what the program wrote')
 
     archive = os.path.join(folder, 'files.tar')

@@ -38,14 +38,17 @@ run PROGRAM
 
 
 class Guest:
-    def __init__(self, program, grants, modules, ports):
+    def __init__(self, program, grants, modules, ports, steps=None):
         self.port = {}
         for port in ports:
             with socket.socket() as s:
                 s.bind(('127.0.0.1', 0))
                 self.port[port] = s.getsockname()[1]
         forwards = ''.join(f',hostfwd=tcp:127.0.0.1:{h}-:{g}' for g, h in self.port.items())
-        self.run = wire.Background(config=CONFIG.replace('PROGRAM', program).replace('GRANTS', grants), modules=['virtio-net', 'lwip', 'wasi', *modules],
+        config = CONFIG.replace('PROGRAM', program).replace('GRANTS', grants)
+        if steps:
+            config = config.replace(f'run {program}\n', steps)
+        self.run = wire.Background(config=config, modules=['virtio-net', 'lwip', 'wasi', *modules],
                                    disk=None, devices=[wire.VIRTIO], netdevs=['user,ipv6=off' + forwards], timeout=100)
 
     def connect(self, port):
@@ -143,6 +146,31 @@ def httpd():
         g.run.join()
 
 
-for part in sys.argv[1:] or ('sockets', 'httpd'):
+def connects():
+    """Connections that are there when the program starts: one that works, one that is refused."""
+    with socket.socket() as server, socket.socket() as nobody:
+        for s in server, nobody:
+            s.bind(('127.0.0.1', 0))
+        server.listen()
+        server.settimeout(30)
+        there, refused = (s.getsockname()[1] for s in (server, nobody))
+        g = Guest('connects', f'  env SASOS_LISTEN=tcp:80\n  env SASOS_CONNECT=tcp:10.0.2.2:{there},tcp:10.0.2.2:{refused}',
+                  [os.path.join(qemu.BUILD, 'wasi', 'connects.wasm')], (80,), steps='run connects expect trap unreachable\nrun connects\n')
+        for last in b'trap', b'quit':
+            c, _ = server.accept()
+            c.settimeout(30)
+            tap.same(wire.receive(c, 5), b'hello', 'the program speaks first')
+            data = os.urandom(100000)
+            c.sendall(data)
+            tap.ok(wire.receive(c, len(data)) == data, '100,000 bytes come back on the connection that the machine made')
+            c.sendall(last)
+            tap.same(c.recv(10), b'', f'{last.decode()}: its end is seen')
+            c.close()
+    r = g.run.result()
+    tap.ok(r.ok and 'FAILED' not in r.text, 'every check holds, in a second life too', r)
+    tap.has(r, rf'wasi1: no connection to 10\.0\.2\.2 port {refused}', 'the log names what is refused')
+
+
+for part in sys.argv[1:] or ('sockets', 'connects', 'httpd'):
     globals()[part]()
 tap.done()

@@ -118,6 +118,8 @@ static void take_back(void) {
     int32_t name parameters { return E_DENIED; }
 FS_CALLS(X)
 #undef X
+DENIED(tty_attach, void)
+DENIED(tty_submit, void)
 DENIED(sock_attach, void)
 DENIED(sock_open, uint32_t type)
 DENIED(sock_bind, int32_t s, uint32_t at)

@@ -6,6 +6,7 @@
 //   data: yes          a disk is mounted at /data (in the guest only)
 //   observe: yes       the state of the system is at /sys (in the guest only)
 //   network: yes       it has a test of its own, with sockets (in the guest only)
+//   terminal: yes      it has a test of its own, with somebody who types (in the guest only)
 //   no-entropy: yes    random bytes are not granted
 //   exit: N            its exit status (0)        trap: KIND        it traps
 //   stdout: LINE       a line that it prints, several in this order

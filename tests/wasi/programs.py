@@ -14,13 +14,13 @@ class Program:
             text = f.read()
         self.said = [re.match(r'// ([a-z-]+): (.*)', line) for line in text[:text.find('\n#')].splitlines()]
         self.said = [(m[1], m[2]) for m in self.said if m]
-        unknown = {key for key, _ in self.said} - {'args', 'env', 'files', 'data', 'observe', 'network', 'no-entropy', 'exit', 'trap', 'stdout'}
+        unknown = {key for key, _ in self.said} - {'args', 'env', 'files', 'data', 'observe', 'network', 'terminal', 'no-entropy', 'exit', 'trap', 'stdout'}
         assert not unknown, f'{path}: {unknown}'
         self.args = shlex.split(self.one('args') or '')
         self.env = self.every('env')
         self.files, self.data = bool(self.one('files')), bool(self.one('data'))
         self.observe = bool(self.one('observe'))
-        self.network = bool(self.one('network'))
+        self.network, self.terminal = bool(self.one('network')), bool(self.one('terminal'))
         self.entropy = not self.one('no-entropy')
         self.exit, self.trap = int(self.one('exit') or 0), self.one('trap')
         self.stdout = self.every('stdout')
