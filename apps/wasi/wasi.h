@@ -56,7 +56,7 @@ int32_t errno_of(int32_t error); // of an error of the kernel's or a service's
 bool option(const char *name, char *out, uint32_t size);
 void process_start(void);
 void process_enter(void); // at the begin of a call: notices that the program is another one, and its terminal's keys
-extern bool process_running;      // a program has begun, and is not over
+extern bool process_running; // a program has begun, and is not over
 void WASI(proc_exit)(uint32_t status);
 extern int64_t process_waited_ns; // time spent in wait, not computing
 

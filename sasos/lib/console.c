@@ -10,7 +10,6 @@
 #include "sasos/lib/mem.h"
 
 #define COM1 0x3f8
-#define UART_RBR 0 // receiver buffer (read)
 #define UART_THR 0 // transmitter holding (write)
 #define UART_IER 1
 #define UART_FCR 2
@@ -22,7 +21,6 @@
 #define UART_LCR_8N1 0x03
 #define UART_FCR_ENABLE_CLEAR 0x07
 #define UART_MCR_DTR_RTS 0x03
-#define UART_LSR_DR 0x01
 #define UART_LSR_THRE 0x20
 #define UART_FIFO 16
 #define UART_PATIENCE 4000000 // looks at LSR, seconds: then the line is taken for dead
@@ -78,9 +76,4 @@ void con_write(const char *s, size_t n) {
 void con_panic(void) {
     panicked = true;
     fb_give(false);
-}
-
-int con_read(void) {
-    if (!serial_there || !(io_in8(COM1 + UART_LSR) & UART_LSR_DR)) return -1;
-    return io_in8(COM1 + UART_RBR);
 }

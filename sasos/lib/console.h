@@ -12,6 +12,4 @@ void con_init_serial(void); // first step of the boot; an absent UART is no erro
 void con_write(const char *s, size_t n);
 // A panic, or the end of the machine, takes the console: its lock is broken open and never taken again.
 void con_panic(void);
-// One received byte of COM1, or -1. Polled.
-int con_read(void);
 #endif

@@ -170,7 +170,7 @@ class Machine:
                 raise Failure(f'{path} is not there (package ovmf; make deps installs it)')
         # What QEMU itself says (it comments on each blocked DMA) is not the console's: a person sees it only on failure.
         stderr = subprocess.STDOUT if not self.echo else open(os.path.join(BUILD, 'qemu.log'), 'w')
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE if self.terminal else subprocess.DEVNULL, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=stderr, preexec_fn=die_with_parent, start_new_session=self.own_session)
         return self
 
@@ -179,6 +179,14 @@ class Machine:
             self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+
+    def type(self, keys):
+        """Sends bytes to the serial line, if that is QEMU's standard input. What QEMU does not take any more is dropped."""
+        with contextlib.suppress(OSError):
+            self.process.stdin.write(keys)
+            self.process.stdin.flush()
 
     def read_until(self, wanted, timeout):
         """Reads output until `wanted` (bytes or None) shows up, QEMU ends, or it is hopeless. Returns '' or why."""
@@ -231,11 +239,7 @@ def keyboard(machine, control):
 
     def forward():
         while keys := os.read(sys.stdin.fileno(), 4096):
-            try:
-                machine.process.stdin.write(keys)
-                machine.process.stdin.flush()
-            except OSError:
-                return
+            machine.type(keys)
 
     before = signal.signal(signal.SIGINT, interrupt)
     if not sys.stdin.isatty():

@@ -95,6 +95,20 @@ with tempfile.TemporaryDirectory() as folder:
                     while part := s.recv(65536):
                         reply += part.decode(errors='replace')
             tap.ok(reply.startswith('HTTP/1.1 200 ') and '<title>' in reply, what, m.text + f'[{why}]' + reply)
+            m.type(b'\x03')
+            why = m.read_until(None, 120)
+            tap.ok(re.search(r'httpd: ended with status 130\b(.*\n)+.*run: ext4: stopped\n(.*\n)+.*: power off$', m.text, re.M) and not why,
+                   'Ctrl-C at its terminal ends the program, and the machine in order', m.text + f'[{why}]')
+
+    # Its keys go to the program where that is asked for.
+    typed = make('--app', os.path.join(qemu.BUILD, 'wasi', 'typed.wasm'), '--stdin', 'console', '--out', at('typed'))
+    tap.ok(typed.returncode == 0, 'a program that reads what is typed', typed)
+    line = re.search(r'^  qemu-system-x86_64 (.*)$', read(at('typed.txt')).decode(), re.M)[1].replace('typed.qcow2', at('typed.qcow2'))
+    with qemu.Machine(shlex.split(line) + EXIT) as m:
+        why = m.read_until(b'ready', 90)
+        m.type(b'a line\rquit\r')
+        why = why or m.read_until(None, 90)
+        tap.ok(not why and m.process.poll() == qemu.STATUS_WELL and 'got 7:' + b'a line\n'.hex() in m.text, 'gets it', m.text + f'[{why}]')
 
     for arguments, message in [
             ([], r'which program\? APP='),
@@ -103,6 +117,7 @@ with tempfile.TemporaryDirectory() as folder:
             (['--app', PROGRAM, '--listen', 'udp:1'], r'LISTEN=udp:1: expected tcp:PORT'),
             (['--app', PROGRAM, '--data', '5X'], r'DATA=5X: expected a size'),
             (['--app', PROGRAM, '--env', 'X'], r'ENV: X: expected NAME=VALUE'),
+            (['--app', PROGRAM, '--stdin', 'tty'], r'STDIN=tty: expected console'),
             (['--app', PROGRAM, '--args', '"'], r'ARGS=": No closing quotation'),
             (['--app', PROGRAM, '--files', at('nowhere')], r'FILES=.*: not a folder'),
             (['--app', PROGRAM, '--sign', 'key'], r'SIGN=key: expected KEY,CERTIFICATE')]:
