@@ -25,6 +25,7 @@ PARTS = {  # name: what it answers
     'crossings': 'a call between domains, against other ways to call',
     'boot': 'from reset to the first block, modules, sizes',
     'guest': 'drivers in the guest, end to end: module, native twin, Linux; instructions a request',
+    'mechanisms': 'in the guest: the fence against DMA, interrupts, preemption, restarts',
     'network': 'a network driver in the guest: frames sent by module, native twin, Linux',
     'http': 'HTTP by wrk from this host: requests a second and latency, against a C server on Linux',
     'tcp': 'bulk transfers by TCP, against Linux',

@@ -16,7 +16,6 @@ sys.path.insert(0, os.path.join(common.ROOT, 'tests', 'check'))
 import trusted  # noqa: E402
 
 LOAD = os.path.abspath(os.path.join(common.OUT, 'modules', 'blkload.wasm'))
-KILLER = os.path.join(os.path.dirname(LOAD), 'killer.wasm')
 CONFIG = '''sasos 1
 module virtio-blk
   pci 1af4:1042
@@ -33,21 +32,6 @@ run blkload
 TEXT = '''Cold boots from reset, of a machine with a firmware, an IOMMU and a disk; then one block is read through the driver. In emulation the firmware takes
 most of it. The kernel's own time counts from its entry, and includes probing every device, turning translation on and proving by a blocked DMA
 that it works. A module's time is for all of: validating, compiling, verifying, linking.'''
-RESTART = '''sasos 1
-module virtio-blk
-  pci 1af4:1042
-  irq 1
-  dma 64K
-  memory 2M
-  restart on-fault 20 1
-module killer
-  memory 1M
-  control
-  arg virtio-blk
-  arg 5
-start virtio-blk
-run killer
-'''
 MARKS = (  # (label, pattern of the line, group 1 or None for the line's own time stamp)
     ('kernel entry to devices silenced and fenced', r'\[ *(\d+\.\d+)\] main: firmware and loader'),
     ('configuration read, first module compiled', r'\[ *(\d+\.\d+)\] run: virtio-blk: \d+ bytes of WebAssembly'),
@@ -113,19 +97,6 @@ def linux(results, section, term, count):
     term.line(f'Linux starts its first program {m["value"]:.0f} ms after its entry')
 
 
-def restarts(results, section, term):
-    """A driver that is killed: until it is ready again."""
-    r = qemu.boot(config=RESTART, modules=['virtio-blk', KILLER], timeout=60)
-    found = re.findall(r'ready (\d+) us after the end of the one before \((\d+) us of it', r.text)
-    if not r.ok or not found:
-        raise Failed(f'no restart: {r.why}\n{r.text[-400:]}')
-    whole = results.metric('boot.restart', [int(a) / 1e3 for a, _ in found], 'ms')
-    reset = results.metric('boot.restart-reset', [int(b) / 1e3 for _, b in found], 'ms')
-    section.notes.append(f'A virtio-blk driver that is killed is ready again {whole["value"]:.2f} ms later, {reset["value"]:.2f} ms of which are its device\'s '
-                         f'reset ({len(found)} times, emulated): device silenced, fence rebuilt, memory as new, driver started; its clients keep their channels.')
-    term.line(section.notes[-1])
-
-
 def modules(results, section, term):
     """What the compiler takes for each module, on this CPU."""
     head = ['module', 'bytes', 'machine code', 'parse, compile ms']
@@ -162,6 +133,5 @@ def measure(results, term, quick):
     results.machine.update(qemu=run([qemu.QEMU, '--version']).splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=peers.kernel()[2])
     used, total = boots(results, section, term, 1 if quick else 5)
     linux(results, section, term, 1 if quick else 3)
-    restarts(results, section, term)
     modules(results, section, term)
     sizes(results, section, term, used, total)

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 
 import peers
-from common import OUT, Failed, run
+from common import OUT, Failed
 from peers import qemu
 
 KERNEL, COUNT_PLUGIN, LOAD, LIVES = (os.path.abspath(os.path.join(OUT, f)) for f in
@@ -102,12 +102,6 @@ def rounds_of(results, term, section, driver, names, rounds):
             for name, us in times(text, names).items():
                 if name in got[side]:
                     got[side][name].append(us)
-            iommu = re.search(r'iommu: (\d+) maps, (\d+) unmaps, (\d+) invalidations', text)
-            if side == 'sandboxed' and iommu and r == 0:
-                requests = sum(int(n.rsplit(':', 1)[1]) for n in [WARM_UP] + names * PASSES)
-                results.metric(f'guest.{driver}.iommu', sum(map(int, iommu.groups())) / requests, 'IOMMU operations a request')
-                section.notes.append(f'{driver}: {iommu[1]} mappings, {iommu[2]} unmappings and {iommu[3]} invalidations from boot to power-off, for {requests:,} requests: the '
-                                     'fence costs no instruction on the data path. What it costs the device to translate is the same for every kernel on this machine.')
     return got
 
 
@@ -147,24 +141,6 @@ def instructions(results, term, section, driver, depths):
                   'driver and application; native ÷: the native twin\'s part of ours. A request of depth 1 has its interrupt and its wake-ups to itself.')
     section.chart('bars', f'{driver}: guest instructions a 4 KiB read', 'instructions', series=list(SIDES), items=[
         {'label': f'depth {d}', 'series': k, 'value': found[s, d][0]} for d in depths for k, s in enumerate(SIDES)])
-
-
-def latency(results, term, section, driver):
-    """Guest instructions from the kernel's handling of the device's interrupt to the driver's first instruction."""
-    symbols = {m[2]: m[1] for m in re.finditer(r'^([0-9a-f]+) \w (\S+)$', run(['llvm-nm', KERNEL]), re.M)}
-    twin = driver.replace('-', '_') + '_driver_event'
-    found = {}
-    for side, to in (('sandboxed', 'ldr_enter'), ('native', twin)):
-        term.progress(f'{driver}, {side}: from interrupt to driver')
-        plugin = f'{COUNT_PLUGIN},from=0x{symbols["irq_dispatch"]},to=0x{symbols[to]}'
-        text, _ = boot(side, driver, ['read:rand:4096:1:1000'], ['-plugin', plugin, '-d', 'plugin'])
-        m = re.search(r'path: times=(\d+) least=(\d+)', text)
-        if not m:
-            raise Failed('the counting plugin has not seen the path')
-        found[side] = results.metric(f'guest.{driver}.interrupt.{side}', int(m[2]), 'instructions')['value']
-    section.notes.append(f'{driver}: from the kernel\'s handling of the device\'s interrupt to the driver: {found["sandboxed"]:.0f} guest instructions, {found["native"]:.0f} '
-                         'to the native twin: finding the domain, looking for blocked DMA, waking and switching to its thread, entering it.')
-    term.line(section.notes[-1])
 
 
 def lives_boot(killed, ms):
@@ -233,6 +209,5 @@ def measure(results, term, quick):
                 {'label': f'depth {d}', 'series': k, 'value': 1e6 / m['value']} for d in (1, 8, 32, 128) for k, s in enumerate(SIDES)
                 if (m := results.metrics.get(f'guest.{driver}.read.rand.{size}.{d}.{s}'))])
         instructions(results, term, section, driver, (1, 32))
-        latency(results, term, section, driver)
         if driver == 'virtio-blk':
             lives(results, term, section, 1 if quick else 3, 3000 if quick else 6000)

@@ -1,13 +1,15 @@
 // count.c — a QEMU plugin (interface version 1, QEMU 4.2 to 8.1): counts executed guest instructions, and says so at the end on QEMU's log.
 //
-//   -plugin build/bench/count.so[,mark=ADDRESS][,from=ADDRESS,to=ADDRESS] -d plugin
+//   -plugin build/bench/count.so[,mark=ADDRESS][,from=ADDRESS,to=ADDRESS[,via=ADDRESS]] -d plugin
 //
-// prints  "count: instructions=N sandboxed=N"; with mark= both counts, "mark: N N", at each execution of that address (the first MARKS_MAX);
+// prints  "count: instructions=N sandboxed=N"; with mark= both counts, "mark: N N", at each execution of that address (the last MARKS_MAX);
 // with from= and to= also "path: times=N least=N mean=N": the instructions
-// from each execution of the one at `from` (the last, if there are several) to the next of that at `to`.
+// from each execution of the one at `from` (the last, if there are several) to the next of that at `to`, with via= only if that at `via` was
+// executed in between.
 // sandboxed are those in the code arena (sasos/layout.h): verified code, crossing stubs included. QEMU adds a whole block's length when it enters
 // one, so what a trap cuts off is counted. Debian ships no header of the interface; what is used of it is declared here.
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,8 +44,9 @@ PUBLIC int qemu_plugin_install(plugin_id id, const void *info, int argc, char **
 PUBLIC int qemu_plugin_version = 1;
 static uint64_t all, sandboxed;
 static struct {
-    uint64_t from, to;
+    uint64_t from, to, via;
     uint64_t started; // value of `all` then, 0: not
+    bool passed;      // via
     uint64_t times, sum, least;
 } path = {.least = UINT64_MAX};
 
@@ -55,17 +58,25 @@ static struct {
 
 static void at_mark(unsigned cpu, void *user) {
     (void)cpu, (void)user;
-    if (marks.count == MARKS_MAX) return;
-    marks.at[marks.count][0] = all;
-    marks.at[marks.count++][1] = sandboxed;
+    uint64_t *at = marks.at[marks.count++ % MARKS_MAX];
+    at[0] = all, at[1] = sandboxed;
 }
 static void at_start(unsigned cpu, void *user) {
     (void)cpu, (void)user;
     path.started = all;
+    path.passed = !path.via;
+}
+static void at_via(unsigned cpu, void *user) {
+    (void)cpu, (void)user;
+    path.passed = true;
 }
 static void at_end(unsigned cpu, void *user) {
     (void)cpu, (void)user;
     if (!path.started) return;
+    if (!path.passed) {
+        path.started = 0;
+        return;
+    }
     uint64_t length = all - path.started;
     path.started = 0;
     path.times++;
@@ -86,6 +97,8 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb) {
             qemu_plugin_register_vcpu_insn_exec_cb(insn, at_mark, NO_REGISTERS, NULL);
         if (address == path.from)
             qemu_plugin_register_vcpu_insn_exec_cb(insn, at_start, NO_REGISTERS, NULL);
+        if (path.via && address == path.via)
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, at_via, NO_REGISTERS, NULL);
         if (address == path.to)
             qemu_plugin_register_vcpu_insn_exec_cb(insn, at_end, NO_REGISTERS, NULL);
     }
@@ -97,8 +110,9 @@ static void ended(plugin_id id, void *user) {
     snprintf(text, sizeof text, "count: instructions=%" PRIu64 " sandboxed=%" PRIu64 "\n", all,
              sandboxed);
     qemu_plugin_outs(text);
-    for (unsigned i = 0; i < marks.count; i++) {
-        snprintf(text, sizeof text, "mark: %" PRIu64 " %" PRIu64 "\n", marks.at[i][0], marks.at[i][1]);
+    for (unsigned i = marks.count > MARKS_MAX ? marks.count - MARKS_MAX : 0; i < marks.count; i++) {
+        const uint64_t *at = marks.at[i % MARKS_MAX];
+        snprintf(text, sizeof text, "mark: %" PRIu64 " %" PRIu64 "\n", at[0], at[1]);
         qemu_plugin_outs(text);
     }
     if (!path.times) return;
@@ -112,6 +126,7 @@ int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv) {
     for (int i = 0; i < argc; i++) {
         if (!strncmp(argv[i], "mark=", 5)) marks.address = strtoull(argv[i] + 5, NULL, 0);
         if (!strncmp(argv[i], "from=", 5)) path.from = strtoull(argv[i] + 5, NULL, 0);
+        if (!strncmp(argv[i], "via=", 4)) path.via = strtoull(argv[i] + 4, NULL, 0);
         if (!strncmp(argv[i], "to=", 3)) path.to = strtoull(argv[i] + 3, NULL, 0);
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
