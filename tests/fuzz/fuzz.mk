@@ -35,11 +35,12 @@ $B/fuzz/decode.bin: $(decode_objs) $(call track,$B/o/decode.list,$(decode_objs))
 	$Q$(CC) $(sanitise) -fsanitize=fuzzer -fuse-ld=lld -o $@ $(filter %.o,$^) -lm
 
 # What the campaigns start from: modules as they come, and generated ones.
-corpus_wat := $(wildcard tests/wat/*.wat tests/ir/*.wat tests/escape/*.wat)
-$B/fuzz/corpus.list: $(corpus_wat) $(modules) $(testmods) $B/fuzz/wasmgen
+corpus_wat := $(wildcard $(addprefix tests/,$(addsuffix /*.wat,wat ir opt escape fuzz/miscompiles)))
+$B/fuzz/corpus.list: $(corpus_wat) $(modules) $(testmods) $B/fuzz/wasmgen $(call track,$B/o/corpus.list,$(corpus_wat))
 	@$(call say,CORPUS,$(@D)/corpus)
 	@rm -rf $(@D)/corpus; mkdir -p $(@D)/corpus
-	$Qfor f in $(corpus_wat); do wat2wasm --no-check --enable-tail-call $$f -o $(@D)/corpus/$$(basename $$f .wat).wasm || exit 1; done
+	$Qfor f in $(corpus_wat); do wat2wasm --no-check --enable-tail-call --enable-threads $$f \
+	    -o $(@D)/corpus/$$(basename $$(dirname $$f))-$$(basename $$f .wat).wasm || exit 1; done
 	$Qcp $(filter %.wasm,$^) $(@D)/corpus
 	$Q$B/fuzz/wasmgen --seed 7 --items 48 --corpus $(@D)/corpus >/dev/null
 	@rm -f $(@D)/corpus/*.sfi; ls $(@D)/corpus >$@

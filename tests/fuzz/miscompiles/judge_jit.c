@@ -3,8 +3,9 @@
 //   judge_jit FOLDER save    compiles the corpus and keeps the code in FOLDER       judge_jit FOLDER    compares with that
 //
 // Modules whose code is not what the good JIT made are looked at (with SFI_MUTANT=n this process is the n-th bad one, if it
-// was linked with a bad one). What is accepted by the verifier must
-// satisfy the policy (O2), and its functions run between guards (O3); a wrong result is no escape. Prints one line: "same=N refused=N rejected=N accepted=N rule=NAME", after "violation …" lines if something got out.
+// was linked with a bad one). What is accepted by the verifier must satisfy the policy (O2), and the functions that have changed
+// run between guards (O3); a wrong result is no escape. Prints one line: "same=N refused=N rejected=N accepted=N ran=N rule=NAME",
+// after "violation …" lines if something got out.
 #include "loader/loader.h"
 #include "sfi-jit/host/codefile.h"
 #include "sfi-jit/host/host.h"
@@ -19,8 +20,8 @@
 
 int sfi_mutant; // the conditions that miscompiles.py put into the JIT ask for it
 
-enum { RUN_FUNCS = 4, LARGEST = 64 << 10 };
-static unsigned same, refused, rejected, accepted, violations;
+enum { RUN_FUNCS = 8, RUNS = 3, LARGEST = 64 << 10 };
+static unsigned same, refused, rejected, accepted, ran, violations;
 static enum sfi_rule rule;
 
 static bool alike(const struct sfi_code *a, const struct sfi_code *b) {
@@ -30,7 +31,13 @@ static bool alike(const struct sfi_code *a, const struct sfi_code *b) {
            memcmp(a->label, b->label, a->labels * sizeof *a->label) == 0;
 }
 
-static void judge(const char *path, const struct sfi_code *code) {
+static bool changed(const struct sfi_code *good, const struct sfi_code *code, uint32_t f) {
+    return f >= good->funcs || good->func[f].size != code->func[f].size ||
+           memcmp(good->bytes + good->func[f].start, code->bytes + code->func[f].start,
+                  code->func[f].size) != 0;
+}
+
+static void judge(const char *path, const struct sfi_code *good, const struct sfi_code *code) {
     uint32_t at;
     const char *wrong = vpolicy_block(code, &at);
     if (wrong) {
@@ -39,12 +46,17 @@ static void judge(const char *path, const struct sfi_code *code) {
         return;
     }
     exec_load(code);
-    for (uint32_t i = 0; i < code->funcs && i < RUN_FUNCS; i++) {
-        enum exec_end end;
-        wrong = exec_run(code, i, &end);
-        if (!wrong) continue;
-        printf("violation O3 %s: %s in function %u\n", path, wrong, i);
-        violations++;
+    unsigned funcs = 0;
+    for (uint32_t i = 0; i < code->funcs && funcs < RUN_FUNCS; i++) {
+        if (!changed(good, code, i)) continue;
+        funcs++;
+        for (unsigned run = 0; run < RUNS; run++, ran++) {
+            enum exec_end end;
+            wrong = exec_run(code, i, &end);
+            if (!wrong) continue;
+            printf("violation O3 %s: %s in function %u\n", path, wrong, i);
+            violations++;
+        }
     }
 }
 
@@ -74,7 +86,7 @@ static void try_module(const char *path, const char *folder, bool save) {
         same++;
     } else {
         accepted++;
-        judge(path, code);
+        judge(path, good, code);
     }
     free(bytes);
 }
@@ -87,7 +99,7 @@ int main(int argc, char **argv) {
     const char *text = getenv("SFI_MUTANT");
     sfi_mutant = text ? atoi(text) : 0;
     for (size_t i = 0; i < files.gl_pathc; i++) try_module(files.gl_pathv[i], argv[1], argc > 2);
-    printf("same=%u refused=%u rejected=%u accepted=%u rule=%s\n", same, refused, rejected,
-           accepted, sfi_rule_name(rule));
+    printf("same=%u refused=%u rejected=%u accepted=%u ran=%u rule=%s\n", same, refused, rejected,
+           accepted, ran, sfi_rule_name(rule));
     return violations ? 1 : 0;
 }
