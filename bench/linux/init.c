@@ -4,7 +4,7 @@
 // (serve.c).
 //
 // /modules names the modules in order, /cells has one measurement a line, "DEVICE OP:PATTERN:SIZE:DEPTH:COUNT", or
-// "INTERFACE tx:SIZE:BATCH:COUNT", or "INTERFACE serve". O_DIRECT, so that
+// "INTERFACE tx:SIZE:BATCH:COUNT", or "INTERFACE serve:ADDRESS". O_DIRECT, so that
 // the page cache is out of the way; one request at a time by pread and pwrite, more by Linux's asynchronous I/O (io_submit), all that
 // may be in flight submitted together. The generator of sectors is blkload's.
 #define _GNU_SOURCE
@@ -144,8 +144,8 @@ static bool network(const char *line) {
     char name[16], text[64];
     uint32_t size, batch, count;
     if (sscanf(line, "%15s %63s", name, text) != 2) return false;
-    if (!strcmp(text, "serve")) {
-        serve(name);
+    if (!strncmp(text, "serve:", 6)) {
+        serve(name, text + 6);
         return true;
     }
     if (sscanf(text, "tx:%u:%u:%u", &size, &batch, &count) != 3) return false;

@@ -5,7 +5,7 @@
 
 // Where instructions are counted (bench/plugin/count.c): called twice for each measurement, around it.
 int64_t now(void);
-// Gives the interface the address of a guest behind QEMU's user-mode network and serves there until the machine is switched off.
-void serve(const char *interface);
+// Gives the interface this IPv4 address and serves there until the machine is switched off.
+void serve(const char *interface, const char *address);
 int stream_main(void); // bench/programs/stream.c
 #endif

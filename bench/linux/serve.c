@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #define EVENTS 256
-static const char address[] = "10.0.2.15", mask[] = "255.255.255.0";
 static struct answer {
     char bytes[65536];
     size_t length;
@@ -43,14 +42,14 @@ static int set(int fd, const char *name, unsigned long request, const char *text
     return ioctl(fd, request, &r);
 }
 
-static bool configure(const char *name) {
+static bool configure(const char *name, const char *address) {
     struct ifreq r = {0};
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
     for (int i = 0; i < 5000 && ioctl(fd, SIOCGIFINDEX, &r); i++) usleep(1000);
     r.ifr_flags = IFF_UP | IFF_RUNNING;
-    bool good = !set(fd, name, SIOCSIFADDR, address) && !set(fd, name, SIOCSIFNETMASK, mask) &&
-                !ioctl(fd, SIOCSIFFLAGS, &r);
+    bool good = !set(fd, name, SIOCSIFADDR, address) &&
+                !set(fd, name, SIOCSIFNETMASK, "255.255.255.0") && !ioctl(fd, SIOCSIFFLAGS, &r);
     close(fd);
     return good;
 }
@@ -100,8 +99,8 @@ static void http(int from) {
     }
 }
 
-void serve(const char *interface) {
-    if (!configure(interface)) {
+void serve(const char *interface, const char *address) {
+    if (!configure(interface, address)) {
         printf("init: %s cannot be configured\n", interface);
         return;
     }

@@ -4,10 +4,10 @@ import shlex
 
 from common import Failed, has, run
 from parts.guest import WHY
-from parts.serving import FILE, SIDES, STATUS, WEB, Machine, counted, counting
+from parts.serving import FILE, SIDES, STATUS, WEB, Machine, counted, counting, wires
 from peers import kernel, qemu
 
-TEXT = '''wrk on this host asks for one file of 1 KiB, on connections that stay (keep) and on one a request (close), through QEMU's user-mode network. In the one guest httpd
+TEXT = '''wrk on this host asks for one file of 1 KiB, on connections that stay (keep) and on one a request (close), through QEMU's user-mode network (user) or over a tap device (tap). In the one guest httpd
 answers, a WASI program that knows nothing of the benchmark, through WASI's calls, lwIP and virtio-net, each a sandbox of its own. In the other Debian's cloud kernel with
 a C server on epoll that sends the same bytes without looking at more of a request than its Connection header. Same QEMU line, IOMMU on in both. wrk, QEMU and its network
 share this host's CPUs, so times say as much about them; the instructions of the guest, counted by a QEMU plugin, are what a request costs.'''
@@ -16,9 +16,9 @@ HEAD = ['', 'connections', 'requests/s', 'Linux', '× Linux', 'p50 ms', 'Linux',
 UNITS = {'us': 1e-3, 'ms': 1, 's': 1e3, 'm': 6e4}
 
 
-def wrk(port, keep, connections, seconds):
+def wrk(at, keep, connections, seconds):
     command = ['wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '--latency', '--timeout', '10', *([] if keep else ['-H', 'Connection: close']),
-               f'http://127.0.0.1:{port}{FILE}']
+               f'http://{at[0]}:{at[1]}{FILE}']
     said = run(command)
     rate = re.search(r'Requests/sec:\s+([\d.]+)', said)
     at = {p: float(v) * UNITS[u] for p, v, u in re.findall(r'^\s+(50|99)%\s+([\d.]+)(us|ms|s|m)\s*$', said, re.M)}
@@ -33,18 +33,18 @@ def cells():
     return [(keep, c) for keep in (True, False) for c in CONNECTIONS]
 
 
-def rounds_of(term, section, rounds, seconds):
+def rounds_of(term, section, wire, rounds, seconds):
     """{(side, keep, connections): [wrk's results]}."""
     got = {}
     for r in range(rounds):
         for side in SIDES if r % 2 == 0 else SIDES[::-1]:
-            term.progress(f'http, {side}: round {r + 1} of {rounds}')
-            with Machine(side) as m:
-                wrk(m.port[WEB], True, 16, 1)
+            term.progress(f'http, {wire}, {side}: round {r + 1} of {rounds}')
+            with Machine(side, wire) as m:
+                wrk(m.at(WEB), True, 16, 1)
                 for keep, c in cells():
-                    one = wrk(m.port[WEB], keep, c, seconds)
+                    one = wrk(m.at(WEB), keep, c, seconds)
                     if one['wrong']:
-                        section.notes.append(f'{side}, {c} connections{"" if keep else ", one a request"}: {one["wrong"]}')
+                        section.notes.append(f'{wire}, {side}, {c} connections{"" if keep else ", one a request"}: {one["wrong"]}')
                     got.setdefault((side, keep, c), []).append(one)
                 if r == 0:
                     section.commands.append(f'{side}: ' + m.shell())
@@ -52,8 +52,8 @@ def rounds_of(term, section, rounds, seconds):
     return got
 
 
-def record(results, got, keep, c):
-    name = f'http.{"keep" if keep else "close"}.{c}'
+def record(results, wire, got, keep, c):
+    name = f'http.{wire}.{"keep" if keep else "close"}.{c}'
     row, value = ['keep' if keep else 'close', c], {}
     for what, unit, better in (('rate', 'requests/s', 'higher'), ('p50', 'ms', 'lower'), ('p99', 'ms', 'lower')):
         ours, linux = ([one[what] for one in got[side, keep, c]] for side in SIDES)
@@ -61,32 +61,32 @@ def record(results, got, keep, c):
             value[side] = results.metric(f'{name}.{side}.{what}', values, unit, better)
         ratios = [a / b if better == 'higher' else b / a for a, b in zip(ours, linux)]
         # With many connections those that wait for QEMU's network to accept them have no latency yet: the slower a guest, the fewer count.
-        least = 1 if what == 'rate' or c < 128 else None
+        least = 1 if what == 'rate' or c < 128 or wire != 'user' else None
         ratio = results.metric(f'{name}.{what}.against-linux', ratios, '× Linux', 'higher', least=least, note=WHY)
         shown = {**value['sandboxed'], 'met': ratio.get('met')}
         row += [shown['value'], value['linux']['value'], ratio] if what == 'rate' else [shown, value['linux']['value']]
     return row
 
 
-def instructions(results, term, section):
+def instructions(results, term, section, wire):
     head = ['instructions a request', 'connections', 'all', 'sandboxed', 'Linux', '× Linux']
     rows = []
-    term.title('HTTP: guest instructions a request', head)
+    term.title(f'HTTP, {wire}: guest instructions a request', head)
     for keep, c in cells():
         found = {}
         for side in SIDES:
-            term.progress(f'http, {side}: counting instructions')
-            with Machine(side, counting(side)) as m:
-                wrk(m.port[WEB], True, 16, 1)
+            term.progress(f'http, {wire}, {side}: counting instructions')
+            with Machine(side, wire, counting(side)) as m:
+                wrk(m.at(WEB), True, 16, 1)
                 m.ask('close', STATUS)
-                requests = wrk(m.port[WEB], keep, c, 1)['count']
+                requests = wrk(m.at(WEB), keep, c, 1)['count']
                 m.ask('close', STATUS)
                 found[side] = [n / requests for n in counted(m.stop())]
-            results.metric(f'http.{"keep" if keep else "close"}.{c}.{side}.instructions', found[side][0], 'instructions')
-        ratio = results.metric(f'http.{"keep" if keep else "close"}.{c}.instructions.against-linux', found['sandboxed'][0] / found['linux'][0], '× Linux', most=1)
+            results.metric(f'http.{wire}.{"keep" if keep else "close"}.{c}.{side}.instructions', found[side][0], 'instructions')
+        ratio = results.metric(f'http.{wire}.{"keep" if keep else "close"}.{c}.instructions.against-linux', found['sandboxed'][0] / found['linux'][0], '× Linux', most=1)
         rows.append(['keep' if keep else 'close', c, *found['sandboxed'], found['linux'][0], ratio])
         term.row(rows[-1])
-    section.table('Guest instructions a request', head, rows, 'All of the guest\'s, ours in verified code, Linux\'s.')
+    section.table(f'{wire}: guest instructions a request', head, rows, 'All of the guest\'s, ours in verified code, Linux\'s.')
 
 
 def measure(results, term, quick):
@@ -95,14 +95,19 @@ def measure(results, term, quick):
     if missing:
         raise Failed(missing + ': apt-get install wrk')
     results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=kernel()[2])
-    got = rounds_of(term, section, 2 if quick else 5, 1 if quick else 3)
-    term.title('HTTP: a file of 1 KiB', HEAD)
-    rows = []
-    for keep, c in cells():
-        rows.append(record(results, got, keep, c))
-        term.row(rows[-1])
-    section.table('A file of 1 KiB', HEAD, rows, 'keep: connections stay; close: one a request, whose latency is wrk\'s: from the request on. p50, p99: of the latency.')
-    section.chart('bars', 'Requests a second', 'requests/s', series=list(SIDES), items=[
-        {'label': f'{row[0]}, {row[1]}', 'series': k, 'value': row[2 + k]} for row in rows for k in range(2)])
-    if not quick:
-        instructions(results, term, section)
+    for wire, why in wires():
+        if why:
+            section.notes.append(f'{wire}: not measured: {why}')
+            continue
+        got = rounds_of(term, section, wire, 2 if quick else 5, 1 if quick else 3)
+        term.title(f'HTTP, {wire}: a file of 1 KiB', HEAD)
+        rows = []
+        for keep, c in cells():
+            rows.append(record(results, wire, got, keep, c))
+            term.row(rows[-1])
+        section.table(f'{wire}: a file of 1 KiB', HEAD, rows,
+                      'keep: connections stay; close: one a request, whose latency is wrk\'s: from the request on. p50, p99: of the latency.')
+        section.chart('bars', f'{wire}: requests a second', 'requests/s', series=list(SIDES), items=[
+            {'label': f'{row[0]}, {row[1]}', 'series': k, 'value': row[2 + k]} for row in rows for k in range(2)])
+        if not quick:
+            instructions(results, term, section, wire)

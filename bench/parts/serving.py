@@ -1,7 +1,9 @@
-"""serving.py — what the parts http and tcp share: the two machines that serve, on one QEMU command line behind QEMU's user-mode network.
+"""serving.py — what the parts http and tcp share: the two machines that serve, on one QEMU command line.
 
-    with Machine('sandboxed') as m:  m.port[80] is a port of this host        m.stop(): QEMU ends; its output
+    for wire, text in wires():                    'user': behind QEMU's user-mode network; 'tap': a tap device of this host, if there can be one
+        with Machine('sandboxed', wire) as m:     m.at(80) is where its port 80 is reached        m.stop(): QEMU ends; its output
 """
+import contextlib
 import io
 import os
 import re
@@ -18,7 +20,8 @@ from common import BUILD, OUT, Failed
 from peers import qemu
 
 sys.path.insert(0, os.path.join(os.path.dirname(qemu.__file__)))
-import wire  # noqa: E402
+import tapdev  # noqa: E402
+from wire import Background  # noqa: E402
 
 SIDES = ('sandboxed', 'linux')
 SINK, SOURCE, WEB = 9, 19, 80
@@ -36,6 +39,7 @@ module lwip
   connect net virtio-net 8M
   memory 32M
   entropy
+ADDRESS
 module wasi1 wasi
   connect sock lwip 512K
   memory 4M
@@ -75,16 +79,30 @@ def site(path):
         t.addfile(info, io.BytesIO(b'0123456789abcde\n' * 64))
 
 
+def wires():
+    """Each wire that can be had here, while the measurements on it are made: (name, None), or (name, why it cannot)."""
+    yield 'user', None
+    if not os.environ.get('QUICK'):
+        with tapdev.inside() as why:
+            yield 'tap', why
+
+
 class Machine:
     answers = None  # {name in the Linux peer's initramfs: what our server answers}
 
-    def __init__(self, side, qemu_args=()):
-        self.side, self.qemu_args, self.port, self.command = side, list(qemu_args), {}, []
+    def __init__(self, side, wire, qemu_args=()):
+        self.side, self.wire, self.qemu_args, self.port, self.command = side, wire, list(qemu_args), {}, []
+        if wire == 'tap':
+            self.netdev = tapdev.NETDEV
+            return
         for guest in (WEB, SINK, SOURCE):
             with socket.socket() as s:
                 s.bind(('127.0.0.1', 0))
                 self.port[guest] = s.getsockname()[1]
         self.netdev = 'user,ipv6=off' + ''.join(f',hostfwd=tcp:127.0.0.1:{h}-:{g}' for g, h in self.port.items())
+
+    def at(self, port):
+        return (tapdev.GUEST, port) if self.wire == 'tap' else ('127.0.0.1', self.port[port])
 
     def __enter__(self):
         if self.side == 'linux':
@@ -98,9 +116,9 @@ class Machine:
         archive = os.path.join(self.folder.name, 'site.tar')
         site(archive)
         modules = ['virtio-net', 'lwip', 'wasi', 'httpd']
-        self.run = wire.Background(config=CONFIG, disk=None, devices=[DEVICE], netdevs=[self.netdev], qemu_args=self.qemu_args, timeout=600,
+        self.run = Background(config=CONFIG.replace('ADDRESS', f'  arg {tapdev.GUEST}/24' if self.wire == 'tap' else ''), disk=None, devices=[DEVICE], netdevs=[self.netdev], qemu_args=self.qemu_args, timeout=600,
                                    modules=modules + [STREAM, archive] + [os.path.join(qemu.BUILD, 'modules', m + '.code') for m in modules])
-        if not all(self.run.wait_for(sign) for sign in ('httpd: ready', 'stream: ready', 'by DHCP')):
+        if not all(self.run.wait_for(sign) for sign in ('httpd: ready', 'stream: ready', 'lwip: address')):
             raise Failed(f'the system does not serve: {self.run.result()}')
         self.process, self.command = self.run.machine.process, self.run.machine.command
         if not Machine.answers:
@@ -108,9 +126,10 @@ class Machine:
 
     def start_linux(self):
         if not Machine.answers:
-            with Machine('sandboxed'):
+            with Machine('sandboxed', self.wire):
                 pass
-        args = peers.arguments('virtio-net', DEVICE, None, ['serve'], ['-netdev', self.netdev.replace('user', 'user,id=n0', 1), *self.qemu_args],
+        address = tapdev.GUEST if self.wire == 'tap' else '10.0.2.15'
+        args = peers.arguments('virtio-net', DEVICE, None, [f'serve:{address}'], ['-netdev', self.netdev.replace(',', ',id=n0,', 1), *self.qemu_args],
                                more=Machine.answers)
         for attempt in range(peers.BOOTS):
             self.machine = qemu.Machine(args)
@@ -118,13 +137,24 @@ class Machine:
             self.process, self.command = self.machine.process, self.machine.command
             why = self.machine.read_until(b'init: serving', 120)
             if 'init: serving' in self.machine.text:
-                return
+                return self.wait()
             self.machine.__exit__()
         raise Failed(f'Linux: {why or self.machine.text[-300:]}')
 
+    def wait(self):
+        """Until the guest is reached: the first question for its address may come too early."""
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return self.ask('close')
+            except OSError as e:
+                if time.monotonic() > deadline:
+                    raise Failed(f'{self.side}: not reached: {e}') from None
+                time.sleep(0.05)
+
     def ask(self, connection, path=FILE):
         """What the server answers, whole."""
-        with socket.create_connection(('127.0.0.1', self.port[WEB]), 20) as s:
+        with socket.create_connection(self.at(WEB), 20) as s:
             s.settimeout(20)
             s.sendall(f'GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: {connection}\r\n\r\n'.encode())
             got = b''

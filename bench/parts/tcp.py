@@ -4,17 +4,18 @@ import time
 
 from common import Failed
 from parts.guest import WHY
-from parts.serving import SIDES, SINK, SOURCE, STATUS, Machine, counted, counting
+from parts.serving import SIDES, SINK, SOURCE, STATUS, Machine, counted, counting, wires
 from peers import kernel, qemu
 
-TEXT = '''One connection through QEMU's user-mode network, whose other end in the guest is one program (bench/programs/stream.c): as WebAssembly through WASI's calls, lwIP and
-virtio-net, and built for Linux. QEMU's user-mode network takes no offloads: each frame has at most 1514 bytes and its checksum, in both guests.'''
+TEXT = '''One connection, whose other end in the guest is one program (bench/programs/stream.c): as WebAssembly through WASI's calls, lwIP and virtio-net, and built for
+Linux. QEMU's user-mode network (user) takes no offloads: each frame has at most 1514 bytes and its checksum, in both guests. On a tap device (tap) both may use the device's
+checksums and segmentation.'''
 PART = 1 << 18
 HEAD = ['one connection', 'MB/s', 'Linux', '× Linux']
 
 
 def connect(m, port):
-    s = socket.create_connection(('127.0.0.1', m.port[port]), 20)
+    s = socket.create_connection(m.at(port), 20)
     s.settimeout(20)
     return s
 
@@ -52,47 +53,56 @@ def to_guest(m, seconds):
 DIRECTIONS = {'guest to host': ('out', from_guest), 'host to guest': ('in', to_guest)}
 
 
-def instructions(results, term, section, seconds):
+def instructions(results, term, section, wire, seconds):
     head = ['instructions for 1460 bytes', 'all', 'sandboxed', 'Linux', '× Linux']
     rows = []
-    term.title('TCP: guest instructions', head)
+    term.title(f'TCP, {wire}: guest instructions', head)
     for label, (name, move) in DIRECTIONS.items():
         found = {}
         for side in SIDES:
-            term.progress(f'tcp, {side}: counting instructions')
-            with Machine(side, counting(side)) as m:
+            term.progress(f'tcp, {wire}, {side}: counting instructions')
+            with Machine(side, wire, counting(side)) as m:
                 move(m, 1)
                 m.ask('close', STATUS)
                 n, _ = move(m, seconds)
                 m.ask('close', STATUS)
                 found[side] = [i * 1460 / n for i in counted(m.stop())]
-            results.metric(f'tcp.{name}.{side}.instructions', found[side][0], 'instructions')
-        ratio = results.metric(f'tcp.{name}.instructions.against-linux', found['sandboxed'][0] / found['linux'][0], '× Linux', most=1)
+            results.metric(f'tcp.{wire}.{name}.{side}.instructions', found[side][0], 'instructions')
+        ratio = results.metric(f'tcp.{wire}.{name}.instructions.against-linux', found['sandboxed'][0] / found['linux'][0], '× Linux', most=1)
         rows.append([label, *found['sandboxed'], found['linux'][0], ratio])
         term.row(rows[-1])
-    section.table('Guest instructions for 1460 bytes', head, rows, 'With what acknowledgements cost.')
+    section.table(f'{wire}: guest instructions for 1460 bytes', head, rows, 'With what acknowledgements cost.')
 
 
-def measure(results, term, quick):
-    section = results.section('tcp', 'TCP against Linux', TEXT)
-    results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=kernel()[2])
-    (rounds, seconds), got = ((2, 1) if quick else (5, 3)), {}
+def bulk(results, term, section, wire, rounds, seconds):
+    got = {}
     for r in range(rounds):
         for side in SIDES if r % 2 == 0 else SIDES[::-1]:
-            term.progress(f'tcp, {side}: round {r + 1} of {rounds}')
-            with Machine(side) as m:
-                for label, (name, move) in DIRECTIONS.items():
+            term.progress(f'tcp, {wire}, {side}: round {r + 1} of {rounds}')
+            with Machine(side, wire) as m:
+                for name, move in DIRECTIONS.values():
                     move(m, 0.5)  # a warm-up
                     n, spent = move(m, seconds)
                     got.setdefault((side, name), []).append(n / spent / 1e6)
                 if r == 0:
                     section.commands.append(f'{side}: ' + m.shell())
-    term.title('TCP: bulk', HEAD)
+    term.title(f'TCP, {wire}: bulk', HEAD)
     rows = []
     for label, (name, _) in DIRECTIONS.items():
         pair = [got[side, name] for side in SIDES]
-        ratio = results.metric(f'tcp.{name}.against-linux', [a / b for a, b in zip(*pair)], '× Linux', 'higher', least=1, note=WHY)
-        rows.append([label, *(results.metric(f'tcp.{name}.{side}', values, 'MB/s', 'higher')['value'] for side, values in zip(SIDES, pair)), ratio])
+        ratio = results.metric(f'tcp.{wire}.{name}.against-linux', [a / b for a, b in zip(*pair)], '× Linux', 'higher', least=1, note=WHY)
+        rows.append([label, *(results.metric(f'tcp.{wire}.{name}.{side}', values, 'MB/s', 'higher')['value'] for side, values in zip(SIDES, pair)), ratio])
         term.row(rows[-1])
-    section.table('Bulk', HEAD, rows)
-    instructions(results, term, section, seconds)
+    section.table(f'{wire}: bulk', HEAD, rows)
+
+
+def measure(results, term, quick):
+    section = results.section('tcp', 'TCP against Linux', TEXT)
+    results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=kernel()[2])
+    rounds, seconds = (2, 1) if quick else (5, 3)
+    for wire, why in wires():
+        if why:
+            section.notes.append(f'{wire}: not measured: {why}')
+            continue
+        bulk(results, term, section, wire, rounds, seconds)
+        instructions(results, term, section, wire, seconds)
