@@ -1,11 +1,13 @@
 // divide.c — opt_divide(): division by a constant as shifts and multiplications.
 //
-// Compilers that target WebAssembly leave this to us. 32-bit numbers are divided by way of a 64-bit product with a rounded-up reciprocal
-// (Granlund and Montgomery, "Division by invariant integers using multiplication", 1994): with d not a power of two,
-//   unsigned  q = x · m >> p            m = ⌈2^p / d⌉ with m·d − 2^p ≤ 2^(p−32); where only a 33-bit m will do,
-//             t = x · (m − 2³²) >> 32,  q = (((x − t) >> 1) + t) >> (p − 33)
-//   signed    q = (x · m >> p) + (x < 0)    m = ⌊2^p / |d|⌋ + 1, p = 31 + ⌈log₂ |d|⌉; negated if d < 0
-// 64-bit numbers are handled for powers of two only.
+// Compilers that target WebAssembly leave this to us. A rounded-up reciprocal is multiplied with instead (Granlund and Montgomery,
+// "Division by invariant integers using multiplication", 1994): with d not a power of two, for x of n bits,
+//   unsigned  q = x · m >> p              m = ⌊2^p / d⌋ + 1 with m·d − 2^p ≤ 2^(p−n)
+//   signed    q = (x · m >> p) + (x < 0)  the same for |d| with n − 1; negated if d < 0
+// For 32 bits the product has 64: an unsigned m of 33 bits is not needed, since p = 64 and the product's upper half always do. For
+// 64 bits the upper half of 128 is taken. There an unsigned m of 65 bits is avoided for even d by shifting x first; else
+//             t = x · (m − 2⁶⁴) >> 64,  q = (((x − t) >> 1) + t) >> (p − 65)
+// and a signed m of 64 bits is taken for m − 2⁶⁴, with x added to the product's upper half.
 #include "sfi-jit/opt/opt.h"
 
 struct divide {
@@ -28,21 +30,14 @@ static ir_ref with(struct divide *v, enum ir_op op, uint8_t type, ir_ref a, uint
 static unsigned log2_ceil(uint64_t d) { return d <= 1 ? 0 : 64 - (unsigned)__builtin_clzll(d - 1); }
 
 static ir_ref unsigned32(struct divide *v, ir_ref x, uint32_t d) {
-    ir_ref wide = op2(v, IR_EXTU, IR_I64, x, 0);
-    for (unsigned p = 32; p <= 32 + log2_ceil(d); p++) {
-        uint64_t m = (p == 64 ? UINT64_MAX / d + 1 : ((1ull << p) + d - 1) / d);
-        uint64_t excess = m * d - (p == 64 ? 0 : 1ull << p); // modulo 2⁶⁴, which it is below
-        if (m >> 32 == 0 && excess <= 1ull << (p - 32)) {
-            ir_ref product = with(v, IR_MUL, IR_I64, wide, m);
-            return op2(v, IR_WRAP, IR_I32, with(v, IR_SHRU, IR_I64, product, p), 0);
-        }
+    ir_ref wide = op2(v, IR_EXTU, IR_I64, x, 0), q = 0;
+    for (unsigned p = 32; !q && p < 32 + log2_ceil(d); p++) {
+        uint64_t m = (1ull << p) / d + 1;
+        if (m * d - (1ull << p) <= 1ull << (p - 32))
+            q = with(v, IR_SHRU, IR_I64, with(v, IR_MUL, IR_I64, wide, m), p);
     }
-    unsigned p = 32 + log2_ceil(d);
-    uint64_t m = p == 64 ? UINT64_MAX / d + 1 : ((1ull << p) + d - 1) / d;
-    ir_ref product = with(v, IR_MUL, IR_I64, wide, m & UINT32_MAX);
-    ir_ref t = op2(v, IR_WRAP, IR_I32, with(v, IR_SHRU, IR_I64, product, 32), 0);
-    ir_ref half = with(v, IR_SHRU, IR_I32, op2(v, IR_SUB, IR_I32, x, t), 1);
-    return with(v, IR_SHRU, IR_I32, op2(v, IR_ADD, IR_I32, half, t), p - 33);
+    if (!q) q = with(v, IR_MULHU, IR_I64, wide, UINT64_MAX / d + 1);
+    return op2(v, IR_WRAP, IR_I32, q, 0);
 }
 
 static ir_ref signed32(struct divide *v, ir_ref x, int32_t d) {
@@ -54,6 +49,45 @@ static ir_ref signed32(struct divide *v, ir_ref x, int32_t d) {
     ir_ref sign = with(v, IR_SHRU, IR_I32, x, 31);
     q = op2(v, IR_ADD, IR_I32, q, sign);
     return d < 0 ? op2(v, IR_SUB, IR_I32, constant(v, IR_I32, 0), q) : q;
+}
+
+// The least s with m·d − 2^p ≤ 2^(s+slack) for p = 64 + s, and m modulo 2⁶⁴.
+static unsigned reciprocal64(uint64_t d, unsigned slack, uint64_t *out_m) {
+    uint64_t q = 0, r = 1; // 2^p / d and what remains, one power at a time
+    for (unsigned p = 0;; p++) {
+        if (p >= 64 && (p - 64 + slack >= 64 || d - r <= 1ull << (p - 64 + slack))) {
+            *out_m = q + 1;
+            return p - 64;
+        }
+        bool more = r >= d - r;
+        q = 2 * q + more;
+        r = more ? r - (d - r) : 2 * r;
+    }
+}
+
+static ir_ref unsigned64(struct divide *v, ir_ref x, uint64_t d) {
+    uint64_t m;
+    unsigned s = reciprocal64(d, 0, &m);
+    if (s == log2_ceil(d) && d % 2 == 0) {
+        unsigned k = (unsigned)__builtin_ctzll(d);
+        x = with(v, IR_SHRU, IR_I64, x, k);
+        d >>= k;
+        s = reciprocal64(d, k, &m);
+    }
+    ir_ref q = with(v, IR_MULHU, IR_I64, x, m);
+    if (s < log2_ceil(d)) return s ? with(v, IR_SHRU, IR_I64, q, s) : q;
+    ir_ref half = with(v, IR_SHRU, IR_I64, op2(v, IR_SUB, IR_I64, x, q), 1);
+    return with(v, IR_SHRU, IR_I64, op2(v, IR_ADD, IR_I64, half, q), s - 1);
+}
+
+static ir_ref signed64(struct divide *v, ir_ref x, int64_t d) {
+    uint64_t m;
+    unsigned s = reciprocal64(d < 0 ? 0 - (uint64_t)d : (uint64_t)d, 1, &m);
+    ir_ref q = with(v, IR_MULHS, IR_I64, x, m);
+    if (m >> 63) q = op2(v, IR_ADD, IR_I64, q, x);
+    if (s) q = with(v, IR_SHRS, IR_I64, q, s);
+    q = op2(v, IR_ADD, IR_I64, q, with(v, IR_SHRU, IR_I64, x, 63));
+    return d < 0 ? op2(v, IR_SUB, IR_I64, constant(v, IR_I64, 0), q) : q;
 }
 
 // Rounds towards zero: a negative x gets 2^k − 1 added first.
@@ -75,7 +109,7 @@ static ir_ref quotient(struct divide *v, ir_ref x, bool is_signed, uint64_t d) {
     unsigned k = (unsigned)__builtin_ctzll(magnitude);
     if (power && is_signed) return signed_shift(v, x, k, s < 0);
     if (power) return k ? with(v, IR_SHRU, v->type, x, k) : x;
-    if (v->type != IR_I32) return 0;
+    if (v->type == IR_I64) return is_signed ? signed64(v, x, s) : unsigned64(v, x, d);
     return is_signed ? signed32(v, x, (int32_t)d) : unsigned32(v, x, (uint32_t)d);
 }
 

@@ -58,6 +58,8 @@ uint64_t opt_eval(enum ir_op op, uint8_t type, uint8_t operand_type, uint64_t a,
     case IR_ADD: return (a + b) & mask;
     case IR_SUB: return (a - b) & mask;
     case IR_MUL: return (a * b) & mask;
+    case IR_MULHU: return (uint64_t)((unsigned __int128)a * b >> 64);
+    case IR_MULHS: return (uint64_t)((__int128)(int64_t)a * (int64_t)b >> 64);
     case IR_AND: return a & b;
     case IR_OR: return a | b;
     case IR_XOR: return a ^ b;

@@ -9,8 +9,8 @@
 
 static bool is_dear(const struct ir_ins *i) {
     if (ir_op_info[i->op].flags & (IRF_EFFECT | IRF_TERM | IRF_PIN)) return false;
-    return i->op == IR_MUL || (i->op >= IR_FADD && i->op <= IR_DEMOTE) ||
-           (i->op >= IR_VUN && i->op <= IR_VSPLAT);
+    return i->op == IR_MUL || i->op == IR_MULHU || i->op == IR_MULHS ||
+           (i->op >= IR_FADD && i->op <= IR_DEMOTE) || (i->op >= IR_VUN && i->op <= IR_VSPLAT);
 }
 
 // The one block that leads into the loop at `head` from outside, UINT32_MAX if there are several.

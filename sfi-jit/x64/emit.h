@@ -80,6 +80,7 @@ enum x64_form {
     FORM_SETCC,
     FORM_CMOV,
     FORM_DIVIDE,
+    FORM_MULHIGH,
     FORM_STORE,
     FORM_ATOMIC,
     FORM_FCOPY,

@@ -102,6 +102,12 @@ static void emit_imul(struct x64_emitter *e, uint32_t insn, const struct x64_ins
     x64_def_size(&e->s, d, i->size);
 }
 
+static void emit_mulhigh(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    x64_op(&e->s, 0xf7, true, x64_mop_info[i->op].digit, x64_rm_reg(x64_reg(e, insn, 2)), 0, 0);
+    x64_def(&e->s, RAX);
+    x64_def(&e->s, RDX);
+}
+
 static void emit_shift(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
     unsigned d = x64_reg(e, insn, 0), digit = x64_mop_info[i->op].digit;
     x64_op(&e->s, i->has_imm ? 0xc1 : 0xd3, i->size == 8, digit, x64_rm_reg(d), i->has_imm ? 1 : 0,
@@ -221,6 +227,7 @@ void x64_emit_int(struct x64_emitter *e, uint32_t insn) {
     case FORM_RORX: emit_vex(e, insn, i); break;
     case FORM_SETCC: emit_setcc(e, insn, i); break;
     case FORM_CMOV: emit_cmov(e, insn, i); break;
+    case FORM_MULHIGH: emit_mulhigh(e, insn, i); break;
     case FORM_DIVIDE: emit_divide(e, insn, i); break;
     case FORM_STORE: emit_store(e, insn, i); break;
     default: __builtin_trap();

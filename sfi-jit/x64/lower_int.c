@@ -167,6 +167,17 @@ static void lower_mul(struct x64_lower *l, ir_ref r) {
     x64_in_src(l, &from);
 }
 
+// A constant is put into rax: x stays where it is.
+static void lower_mulhigh(struct x64_lower *l, ir_ref r) {
+    const struct ir_ins *i = x64_ins(l, r);
+    uint32_t b = x64_use(l, i->a), a = x64_use(l, i->b);
+    x64_new(l, i->op == IR_MULHU ? MOP_MULHU : MOP_MULHS, 8);
+    x64_out_fixed(l, x64_vreg_of(l, r), RDX);
+    x64_in_fixed(l, a, RAX);
+    x64_in(l, b);
+    x64_clobber(l, 1u << RAX | 1u << RDX);
+}
+
 // #DE is the trap, its meaning given per site. Where it could be two things, one is tested for before: a zero divisor of a signed
 // quotient. A signed remainder by −1 is 0, but the CPU would raise #DE for the smallest number: it divides by 1 instead.
 static void lower_div(struct x64_lower *l, ir_ref r) {
@@ -347,6 +358,8 @@ void x64_lower_int(struct x64_lower *l, ir_ref r) {
     case IR_ADD: lower_add(l, r); break;
     case IR_SUB: lower_sub(l, r); break;
     case IR_MUL: lower_mul(l, r); break;
+    case IR_MULHU:
+    case IR_MULHS: lower_mulhigh(l, r); break;
     case IR_DIVS:
     case IR_DIVU:
     case IR_REMS:

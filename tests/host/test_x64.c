@@ -145,40 +145,90 @@ static void test_divide_by_constants(void **state) {
 
 static void test_divide_wide(void **state) {
     (void)state;
-    static const uint64_t some[] = {1,
-                                    2,
-                                    3,
+    static const char *const op[] = {"div_u", "rem_u", "div_s", "rem_s"};
+    static const uint64_t some[] = {3,
+                                    5,
+                                    6,
+                                    7,
+                                    9,
                                     10,
-                                    1ull << 31,
-                                    1ull << 32,
-                                    1ull << 62,
-                                    1ull << 63,
-                                    UINT64_MAX,
-                                    0 - (1ull << 31),
-                                    0 - 2ull,
+                                    11,
+                                    14,
+                                    19,
+                                    25,
+                                    28,
+                                    60,
+                                    100,
+                                    125,
+                                    641,
+                                    1000,
+                                    1461,
+                                    86400,
                                     1000003,
-                                    (1ull << 40) + 1};
-    static const uint64_t x[] = {
-        0, 1, 2, 7, 1ull << 31, 1ull << 32, 1ull << 63, UINT64_MAX, UINT64_MAX - 1, INT64_MAX, 0x123456789abcdef0};
+                                    1000000000,
+                                    6700417,
+                                    274177,
+                                    0x5555555555555555,
+                                    0xaaaaaaaaaaaaaaab,
+                                    0xcccccccccccccccd,
+                                    0x7ffffffffffffffd,
+                                    1000000000000000003};
+    static const uint64_t values[] = {0,
+                                      1,
+                                      2,
+                                      3,
+                                      7,
+                                      100,
+                                      INT32_MAX,
+                                      1ull << 31,
+                                      UINT32_MAX,
+                                      1ull << 32,
+                                      INT64_MAX,
+                                      1ull << 63,
+                                      UINT64_MAX,
+                                      1ull << 62,
+                                      0x123456789abcdef0,
+                                      UINT64_MAX / 2 + 2,
+                                      UINT64_MAX - 1,
+                                      0xcafebabedeadbeef};
+    uint64_t divisor[64 * 4 + 2 * sizeof some / 8];
+    unsigned n = 0;
+    for (unsigned i = 0; i < sizeof some / 8; i++) {
+        divisor[n++] = some[i];
+        divisor[n++] = 0 - some[i];
+    }
+    for (unsigned k = 0; k < 64; k++) {
+        divisor[n++] = 1ull << k;
+        divisor[n++] = (1ull << k) + 1;
+        if (k) divisor[n++] = (1ull << k) - 1;
+        divisor[n++] = 0 - (1ull << k);
+    }
     struct text t = {0};
     add(&t, "(module");
-    for (unsigned d = 0; d < sizeof some / 8; d++)
-        add(&t,
-            "(func (param i64) (result i64) (i64.div_u (local.get 0) (i64.const %" PRIu64 ")))"
-            "(func (param i64) (result i64) (i64.rem_u (local.get 0) (i64.const %" PRIu64 ")))"
-            "(func (param i64) (result i64) (i64.div_s (local.get 0) (i64.const %" PRIu64 ")))"
-            "(func (param i64) (result i64) (i64.rem_s (local.get 0) (i64.const %" PRIu64 ")))",
-            some[d], some[d], some[d], some[d]);
+    for (unsigned d = 0; d < n; d++)
+        for (unsigned o = 0; o < 4; o++)
+            add(&t, "(func (param i64) (result i64) (i64.%s (local.get 0) (i64.const %" PRIu64 ")))",
+                op[o], divisor[d]);
     add(&t, ")");
     struct module m = load(&t);
-    for (unsigned d = 0; d < sizeof some / 8; d++)
-        for (unsigned k = 0; k < sizeof x / 8; k++) {
-            bool overflow = x[k] == 1ull << 63 && some[d] == UINT64_MAX;
-            assert_int_equal(call(m, 4 * d, x[k], 0), x[k] / some[d]);
-            assert_int_equal(call(m, 4 * d + 1, x[k], 0), x[k] % some[d]);
-            if (overflow) continue;
-            assert_int_equal(call(m, 4 * d + 2, x[k], 0), (uint64_t)((int64_t)x[k] / (int64_t)some[d]));
-            assert_int_equal(call(m, 4 * d + 3, x[k], 0), (uint64_t)((int64_t)x[k] % (int64_t)some[d]));
+    for (unsigned d = 0; d < n; d++)
+        for (unsigned v = 0; v < sizeof values / 8 * 6; v++) {
+            // Around multiples of the divisor, and of the greatest one there is.
+            uint64_t q = values[v / 6], by = divisor[d];
+            uint64_t x = v % 6 == 0   ? q
+                         : v % 6 == 5 ? UINT64_MAX / by * by - (q & 1)
+                                      : q * by + v % 6 - 3;
+            int64_t sx = (int64_t)x, sd = (int64_t)by;
+            assert_int_equal(call(m, 4 * d, x, 0), x / by);
+            assert_int_equal(call(m, 4 * d + 1, x, 0), x % by);
+            uint64_t unused;
+            if (x == 1ull << 63 && sd == -1) {
+                assert_false(try(m, 4 * d + 2, (uint64_t[]){x}, &unused));
+                assert_int_equal(call(m, 4 * d + 3, x, 0), 0);
+                continue;
+            }
+            assert_int_equal(call(m, 4 * d + 2, x, 0), (uint64_t)(sx / sd));
+            assert_int_equal(call(m, 4 * d + 3, x, 0), (uint64_t)(sx % sd));
         }
     drop(m);
 }
