@@ -15,6 +15,7 @@ struct compiler {
     struct jit_host host;     // scratch's: fails through the caller's arena
     const struct jit_options *options;
     struct x64_module module;
+    struct opt_tables *tables;
 };
 
 static void *scratch_alloc(void *ctx, size_t bytes) {
@@ -80,6 +81,7 @@ static void compile_func(struct compiler *c, const struct wasm_module *m, uint32
 
     struct ir_func *f = ir_build(&c->scratch, m, index); // bytecode → SSA
     check_ir(c, f, 'i');
+    opt_direct(f, c->tables);   // indirect calls whose callee is known
     opt_inline(f);              // small leaves
     opt_fold(f);                // constants, identities, divisions by constants
     opt_merge(f);               // blocks in a row
@@ -108,6 +110,7 @@ void jit_compile(struct jit_arena *a, const struct wasm_module *m, const struct 
     c.host = (struct jit_host){&c, scratch_alloc, scratch_release, scratch_fail};
     jit_arena_init(&c.scratch, &c.host, a->limit);
     x64_module_init(&c.module, a, m, o);
+    c.tables = opt_tables(a, m);
     jit_alloc(&c.scratch, 1); // a first chunk, kept from function to function
     for (uint32_t i = m->imported_funcs; i < m->funcs; i++) {
         struct jit_mark mark = jit_mark(&c.scratch);

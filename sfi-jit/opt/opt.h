@@ -6,6 +6,11 @@
 #define OPT_H
 #include "sfi-jit/ir/ir.h"
 
+// What is known of the module's tables, for all its functions; NULL if nothing. (direct.c)
+struct opt_tables;
+struct opt_tables *opt_tables(struct jit_arena *a, const struct wasm_module *m);
+// Indirect calls whose callee is known become direct ones. (direct.c)
+void opt_direct(struct ir_func *f, struct opt_tables *tables);
 // Calls of small leaf functions of the module become their bodies. (inline.c)
 void opt_inline(struct ir_func *f);
 // Blocks in a row become one. (merge.c)

@@ -62,6 +62,7 @@ struct wasm_func {
 };
 struct wasm_table {
     uint8_t elem_type;
+    bool named; // by an instruction, other than an indirect call: only then can the module itself write it
     struct wasm_limits limits;
 };
 struct wasm_global {

@@ -193,6 +193,13 @@ static uint32_t table_index(struct validator *v) {
     return t;
 }
 
+// Of an instruction that may write it.
+static uint32_t named_table(struct validator *v) {
+    uint32_t t = table_index(v);
+    v->m->table[t].named = true;
+    return t;
+}
+
 static uint32_t global_index(struct validator *v) {
     uint32_t g = wasm_u32(&v->r);
     if (g >= v->m->globals) invalid(v, "unknown global");
@@ -269,15 +276,15 @@ static uint8_t check_immediate(struct validator *v, const struct wasm_op_info *i
     }
     case WASM_IMM_DATA: data_segment(v, wasm_u32(&v->r)); break;
     case WASM_IMM_ELEM: elem_index(v); break;
-    case WASM_IMM_TABLE: return m->table[table_index(v)].elem_type;
+    case WASM_IMM_TABLE: return m->table[named_table(v)].elem_type;
     case WASM_IMM_ELEM_TABLE: {
-        uint32_t e = elem_index(v), t = table_index(v);
+        uint32_t e = elem_index(v), t = named_table(v);
         if (m->elem[e].type != m->table[t].elem_type)
             invalid(v, "type mismatch: elements and table");
         break;
     }
     case WASM_IMM_TABLE_TABLE: {
-        uint32_t to = table_index(v), from = table_index(v);
+        uint32_t to = named_table(v), from = table_index(v);
         if (m->table[to].elem_type != m->table[from].elem_type)
             invalid(v, "type mismatch: tables of different types");
         break;

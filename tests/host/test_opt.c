@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+static void direct(struct ir_func *f) { opt_direct(f, opt_tables(f->arena, f->module)); }
+
 static const struct {
     const char *name;
     void (*run)(struct ir_func *f);
@@ -19,7 +21,7 @@ static const struct {
     {"inline", opt_inline}, {"merge", opt_merge},   {"licm", opt_licm},
     {"fold", opt_fold},     {"gvn", opt_gvn},       {"address", opt_address},
     {"dead", opt_dead},     {"rebase", opt_rebase}, {"split", ir_split_critical_edges},
-    {"sink", opt_sink},
+    {"sink", opt_sink},     {"direct", direct},
 };
 
 struct text {

@@ -85,7 +85,7 @@ struct wbytes wbytes_wat(const char *path) {
     int fd = mkstemp(out);
     assert(fd >= 0);
     close(fd);
-    snprintf(command, sizeof command, "wat2wasm --debug-names -o %s %s", out, path);
+    snprintf(command, sizeof command, "wat2wasm --enable-tail-call --debug-names -o %s %s", out, path);
     int status = system(command);
     assert(status == 0);
     struct wbytes b = wbytes_file(out);
