@@ -15,6 +15,7 @@ __attribute__((import_module("tty"), import_name("tty_submit"))) int32_t tty_sub
 #define WORDS 4u
 #define PROMPT "sasos> "
 #define RETRY_NS 100000000ll
+#define DUMPED 1000u // events of the trace
 
 static struct {
     struct tty_channel *tty;
@@ -158,9 +159,10 @@ static void cmd_show(char **word) {
         say("  device      %x:%x.%u, %x:%x, %lu interrupts", d.rid >> 8, d.rid >> 3 & 31, d.rid & 7,
             d.vendor, d.device, d.interrupts);
     say("  channels    %u", d.channels);
+    say("  handles     %u of %u", d.handles, d.handles_max);
     text_format(&con.out, "  time        ");
     put_seconds(d.cpu_ns);
-    text_format(&con.out, " s of CPU");
+    text_format(&con.out, " s of CPU, last on CPU %u", d.cpu);
     if (d.state == SASOS_RUNNING) {
         text_format(&con.out, ", running for ");
         put_seconds(s.time_ns - d.started_ns);
@@ -229,6 +231,39 @@ static void cmd_counters(char **word) {
         }
 }
 
+static void put_name(uint32_t index) {
+    struct sasos_dom_info d;
+    text_format(&con.out, "%s", domain(index, &d) ? d.name : "-");
+}
+
+// Each channel once, at its client; then what the kernel has of the rings of devices.
+static void cmd_rings(char **word) {
+    (void)word;
+    struct sasos_dom_info d;
+    say("SERVER           CLIENT           PAGES  LIVES (SERVER, CLIENT)");
+    for (uint32_t i = 0; domain(i, &d); i++)
+        for (uint32_t k = 0; k < d.channels && k < SASOS_CHANNELS_MAX; k++) {
+            const struct sasos_channel_info *c = &d.channel[k];
+            uint32_t from = con.out.length;
+            if (c->server) continue;
+            put_name(c->peer);
+            text_pad(&con.out, from, 17);
+            text_format(&con.out, "%s", d.name);
+            text_pad(&con.out, from, 34);
+            text_format(&con.out, "%u", c->pages);
+            text_pad(&con.out, from, 41);
+            say("%u, %u", c->peer_life, c->life);
+        }
+    for (uint32_t i = 0; domain(i, &d); i++)
+        for (uint32_t k = 0; k < SASOS_RINGS_MAX; k++) {
+            const struct sasos_ring_info *r = &d.ring[k];
+            if (r->size)
+                say("%s, queue %u: %u entries, published %u, used %u, in flight %u%s", d.name, k,
+                    r->size, r->published, r->used, (uint16_t)(r->published - r->used),
+                    r->broken ? ", BROKEN" : "");
+        }
+}
+
 static void cmd_faults(char **word) {
     (void)word;
     struct sasos_dom_info d;
@@ -265,8 +300,6 @@ static void cmd_log(char **word) {
     }
 }
 
-// ---- what there is to do ----
-
 static void order(const char *name, uint32_t operation, const char *what) {
     uint32_t length = 0;
     while (name && name[length]) length++;
@@ -280,6 +313,54 @@ static void order(const char *name, uint32_t operation, const char *what) {
     else
         say("Refused (%d).", r);
 }
+
+static void put_trace(const struct sasos_trace *t) {
+    static const struct {
+        const char *text, *value, *more;
+    } kinds[] = {
+#define X(name, text, value, more) {text, value, more},
+        SASOS_TRACES(X)
+#undef X
+    };
+    uint32_t from = con.out.length;
+    text_format(&con.out, "%lu us  CPU %u", t->time_ns / 1000, t->cpu);
+    text_pad(&con.out, from, 24);
+    if (t->module == SASOS_TRACE_KERNEL)
+        text_format(&con.out, "kernel");
+    else
+        put_name(t->module);
+    text_pad(&con.out, from, 41);
+    if (t->kind >= sizeof(kinds) / sizeof(kinds[0])) return say("event %u", t->kind);
+    text_format(&con.out, "%s", kinds[t->kind].text);
+    if (t->kind == SASOS_TRACE_CALL_ERROR)
+        text_format(&con.out, " %s: %d", sasos_call_name(t->value), (int)t->more);
+    else if (t->kind == SASOS_TRACE_GRANT || t->kind == SASOS_TRACE_DMA_FAULT)
+        text_format(&con.out, " 0x%lx, %u", t->value, t->more);
+    else if (kinds[t->kind].value[0])
+        text_format(&con.out, " %ld", (int64_t)t->value);
+    if (t->kind == SASOS_TRACE_WAKE) text_format(&con.out, " on CPU %u", t->more);
+    say("");
+}
+
+static void cmd_trace(char **word) {
+    static struct sasos_trace t[64];
+    struct sasos_sys_info s;
+    if (word[1] && same(word[1], "on")) return order(NULL, SASOS_TRACE_ON, "tracing");
+    if (word[1] && same(word[1], "off"))
+        return order(NULL, SASOS_TRACE_OFF, "not tracing any more");
+    if (word[1] && !same(word[1], "dump")) return say("usage: trace [on|off|dump]");
+    if (sasos_sys_info(&s, sizeof(s)) <= 0) return;
+    if (!word[1]) return say("The trace is %s.", s.flags & SASOS_TRACING ? "on" : "off");
+    // The newest up to now: it goes on while this console writes.
+    uint64_t end = 0;
+    for (int32_t n; (n = sasos_trace_read(end, t, 64)) > 0 && t[0].time_ns <= s.time_ns;)
+        end = t[n - 1].number + 1;
+    uint64_t number = end > DUMPED ? end - DUMPED : 0;
+    for (int32_t n; number < end && (n = sasos_trace_read(number, t, 64)) > 0;)
+        for (int32_t i = 0; i < n && (number = t[i].number + 1) <= end; i++) put_trace(&t[i]);
+}
+
+// ---- what there is to do ----
 
 static void cmd_start(char **word) { order(word[1], SASOS_START, "starting"); }
 static void cmd_stop(char **word) { order(word[1], SASOS_STOP, "stopping"); }
@@ -306,7 +387,10 @@ static const struct command {
     {"memory", "", "how much there is, and who has it", cmd_memory, false},
     {"system", "", "processor, uptime, and whether DMA is fenced", cmd_system, false},
     {"counters", "", "what the modules count", cmd_counters, false},
+    {"rings", "", "which modules share pages, and where devices' rings are", cmd_rings, false},
     {"faults", "", "which modules failed, and how", cmd_faults, false},
+    {"trace", "[on|off|dump]",
+     "the newest events: interrupts, wake-ups, errors of calls, grants, ends", cmd_trace, false},
     {"log", "[KiB]", "the end of the system log", cmd_log, false},
     {"start", "NAME", "starts a module of the configuration that is not running", cmd_start, true},
     {"load", "NAME", "the same", cmd_start, true},
@@ -325,7 +409,7 @@ static void cmd_help(char **word) {
     for (uint32_t i = 0; i < COMMANDS; i++) {
         uint32_t from = con.out.length;
         text_format(&con.out, "  %s %s", commands[i].name, commands[i].argument);
-        text_pad(&con.out, from, 18);
+        text_pad(&con.out, from, 24);
         say("%s", commands[i].text);
     }
     say("Tab completes, the arrow keys go through the history.");

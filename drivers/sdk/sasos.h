@@ -37,6 +37,8 @@ static inline void barrier_full(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST);
 // field that is used in a register of its own, since in wasm32 it cannot fold them, and the module's code spills.
 #define keep_base(pointer) __asm__("" : "+r"(pointer))
 
+const char *sasos_call_name(uint64_t row); // of a kernel call, as the trace numbers them
+
 void log_line(const char *format, ...); // %s %d %u %x %lu %lx (64-bit: l) %c %%; one line, no newline needed
 
 #endif

@@ -131,6 +131,7 @@ static void print_grants(const struct config_module *c) {
     for (uint32_t i = 0; i < c->connects; i++)
         printf("  %-12s %s to %s, %u KiB\n", "connect", c->connect[i].name_space,
                c->connect[i].module, c->connect[i].size >> 10);
+    if (c->handles != CONFIG_HANDLES) printf("  %-12s %u\n", "handles", c->handles);
     if (c->share) printf("  %-12s %u%% of a CPU\n", "share", c->share);
     if (c->restart)
         printf("  %-12s on faults, %u times a minute, from %u ms\n", "restart", c->restart_max,

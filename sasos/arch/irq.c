@@ -64,6 +64,7 @@ struct trap_frame *irq_dispatch(struct trap_frame *frame) {
     uint8_t v = (uint8_t)frame->vector;
     c->irq_depth++;
     __atomic_add_fetch(&vectors[v].count, 1, __ATOMIC_RELAXED);
+    thr_trace_interrupt(v);
     if (v == IRQ_VECTOR_TIMER) {
         apic_eoi();
         if (apic_timer_due()) {

@@ -12,6 +12,7 @@
 #include "sasos/lib/console.h"
 #include "sasos/lib/mem.h"
 #include "sasos/lib/printf.h"
+#include "sasos/lib/trace.h"
 #include "sasos/mem/pt.h"
 #include "sasos/run/thread.h"
 
@@ -160,6 +161,7 @@ _Noreturn void panic_at(const char *file, int line, const char *fmt, ...) {
     print_address("at  ", (uint64_t)__builtin_return_address(0), 1);
     // Registers at the time of a failed assertion are the compiler's business; the chain of frames is what tells.
     backtrace(*(uint64_t *)__builtin_frame_address(0));
+    if (trace_on) trace_print();
     power_halt_failed();
 }
 
@@ -172,6 +174,7 @@ _Noreturn void panic_trap(const struct trap_frame *frame, const char *fmt, ...) 
     print_registers(frame);
     print_address("at  ", frame->rip, 0);
     backtrace(frame->rbp);
+    if (trace_on) trace_print();
     power_halt_failed();
 }
 

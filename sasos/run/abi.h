@@ -40,6 +40,7 @@ enum sasos_error {
     (1u << 17) // the system is about to end this domain: finish what must be finished
 #define SASOS_IRQS_MAX 8u
 #define SASOS_CHANNELS_MAX 8u
+#define SASOS_RINGS_MAX 8u // shadow rings of a device
 
 // What keeps a device that does DMA to its driver's area: dma_mode().
 enum sasos_dma_mode {
@@ -79,21 +80,38 @@ struct sasos_dom_info {
     uint32_t log_dropped;                      // lines that it was not allowed to log
     uint32_t counters;
     struct sasos_counter counter[SASOS_COUNTERS_MAX];
-    char end[160]; // how its last life ended, a sentence; empty at first
+    char end[160];                 // how its last life ended, a sentence; empty at first
+    uint32_t cpu;                  // where its thread runs, or ran last
+    uint32_t handles, handles_max; // what it asked the kernel to keep for it: in use, granted
+    uint32_t unused;
+    struct sasos_channel_info {
+        uint32_t pages;
+        uint16_t peer;            // the other end's module: an index of dom_info()
+        uint16_t server;          // 1: this end is the server's
+        uint32_t life, peer_life; // of the two ends, as chan_generation() counts them
+    } channel[SASOS_CHANNELS_MAX];
+    struct sasos_ring_info {      // shadow rings: the others are between a driver and its device
+        uint16_t size;            // 0: there is none of that number
+        uint16_t published, used; // indices: what the device was given, what was taken back from it
+        uint16_t broken;          // 1: the device used what it did not have
+    } ring[SASOS_RINGS_MAX];
 };
 enum sasos_control {
     SASOS_START,
     SASOS_STOP,
     SASOS_KILL, // as if it had failed: its restart line decides what comes then
     SASOS_RESTART,
-    SASOS_POWER_OFF, // of the machine: no name
+    SASOS_POWER_OFF, // of the machine: no name, as those below
     SASOS_REBOOT,
+    SASOS_TRACE_ON,
+    SASOS_TRACE_OFF,
 };
 enum sasos_sys_flags {
     SASOS_DMA_FENCED = 1,
     SASOS_FENCE_PROVED = 2, // this boot has seen a blocked access
     SASOS_HYPERVISOR = 4,
-    SASOS_FORGING_REFUSED = 8 // and a forged interrupt refused
+    SASOS_FORGING_REFUSED = 8, // and a forged interrupt refused
+    SASOS_TRACING = 16
 };
 struct sasos_sys_info {
     uint64_t time_ns;
@@ -107,6 +125,35 @@ struct sasos_sys_info {
     uint32_t domains; // indices of dom_info()
     uint32_t cpus, unused;
     char cpu[48], iommu[16];
+};
+
+// ---- The trace: trace_read(). X(kind, its word, what `value` is, what `more` is) ----
+#define SASOS_TRACES(X)                                                                \
+    X(INTERRUPT, "interrupt", "vector", "")                                            \
+    X(TIMER, "timer", "", "")                                                          \
+    X(SLEEP, "sleep", "until (ns)", "")                                                \
+    X(WAKE, "wake", "", "on CPU")                                                      \
+    X(CALL_ERROR, "call error", "row of hostcall.def", "the error")                    \
+    X(BEGIN, "begin", "life", "")                                                      \
+    X(READY, "ready", "life", "")                                                      \
+    X(KILL, "kill", "why: enum dom_end of the kernel", "")                             \
+    X(END, "end", "life", "why")                                                       \
+    X(GRANT, "grant", "address in its window: DMA pages, channel, registers", "bytes") \
+    X(REVOKE, "revoke", "DMA area used, all of which goes", "device area used")        \
+    X(DMA_FAULT, "DMA fault", "address", "reason, as the IOMMU gives it")
+enum sasos_trace_kind {
+#define X(name, text, value, more) SASOS_TRACE_##name,
+    SASOS_TRACES(X)
+#undef X
+};
+#define SASOS_TRACE_KERNEL 0xffffu
+struct sasos_trace {
+    uint64_t number;  // from 1
+    uint64_t time_ns; // as time_ns()
+    uint64_t value;
+    uint32_t more;
+    uint16_t module; // whose: an index of dom_info(), or SASOS_TRACE_KERNEL. Of an interrupt: whose thread was interrupted
+    uint8_t kind, cpu;
 };
 
 // screen_map()

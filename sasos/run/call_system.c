@@ -53,9 +53,9 @@ CALL(dom_control) {
     if (!text) return E_FAULT;
     if (n >= sizeof(name)) return E_NOENT;
     memcpy(name, text, n);
-    bool machine = op == SASOS_POWER_OFF || op == SASOS_REBOOT;
+    bool machine = op >= SASOS_POWER_OFF;
     struct dom *d = machine ? NULL : dom_find(name);
-    if (op > SASOS_REBOOT || (machine && n)) return E_INVAL;
+    if (op > SASOS_TRACE_OFF || (machine && n)) return E_INVAL;
     return !d && !machine ? E_NOENT : run_control(d, op);
 }
 

@@ -40,6 +40,7 @@ static bool key_module(struct parser *p) {
     p->module = &c->module[c->modules++];
     p->module->line = p->line;
     p->module->log_lines = CONFIG_LOG_LINES;
+    p->module->handles = CONFIG_HANDLES;
     str_copy(p->module->name, sizeof(p->module->name), name);
     str_copy(p->module->file, sizeof(p->module->file), file);
     return true;
@@ -99,6 +100,12 @@ static bool key_log(struct parser *p) {
     struct config_module *m = p->module;
     return (p->w->count == 2 && words_number(p->w, 1, 1000000, &m->log_lines) && m->log_lines) ||
            complain(p, "expected: log LINES-PER-SECOND, from 1 to 1000000");
+}
+
+static bool key_handles(struct parser *p) {
+    struct config_module *m = p->module;
+    return (p->w->count == 2 && words_number(p->w, 1, 65536, &m->handles) && m->handles) ||
+           complain(p, "expected: handles N, from 1 to 65536");
 }
 
 static bool key_chaos(struct parser *p) {
@@ -306,12 +313,13 @@ static bool read_line(struct parser *p) {
         {"control", key_control}, {"framebuffer", key_framebuffer},
         {"cpu", key_cpu},         {"restart", key_restart},
         {"chaos", key_chaos},     {"log", key_log},
-        {"share", key_share},
+        {"share", key_share},     {"handles", key_handles},
     };
     if (words_is(p->w, 0, "module")) return key_module(p);
     if (words_is(p->w, 0, "start")) return key_step(p, STEP_START);
     if (words_is(p->w, 0, "stop")) return key_step(p, STEP_STOP);
     if (words_is(p->w, 0, "run")) return key_step(p, STEP_RUN);
+    if (words_is(p->w, 0, "trace")) return flag(p, &p->config->trace);
     for (uint32_t i = 0; i < ARRAY_LEN(grants); i++)
         if (words_is(p->w, 0, grants[i].word))
             return p->module ? grants[i].read(p)
@@ -320,7 +328,8 @@ static bool read_line(struct parser *p) {
         p, "unknown key; known are: module, memory, stack, program, pci, irq, dma, cpu, budget, "
            "share, "
            "connect, arg, env, blob, port, isa-irq, clock, console, entropy, "
-           "entropy-source, observe, control, framebuffer, restart, chaos, log, start, stop, run");
+           "entropy-source, observe, control, framebuffer, restart, chaos, log, handles, trace, "
+           "start, stop, run");
 }
 
 bool config_parse(const char *text, size_t size, struct config *out, char *out_error,

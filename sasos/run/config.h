@@ -29,6 +29,7 @@
 #define CONFIG_BLOB 48u           // bytes of a file's name, as in the pack
 #define CONFIG_MEMORY (16u << 20) // where nothing is said
 #define CONFIG_LOG_LINES 200u
+#define CONFIG_HANDLES 256u
 #define CONFIG_RESTARTS 10u // within a minute, where nothing is said
 #define CONFIG_BACKOFF_MS 10u
 #define CONFIG_STACK_MAX (1u << 20)
@@ -48,6 +49,7 @@ struct config_module {
     uint32_t irqs, budget_ms;
     uint32_t share;                   // % of a CPU; 0: no limit
     uint32_t log_lines;               // a second
+    uint32_t handles;                 // see dom_handles()
     uint32_t chaos_us, chaos_count;   // killed so often, after so many µs of a life on average
     bool restart;                     // after a fault
     uint32_t restart_max, backoff_ms; // so often within a minute; the pause after the second failure
@@ -73,6 +75,7 @@ struct config_step {
     uint32_t line;
 };
 struct config {
+    bool trace; // on from the first module on
     uint32_t modules, steps;
     struct config_module module[CONFIG_MODULES_MAX];
     struct config_step step[CONFIG_STEPS_MAX];

@@ -36,6 +36,7 @@ uint32_t dom_map_dma(struct dom *d, uint64_t pa, uint32_t bytes, bool owned) {
         return 0;
     }
     d->dma_next = at + bytes;
+    TRACE(GRANT, d->number, address, bytes);
     // Refused when the area is in too many pieces (each follows a 2 MiB alignment): the pages then stay mapped, unnamed.
     if (!ldr_memory_extend(d->inst, address, bytes)) return 0;
     if (d->extents < DOM_EXTENTS_MAX)
@@ -43,16 +44,26 @@ uint32_t dom_map_dma(struct dom *d, uint64_t pa, uint32_t bytes, bool owned) {
     return address;
 }
 
+uint32_t dom_handles(const struct dom *d) {
+    uint32_t n = d->mappings + (uint32_t)__builtin_popcount(d->irqs_bound);
+    for (uint32_t i = 0; i < SASOS_RINGS_MAX; i++) n += d->ring[i].size != 0;
+    return n;
+}
+
+bool dom_handle_left(const struct dom *d) { return dom_handles(d) < d->config->handles; }
+
 uint32_t dom_dma_alloc(struct dom *d, uint32_t bytes) {
     if (bytes == 0 || bytes > d->manifest.dma || pages_up(bytes) > d->manifest.dma - d->dma_used)
         return 0;
-    if (d->dma != SASOS_DMA_BY_IOMMU && d->extents == DOM_EXTENTS_MAX) return 0;
+    if (!dom_handle_left(d) || (d->dma != SASOS_DMA_BY_IOMMU && d->extents == DOM_EXTENTS_MAX))
+        return 0;
     bytes = pages_up(bytes);
     uint64_t pa = frame_alloc_run(bytes / FRAME_SIZE, 1, FRAME_ZERO);
     if (!pa) return 0;
     uint32_t address = dom_map_dma(d, pa, bytes, true);
     if (!address) return 0;
     d->dma_used += bytes;
+    d->mappings++;
     return address;
 }
 
@@ -69,12 +80,14 @@ uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t byte
             (shadow && !virtio_page_harmless(d->fn, bar, page - base_page)))
             return 0;
     uint64_t length = last - first + 4096;
-    if (length > SFI_DEVICE_SIZE - d->device_next) return 0;
+    if (length > SFI_DEVICE_SIZE - d->device_next || !dom_handle_left(d)) return 0;
     uint32_t address = SFI_DEVICE_BASE + d->device_next;
     if (slot_map(slot_of(ldr_window(d->inst)), address, first, length, PT_UC | (shadow ? 0 : PT_W)) !=
         ST_OK)
         return 0;
     d->device_next += (uint32_t)length;
+    d->mappings++;
+    TRACE(GRANT, d->number, address, length);
     return address + (uint32_t)((b->base + offset) & 4095);
 }
 
@@ -96,6 +109,7 @@ static void on_line(void *arg) {
 static int32_t line_enable(struct dom *d, uint32_t n) {
     if (n >= d->manifest.irqs || n >= d->config->isa_irqs) return E_DENIED;
     if (!(d->irqs_bound & 1u << n)) {
+        if (!dom_handle_left(d)) return E_NOMEM;
         d->irq[n] = (struct dom_irq){d, SASOS_EVENT_IRQ(n)};
         enum status s = ioapic_bind(d->config->isa_irq[n], on_line, &d->irq[n]);
         if (s != ST_OK) return s == ST_NOT_FOUND ? E_NOENT : s == ST_EXISTS ? E_AGAIN : E_NOMEM;
@@ -110,6 +124,7 @@ int32_t dom_irq_enable(struct dom *d, uint32_t message) {
     if (!d->msix || message >= d->manifest.irqs) return E_DENIED;
     if (message >= msix_count(d->msix)) return E_NOENT;
     if (!(d->irqs_bound & 1u << message)) {
+        if (!dom_handle_left(d)) return E_NOMEM;
         d->irq[message] = (struct dom_irq){d, SASOS_EVENT_IRQ(message)};
         if (msix_bind(d->msix, message, on_irq, &d->irq[message]) != ST_OK) return E_NOMEM;
         d->irqs_bound |= 1u << message;
@@ -199,6 +214,7 @@ static void silence(struct dom *d) {
 
 void dom_device_close(struct dom *d) {
     int slot = slot_of(ldr_window(d->inst));
+    TRACE(REVOKE, d->number, d->dma_next - d->dma_base, d->device_next);
     screen_release(d);
     for (uint32_t n = 0; !d->fn && n < SASOS_IRQS_MAX; n++)
         if (d->irqs_bound & 1u << n) ioapic_free(d->config->isa_irq[n]);
@@ -211,5 +227,5 @@ void dom_device_close(struct dom *d) {
         d->extents--;
     if (d->device_next) slot_unmap(slot, SFI_DEVICE_BASE, d->device_next);
     d->dma_next = d->dma_base;
-    d->dma_used = d->device_next = 0;
+    d->dma_used = d->device_next = d->mappings = 0;
 }

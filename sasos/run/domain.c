@@ -28,6 +28,7 @@ void dom_init(const struct config *c) {
     doms = kzalloc(c->modules * sizeof(*doms));
     if (!doms) panic_refuse("there is not enough memory to start");
     for (unsigned i = 0; i < c->modules; i++) {
+        doms[i].number = (uint16_t)i;
         doms[i].config = &c->module[i];
         doms[i].timer = THR_FOREVER;
     }
@@ -243,7 +244,7 @@ static void unload(struct dom *d) {
     if (d->thread) ldr_thread_free(d->thread);
     if (d->store) ldr_store_free(d->store);
     if (d->code) ldr_code_release(d->code);
-    *d = (struct dom){.config = c, .timer = THR_FOREVER};
+    *d = (struct dom){.number = d->number, .config = c, .timer = THR_FOREVER};
 }
 
 bool dom_load(struct dom *d, const uint8_t *bytes, uint64_t size, char error[DOM_ERROR_MAX]) {
@@ -321,6 +322,7 @@ void dom_died(struct dom *d) {
 void dom_kill(struct dom *d, enum dom_end end) {
     if (!d->inst) return;
     enum dom_end none = DOM_END_NONE; // one reason, should two CPUs have one each
+    TRACE(KILL, d->number, end, 0);
     __atomic_compare_exchange_n((enum dom_end *)&d->end, &none, end, false, __ATOMIC_SEQ_CST,
                                 __ATOMIC_SEQ_CST);
     ldr_kill(d->inst, SFI_TRAP_KILLED);

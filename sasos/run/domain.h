@@ -25,6 +25,7 @@
 #include "sasos/dev/iommu.h"
 #include "sasos/dev/msix.h"
 #include "sasos/dev/vring.h"
+#include "sasos/lib/trace.h"
 #include "sasos/run/abi.h"
 #include "sasos/run/config.h"
 #include "sasos/run/thread.h"
@@ -77,6 +78,7 @@ struct dom_irq {
 };
 
 struct dom {
+    uint16_t number; // in the configuration
     // load
     const struct config_module *config;
     struct ldr_manifest manifest;
@@ -115,9 +117,11 @@ struct dom {
     uint32_t device_next;        // next free offset in the device area
     uint32_t extents; // pieces of the DMA area, channels first; what is beyond the limit is not listed
     struct vring_extent extent[DOM_EXTENTS_MAX];
-    uint32_t pending;    // events taken but not asked for (not drivers)
-    uint32_t irqs_bound; // bit n: message n is bound
-    uint64_t timer;      // timer(): ns, THR_FOREVER: none
+    uint32_t pending;                             // events taken but not asked for (not drivers)
+    uint32_t irqs_bound;                          // bit n: message n is bound
+    uint32_t mappings;                            // DMA allocations, device registers, the screen
+    struct sasos_ring_info ring[SASOS_RINGS_MAX]; // shadow.c
+    uint64_t timer;                               // timer(): ns, THR_FOREVER: none
     int64_t counter[MANIFEST_COUNTERS_MAX];
     uint64_t log_at, log_credit; // ns: when a line was last asked for; what it has saved up since
     uint32_t log_dropped, log_dropped_now; // lines; since the last one that was not
@@ -178,6 +182,9 @@ bool dom_check(struct dom *d, char error[DOM_ERROR_MAX]);
 bool dom_check_start(struct dom *d, char error[DOM_ERROR_MAX]);
 uint64_t dom_cpu_ns(const struct dom *d); // of its home thread
 uint32_t dom_timer_due(struct dom *d);    // SASOS_EVENT_TIMER, once, when its time has come
+// Handles: what the kernel keeps for a domain because it asked for that while it lived, until that life ends. True: it may have one more.
+uint32_t dom_handles(const struct dom *d);
+bool dom_handle_left(const struct dom *d);
 uint32_t dom_dma_alloc(struct dom *d, uint32_t bytes);
 uint32_t dom_bar_map(struct dom *d, uint32_t bar, uint32_t offset, uint32_t bytes);
 int32_t dom_irq_enable(struct dom *d, uint32_t message);

@@ -79,6 +79,7 @@ static void on_dma_fault(const struct iommu_fault *fault, const struct pci_fn *f
     struct dom *d = dom_of_function(fn);
     if (!d)
         return; // nobody's, or nobody knows whose: the IOMMU's line has said it, a few times at most
+    TRACE(DMA_FAULT, d->number, fault->address, fault->reason);
     uint64_t flags = spin_lock(&dma_lock);
     if (d->end == DOM_END_NONE) {
         d->fault = *fault;

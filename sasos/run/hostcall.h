@@ -10,9 +10,23 @@
 #include "sasos/run/hostcall.def"
 #undef X
 
-#define CALL(name) int64_t hc_##name(struct ldr_instance *inst, const struct ldr_args *args)
-
 static inline struct dom *caller(const struct ldr_instance *inst) { return ldr_user(inst); }
+
+enum hc_row {
+#define X(result, name, parameters, types, text) HC_##name,
+#include "sasos/run/hostcall.def"
+#undef X
+};
+static inline int64_t hc_traced(enum hc_row row, const struct ldr_instance *inst, int64_t result) {
+    if (result < 0 && result >= E_DEAD) TRACE(CALL_ERROR, caller(inst)->number, row, result);
+    return result;
+}
+#define CALL(name)                                                                    \
+    static int64_t do_##name(struct ldr_instance *inst, const struct ldr_args *args); \
+    int64_t hc_##name(struct ldr_instance *inst, const struct ldr_args *args) {       \
+        return hc_traced(HC_##name, inst, do_##name(inst, args));                     \
+    }                                                                                 \
+    static int64_t do_##name(struct ldr_instance *inst, const struct ldr_args *args)
 int64_t wall_now_ns(void); // what wall_ns() tells
 // The domain whose thread it is.
 static inline struct dom *home_of_thread(void) { return thr_data(thr_current()); }

@@ -1,4 +1,4 @@
-// info.c — what an operator may see: dom_info(), sys_info(), log_read(), for domains with the grant `observe`.
+// info.c — what an operator may see: dom_info(), sys_info(), trace_read(), log_read(), for domains with the grant `observe`.
 //
 // Fields are read while others change them: each is a number that was true, not all of them at one time. What has pointers behind it is
 // read under the lock that keeps it there.
@@ -58,6 +58,22 @@ static void describe(const struct dom *d, struct sasos_dom_info *out) {
         memcpy(out->counter[i].name, d->manifest.counter[i], SASOS_COUNTER_NAME);
         out->counter[i].value = __atomic_load_n(&d->counter[i], __ATOMIC_RELAXED);
     }
+    out->cpu = thr_cpu(d->home);
+    out->handles = dom_handles(d);
+    out->handles_max = d->config->handles;
+    for (uint32_t i = 0; i < d->channels; i++) {
+        const struct channel *c = d->channel[i].channel;
+        unsigned side = d->channel[i].side;
+        const struct dom *peer = c->dom[!side];
+        out->channel[i] = (struct sasos_channel_info){
+            .pages = c->size / FRAME_SIZE,
+            .peer = peer ? peer->number : SASOS_TRACE_KERNEL,
+            .server = side == CHAN_SERVER,
+            .life = c->lives[side],
+            .peer_life = c->lives[!side],
+        };
+    }
+    memcpy(out->ring, d->ring, sizeof(out->ring));
     if (d->end != DOM_END_NONE) dom_end_text(d, out->end, sizeof(out->end));
 }
 
@@ -98,7 +114,8 @@ CALL(sys_info) {
         .flags = (iommu_present() ? SASOS_DMA_FENCED : 0u) |
                  (dev_fence_proved() ? SASOS_FENCE_PROVED : 0u) |
                  (cpu->hypervisor ? SASOS_HYPERVISOR : 0u) |
-                 (dev_forging() == DEV_FORGING_REFUSED ? SASOS_FORGING_REFUSED : 0u),
+                 (dev_forging() == DEV_FORGING_REFUSED ? SASOS_FORGING_REFUSED : 0u) |
+                 (trace_on ? SASOS_TRACING : 0u),
         .domains = dom_count(),
         .cpus = smp_count(),
     };
@@ -106,6 +123,17 @@ CALL(sys_info) {
     str_copy(out.cpu, sizeof(out.cpu), cpu->brand);
     str_copy(out.iommu, sizeof(out.iommu), iommu_kind());
     return give(inst, ldr_arg32(args, 0), ldr_arg32(args, 1), &out, sizeof(out));
+}
+
+CALL(trace_read) {
+    uint64_t number = ldr_arg(args, 0);
+    uint32_t count = MIN(ldr_arg32(args, 2), TRACE_EVENTS), n = 0;
+    if (!caller(inst)->config->observe) return E_DENIED;
+    uint8_t *to = ldr_memory_at(inst, ldr_arg32(args, 1), count * sizeof(struct sasos_trace));
+    if (!to) return E_FAULT;
+    for (struct sasos_trace t; n < count && trace_read(number, &t); number = t.number + 1)
+        memcpy(to + n++ * sizeof(t), &t, sizeof(t));
+    return n;
 }
 
 CALL(log_read) {

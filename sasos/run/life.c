@@ -39,6 +39,7 @@ static bool enter(struct dom *d, uint32_t index, uint64_t arg, int32_t *out) {
 
 static void ready(struct dom *d) {
     thr_exempt(thr_current(), false);
+    TRACE(READY, d->number, d->lives, 0);
     d->was_ready = true;
     set_state(d, DOM_RUNNING);
     chan_tell_all(d);
@@ -135,6 +136,7 @@ static bool begin(struct dom *d) {
     d->interrupts = 0;
     for (uint32_t i = 0; i < d->manifest.counters; i++) d->counter[i] = 0;
     d->lives++;
+    TRACE(BEGIN, d->number, d->lives, 0);
     d->started_ns = time_now_ns();
     enum status s = dom_device_open(d);
     d->end = DOM_END_NONE; // only now: a fault that its device made before is not this life's
@@ -158,6 +160,7 @@ static void end(struct dom *d) {
     chan_tell_all(d);
     ldr_hold(d->inst, d->thread); // those inside leave: each waits for no longer than its callee's budget
     if (d->end == DOM_END_NONE) d->end = DOM_END_TRAP;
+    TRACE(END, d->number, d->lives, d->end);
     d->info = *ldr_last_trap(d->inst);
     dom_device_close(d);
     if (!ldr_reset(d->inst, d->thread)) panic("%s cannot be reset", dom_name(d));
@@ -223,7 +226,7 @@ static void await_order(struct dom *d) {
 
 void dom_home(void *arg) {
     struct dom *d = arg;
-    thr_set_data(thr_current(), d);
+    thr_set_data(thr_current(), d, d->number);
     thr_set_share(thr_current(), d->config->share);
     ldr_thread_set_c_limit(d->thread, thr_stack_bottom(thr_current()) + C_STACK_RESERVE);
     for (;;) {

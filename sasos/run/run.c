@@ -210,6 +210,8 @@ int32_t run_control(struct dom *d, uint32_t op) {
         return 0;
     case SASOS_POWER_OFF:
     case SASOS_REBOOT: return give_order(NULL, op);
+    case SASOS_TRACE_ON:
+    case SASOS_TRACE_OFF: trace_on = op == SASOS_TRACE_ON; return 0;
     default: return E_INVAL;
     }
 }
@@ -221,6 +223,7 @@ void run_start(const struct bootinfo *info) {
         panic_refuse("the modules in the boot image cannot be used: %s", pack_status_text(p));
     if (!config_parse(pt_direct(info->config.base), info->config.size, &config, error, sizeof(error)))
         panic_refuse("the configuration in the boot image cannot be used: %s", error);
+    trace_on = config.trace;
     dom_init(&config);
     fault_init();
     random_init();

@@ -20,6 +20,7 @@
 #include "sasos/layout.h"
 #include "sasos/lib/mem.h"
 #include "sasos/lib/panic.h"
+#include "sasos/lib/trace.h"
 #include "sasos/mem/heap.h"
 
 #define MXCSR_DEFAULT 0x1f80u
@@ -95,6 +96,7 @@ struct thread *sched_thread(const char *name, enum thr_level level) {
     vectors_init(t->xsave);
     t->level = level;
     t->pinned = THR_ANY_CPU;
+    t->module = SASOS_TRACE_KERNEL;
     str_copy(t->name, sizeof t->name, name);
     return t;
 }
@@ -174,6 +176,7 @@ static void set_state(struct thread *t, enum thr_state from, enum thr_state to) 
 
 void sched_ready(struct thread *t) {
     uint32_t cpu = place(t);
+    TRACE(WAKE, t->module, 0, cpu);
     struct sched *s = &scheds[cpu];
     spin_take(&s->lock);
     t->cpu = cpu;
@@ -424,6 +427,7 @@ void sched_leave(void) {
 
 void sched_sleep(struct thread *t, uint64_t deadline) {
     KASSERT(started && t != cpu_this()->idle);
+    TRACE(SLEEP, t->module, deadline, 0);
     if (deadline != THR_FOREVER) timed_add(t, deadline);
     sched_leave();
     timed_remove(t);
@@ -447,6 +451,13 @@ struct trap_frame *thr_irq_exit(struct trap_frame *frame) {
         sched_requeue(t, kept);
     leave(c);
     return run(pick());
+}
+
+void thr_trace_interrupt(uint8_t vector) {
+    if (vector == IRQ_VECTOR_TIMER)
+        TRACE(TIMER, cpu_this()->current->module, 0, 0);
+    else
+        TRACE(INTERRUPT, cpu_this()->current->module, vector, 0);
 }
 
 void thr_stops_checked(uint64_t count) { cpu_this()->current->stops_seen = count; }

@@ -39,6 +39,7 @@ struct thread {
     uint32_t stack_size;
     struct event ended; // joinable: its end
     void *data;
+    uint16_t module; // whose home it is; SASOS_TRACE_KERNEL
     char name[THR_NAME_MAX];
 };
 

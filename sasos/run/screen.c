@@ -14,10 +14,11 @@ static uint32_t address; // in its window, 0: not mapped
 static uint32_t map(struct dom *d, const struct fb_screen *s) {
     uint64_t first = s->base & ~4095ull, bytes = (uint64_t)s->pitch * s->height;
     uint64_t length = ALIGN_UP(s->base - first + bytes, 4096);
-    if (length > SFI_DEVICE_SIZE - d->device_next) return 0;
+    if (length > SFI_DEVICE_SIZE - d->device_next || !dom_handle_left(d)) return 0;
     uint32_t at = SFI_DEVICE_BASE + d->device_next;
     if (slot_map(slot_of(ldr_window(d->inst)), at, first, length, PT_W | PT_WC) != ST_OK) return 0;
     d->device_next += (uint32_t)length;
+    d->mappings++;
     return at + (uint32_t)(s->base - first);
 }
 

@@ -13,7 +13,6 @@
 #include "sasos/mem/pt.h"
 #include "sasos/run/hostcall.h"
 
-#define QUEUES 8u
 #define BIT(n) (1ull << (n))
 // §6: bits of the device's type, and of the reserved ones EVENT_IDX, VERSION_1 and ACCESS_PLATFORM (a device that offers it insists on it).
 #define FEATURES ((BIT(24) - 1) | (BIT(63) - BIT(50)) | EVENT_IDX | VERSION_1 | BIT(33))
@@ -32,12 +31,14 @@ struct queue {
 struct shadow {
     struct virtio_transport device;
     uint64_t features;
-    struct queue queue[QUEUES];
+    struct queue queue[SASOS_RINGS_MAX];
 };
 
 // The device has confirmed a reset.
-static void drop_queues(struct shadow *s) {
-    for (uint32_t i = 0; i < QUEUES; i++) {
+static void drop_queues(struct dom *d) {
+    struct shadow *s = d->shadow;
+    memset(d->ring, 0, sizeof d->ring);
+    for (uint32_t i = 0; i < SASOS_RINGS_MAX; i++) {
         struct queue *q = &s->queue[i];
         if (q->pa) frame_free(q->pa, q->frames);
         kfree(q->ring);
@@ -45,10 +46,15 @@ static void drop_queues(struct shadow *s) {
     }
 }
 
-static bool reset(struct shadow *s) {
-    if (!virtio_restart(&s->device)) return false;
-    drop_queues(s);
+static bool reset(struct dom *d) {
+    if (!virtio_restart(&d->shadow->device)) return false;
+    drop_queues(d);
     return true;
+}
+
+// For the operator to see: the domain's own words, since the ring may go at any time.
+static void tell(struct dom *d, uint32_t index, const struct vring *r) {
+    d->ring[index] = (struct sasos_ring_info){(uint16_t)r->size, r->published, r->used, r->broken};
 }
 
 enum status shadow_open(struct dom *d) {
@@ -66,7 +72,7 @@ enum status shadow_open(struct dom *d) {
 
 bool shadow_close(struct dom *d) {
     struct shadow *s = d->shadow;
-    bool done = reset(s);
+    bool done = reset(d);
     virtio_close(&s->device);
     if (done) kfree(s);
     d->shadow = NULL;
@@ -78,7 +84,7 @@ bool shadow_close(struct dom *d) {
 CALL(virtio_start) {
     struct shadow *s = caller(inst)->shadow;
     if (!s) return E_DENIED;
-    if (!reset(s)) return E_IO;
+    if (!reset(caller(inst))) return E_IO;
     uint64_t wanted = (ldr_arg(args, 0) & FEATURES) | VERSION_1 | BIT(33);
     if (!virtio_negotiate(&s->device, wanted, &s->features) || !(s->features & VERSION_1)) {
         virtio_status(&s->device, FAILED);
@@ -97,7 +103,7 @@ CALL(virtio_state) {
     struct shadow *s = caller(inst)->shadow;
     uint32_t bits = ldr_arg32(args, 0);
     if (!s) return E_DENIED;
-    if (bits == RESET) return reset(s) ? 0 : E_IO;
+    if (bits == RESET) return reset(caller(inst)) ? 0 : E_IO;
     if (bits & ~(uint32_t)(DRIVER_OK | FAILED)) return E_INVAL;
     return virtio_status(&s->device, (uint8_t)bits);
 }
@@ -113,12 +119,13 @@ static bool shadow_of(struct ldr_instance *inst, const struct queue *q, uint32_t
 }
 
 static struct queue *queue_of(struct shadow *s, uint32_t index) {
-    return s && index < QUEUES && s->queue[index].ring ? &s->queue[index] : NULL;
+    return s && index < SASOS_RINGS_MAX && s->queue[index].ring ? &s->queue[index] : NULL;
 }
 
 // Rings for the device, and the device's queue on them.
-static int32_t open_queue(struct shadow *s, uint32_t index, struct queue q, uint32_t size,
+static int32_t open_queue(struct dom *d, uint32_t index, struct queue q, uint32_t size,
                           uint16_t message) {
+    struct shadow *s = d->shadow;
     uint32_t avail, used, bytes = vring_layout(size, &avail, &used);
     q.frames = (bytes + FRAME_SIZE - 1) / FRAME_SIZE;
     q.ring = kalloc(sizeof *q.ring);
@@ -132,8 +139,9 @@ static int32_t open_queue(struct shadow *s, uint32_t index, struct queue q, uint
     q.doorbell = virtio_queue_start(&s->device, (uint16_t)index, (uint16_t)size,
                                     (uint64_t[3]){q.pa, q.pa + avail, q.pa + used}, message);
     s->queue[index] = q;
+    tell(d, index, q.ring);
     if (q.doorbell) return (int32_t)size;
-    return reset(s) ? E_NODEV : E_IO; // it may have kept part of it
+    return reset(d) ? E_NODEV : E_IO; // it may have kept part of it
 }
 
 CALL(virtio_queue) {
@@ -143,13 +151,14 @@ CALL(virtio_queue) {
         .desc = ldr_arg32(args, 2), .avail = ldr_arg32(args, 3), .used = ldr_arg32(args, 4)};
     struct vring_part shadow;
     if (!s) return E_DENIED;
-    if (index >= QUEUES) return E_NOENT;
+    if (index >= SASOS_RINGS_MAX) return E_NOENT;
     if (size == 0 || size > VRING_SIZE_MAX || (size & (size - 1))) return E_INVAL;
     if (!shadow_of(inst, &q, size, &shadow)) return E_FAULT;
     if (s->queue[index].ring) return E_AGAIN;
     uint32_t most = virtio_queue_size(&s->device, (uint16_t)index);
     if (!most) return E_NOENT;
-    return open_queue(s, index, q, MIN(size, most), (uint16_t)ldr_arg32(args, 5));
+    if (!dom_handle_left(caller(inst))) return E_NOMEM;
+    return open_queue(caller(inst), index, q, MIN(size, most), (uint16_t)ldr_arg32(args, 5));
 }
 
 CALL(virtq_publish) {
@@ -166,6 +175,7 @@ CALL(virtq_publish) {
         dom_kill(d, DOM_END_DMA);
         ldr_trap(inst, SFI_TRAP_KILLED);
     }
+    tell(d, index, q->ring);
     if (vring_must_notify(q->ring)) virtio_notify(q->doorbell, (uint16_t)index);
     return 0;
 }
@@ -179,6 +189,7 @@ CALL(virtq_collect) {
     if (!shadow_of(inst, q, q->ring->size, &shadow)) return E_FAULT;
     bool broken = q->ring->broken;
     int32_t n = vring_collect(q->ring, shadow);
+    tell(d, index, q->ring);
     if (q->ring->broken && !broken)
         log_warn("run", "%s: its device used what it did not have in queue %u", dom_name(d), index);
     return n < 0 ? E_IO : n;

@@ -237,7 +237,10 @@ void thr_unlock(struct mutex *m) {
 // ---- Accessors -----------------------------------------------------------------------------------------------------------------------
 
 void *thr_data(const struct thread *t) { return t->data; }
-void thr_set_data(struct thread *t, void *data) { t->data = data; }
+void thr_set_data(struct thread *t, void *data, uint16_t module) {
+    t->data = data;
+    t->module = module;
+}
 const char *thr_name(const struct thread *t) { return t->name; }
 uint64_t thr_cpu_ns(const struct thread *t) { return t->cpu_ns; }
 uint64_t thr_stack_top(const struct thread *t) { return t->stack_top; }

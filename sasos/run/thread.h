@@ -85,7 +85,7 @@ void thr_unlock(struct mutex *m); // by the owner only
 
 // Accessors for run/: the domain record that belongs to the thread (opaque here), name, CPU time, stack.
 void *thr_data(const struct thread *t);
-void thr_set_data(struct thread *t, void *data);
+void thr_set_data(struct thread *t, void *data, uint16_t module); // its number, for the trace
 const char *thr_name(const struct thread *t);
 uint64_t thr_cpu_ns(const struct thread *t); // time spent running; the running thread's own up to its last tick
 uint64_t thr_stack_top(const struct thread *t);
@@ -104,6 +104,7 @@ void thr_exempt(struct thread *t, bool exempt);
 // Called at the end of every interrupt; returns the frame to resume, the same one or another thread's.
 struct trap_frame *thr_irq_exit(struct trap_frame *frame);
 void thr_tick(void);
+void thr_trace_interrupt(uint8_t vector);
 void thr_on_reschedule(void);           // IRQ_VECTOR_RESCHEDULE
 void thr_stops_checked(uint64_t count); // the running thread was looked at, as of that smp_stops()
 void thr_bury(void);                    // frees threads that are dead

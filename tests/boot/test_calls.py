@@ -9,6 +9,7 @@ import qemu
 import tap
 
 GRANTS = """sasos 1
+trace
 module abi-grants
   arg one
   arg "two words # not a comment"

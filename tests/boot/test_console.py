@@ -55,12 +55,16 @@ with tempfile.TemporaryDirectory() as folder:
             ('help\r', [r'domains +all modules', r'poweroff +stops everything', r'Tab completes'], 'help'),
             ('domains\r', [r'^virtio-blk +driver +running +1 +0 +\d+\.\d{3} +\d+K +\d+K +0:\d+\.0 1af4:1042$', r'^good-exit +\S+ +not loaded'], 'domains'),
             ('show virtio-blk\r', [r'virtio-blk \(virtio-blk\.wasm\), a driver: running', r'memory +\d+K of 2048K', r'DMA pages +\d+K of 64K',
-                                   r'device +0:\d+\.0, 1af4:1042, \d+ interrupts', r'lives +1, of which 0'], 'show'),
+                                   r'device +0:\d+\.0, 1af4:1042, \d+ interrupts', r'handles +[1-9]\d* of 256',
+                                   r's of CPU, last on CPU 0', r'lives +1, of which 0'], 'show'),
             ('devices\r', [r'1af4:1042 +held by virtio-blk'], 'devices'),
             ('memory\r', [r'\d+ MiB, \d+ MiB free'], 'memory'),
             ('system\r', [r'1 CPUs, under a hypervisor', r'DMA is fenced \(VT-d\), as a self-test proved'], 'system'),
             ('log 1\r', [r'run: run console$'], 'log'),
             ('faults\r', [r'No module has failed\.'], 'faults: none'),
+            ('rings\r', [r'^SERVER +CLIENT +PAGES', r'^uart +console +4 +1, 1$'], 'rings'),
+            ('trace\r', [r'The trace is off\.'], 'trace: off'),
+            ('trace nonsense\r', [r'usage: trace \[on\|off\|dump\]'], 'a wrong word'),
             ('start good-exit\r', [r'starting good-exit'], 'start'),
             ('nonsense\r', [r'There is no command nonsense; `help` lists them\.'], 'a wrong command'),
             ('show\r', [r'usage: show NAME'], 'a missing word'),
@@ -75,8 +79,14 @@ with tempfile.TemporaryDirectory() as folder:
     tap.ok(re.search(r'^show.*^system.*^start.*^stop', got, re.M | re.S), 'completion with several answers', got)
     o.answer('\x15')  # takes the line back
     tap.ok(o.run.wait_for('good-exit: still alive'), 'what was started runs')
+    tap.ok('tracing' in o.answer('trace on\r'), 'trace on')
     got = o.answer('kill virtio-blk\r')
     tap.ok('killing virtio-blk' in got and o.run.wait_for('virtio-blk: killed'), 'kill', got)
+    tap.ok(o.run.wait_for('virtio-blk: life 2, ready') and 'not tracing' in o.answer('trace off\r') and 'is off' in o.answer('trace\r'), 'trace off')
+    got = o.answer('trace dump\r')
+    for what in (r'virtio-blk +kill 7', r'virtio-blk +end 1', r'virtio-blk +revoke \d+', r'virtio-blk +begin 2', r'virtio-blk +grant 0x80000000, 8192',
+                 r'virtio-blk +ready 2', r'uart +wake on CPU 0', r'uart +sleep', r'virtio-blk +wake on CPU 0'):
+        tap.ok(re.search(rf'^\d+ us  CPU 0 +{what}', got, re.M), f'the trace: {what}', got[-6000:])
     for _ in range(100):
         got = o.answer('show virtio-blk\r')
         if 'a driver: running' in got and 'lives       2' in got:

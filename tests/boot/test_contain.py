@@ -82,6 +82,9 @@ tap.has(r, r'loop-server: killed: computed for more than its budget of 200 ms.*f
 r = qemu.boot(config='sasos 1\nmodule dma-pages\n dma 64K\nrun dma-pages\nrun dma-pages\nrun dma-pages\n', modules=['dma-pages'], disk=None)
 tap.ok(r.ok, 'pages for a device hold nothing of anybody else', r)
 
+r = qemu.boot(config='sasos 1\nmodule dma-pages\n dma 64K\n handles 5\n arg 5\nrun dma-pages\nrun dma-pages\n', modules=['dma-pages'], disk=None)
+tap.ok(r.ok, 'allocations end with the handles granted, in each life anew', r)
+
 # More clients than the server says that it can serve.
 r = qemu.boot(config='''sasos 1
 module bad-server

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Domains on several CPUs: two that compute run at the same time; the whole demonstration; a kill across CPUs; shares of a CPU."""
 import re
+import tempfile
 
 import qemu
 import tap
@@ -87,6 +88,47 @@ stop low
 tenths = [int(t) // 100000 for t in (m[1] + m[2] for m in re.finditer(r'\[ *(\d+)\.(\d{6})\] run: low: life \d+, ready', r.text))]
 tap.ok(r.ok and len(tenths) > 10, 'one that has had its share is killed, again and again', r)
 tap.ok(sum(a == b for a, b in zip(tenths, tenths[1:])) >= 6, 'and lives again before its share does', str(tenths))
+
+# A driver for each of two disks, each with a CPU of its own, both under load at once. The trace says where each of them ran.
+QUEUES = '''sasos 1
+trace
+module first virtio-blk
+ pci 1af4:1042
+ irq 1
+ dma 64K
+ memory 2M
+ cpu 0
+module second virtio-blk
+ pci 1af4:1042
+ irq 1
+ dma 64K
+ memory 2M
+ cpu 1
+module check blk-check
+ connect blk first 4M
+ arg 500
+ cpu 0
+module check-second blk-check
+ connect blk second 4M
+ arg 500
+ cpu 1
+module cpu-watch
+ observe
+start first
+start second
+start check
+run check-second
+run cpu-watch
+'''
+with tempfile.NamedTemporaryFile() as disk:
+    disk.truncate(12 << 20)
+    r = qemu.boot(config=QUEUES, modules=['virtio-blk', 'blk-check', 'cpu-watch'], disk=disk.name, smp=2, cold=True,
+                  devices=[qemu.DISK_DEVICE.replace('drive=disk', 'drive=more')],
+                  qemu_args=['-drive', f'if=none,id=more,format=raw,snapshot=on,file.locking=off,file={disk.name}'])
+tap.ok(r.ok, 'two disks, each with a driver and a client on a CPU of its own', r)
+tap.same(len(re.findall(r'(?:check|check-second): ended with status 0', r.text)), 2, 'all requests of both are answered, right')
+for name, cpu in ('first', 0), ('second', 1):
+    tap.has(r, rf'cpu-watch: {name}: on CPUs {1 << cpu}, woken on {1 << cpu}, last on {cpu}$', f'the {name} driver ran on CPU {cpu} alone')
 
 r = qemu.boot(smp=2, timeout=120)
 tap.ok(r.ok, 'the demonstration on two CPUs', r)

@@ -73,6 +73,7 @@ def main():
 
     frame = r'^  from f{8}8[0-9a-f]{7} test_thread\+0x'
     panics('assert', r'ktest\.c:\d+: assertion failed: frame_total\(\) == 0', r'^  at   f{8}8[0-9a-f]{7} deep_assert\+0x', frame)
+    panics('trace', frame, rf'^  trace \d+ us, CPU 0, module {4195 & 7}: grant {4195:x} 1000$')
     panics('null', r'^PANIC: #PF page fault: read at 0000000000000008 \(not mapped\)', r'^  thread test$',
            r'^  at   f{8}8[0-9a-f]{7} deep_read\+0x', frame, r'^  rdi [0-9a-f]{16}.*|^  rsi .* rdi 0000000000000008 ')
     panics('text', r'write at f{8}8[0-9a-f]{7} \(protected\)')

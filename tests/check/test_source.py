@@ -76,6 +76,9 @@ lines = {f: sum(1 for _ in open(f)) for f in sources('sfi-jit/verify') if not f.
 total = sum(lines.values())
 tap.ok(total <= VERIFIER_LINES, f'the verifier has at most {VERIFIER_LINES} lines without its tables ({total})', str(lines))
 
+tests = subprocess.run(['git', 'ls-files', '-s', 'tests/'], capture_output=True, text=True).stdout.split('\n')
+idle = [t for t in tests if re.search(r'/test_[^/.]*\.(py|sh)$', t) and not t.startswith('100755')]
+tap.ok(not idle, 'every test can be executed: tests/run passes over others', '\n'.join(idle))
 tracked = subprocess.run(['git', 'ls-files', '*.c', '*.h'], capture_output=True, text=True).stdout.split()
 files = [f for f in tracked if os.path.exists(f)] or sources('.')
 done = subprocess.run(['clang-format', '--dry-run', '-Werror', *[f for f in files if f.endswith(('.c', '.h'))]],

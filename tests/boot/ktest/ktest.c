@@ -13,6 +13,7 @@
 #include "sasos/lib/mem.h"
 #include "sasos/lib/panic.h"
 #include "sasos/lib/printf.h"
+#include "sasos/lib/trace.h"
 #include "sasos/mem/arena.h"
 #include "sasos/mem/frame.h"
 #include "sasos/mem/heap.h"
@@ -510,6 +511,11 @@ static void test_thread(void *arg) {
     if (str_eq(name, "panic-one")) ktest_panic_one();
     if (str_eq(name, "panic-all")) ktest_panic_all();
     if (str_eq(name, "assert")) deep_assert(2);
+    if (str_eq(name, "trace")) {
+        trace_on = true;
+        for (unsigned i = 0; i < TRACE_EVENTS + 100; i++) TRACE(GRANT, i & 7, i, 4096);
+        deep_assert(2);
+    }
     if (str_eq(name, "null")) deep_read((const uint32_t *)8);
     if (str_eq(name, "text")) *(volatile uint8_t *)deep_read = 0xc3;
     if (str_eq(name, "rodata")) *(volatile char *)(uint64_t) "constant" = 'K';

@@ -83,7 +83,7 @@ static void spec_thread(void *arg) {
     struct spec spec = {.user = &dom, .report = report};
     spec.thread = dom.thread = ldr_thread_new(MODULE_STACK);
     if (!spec.thread) panic("no memory");
-    thr_set_data(self, &dom);
+    thr_set_data(self, &dom, 0);
     ldr_thread_set_c_limit(spec.thread, thr_stack_bottom(self) + C_RESERVE);
     // Twice: what stays for ever, the ids of signatures, is there after the first time. Failures are told once.
     bool good = spec_run(&spec, pt_direct(info->modules.base), info->modules.size, &error);

@@ -90,6 +90,12 @@ static int32_t observation(void) {
     CHECK(sasos_sys_info(&s, sizeof s) == sizeof s && sasos_sys_info(&s, 8) == 8);
     CHECK(s.domains == 1 && s.cpus >= 1 && s.memory_free && s.memory_free < s.memory);
     CHECK(s.flags & SASOS_DMA_FENCED && text_is(s.iommu, 4, "VT-d"));
+    CHECK(d.handles == 0 && d.handles_max == 256 && s.flags & SASOS_TRACING);
+    static struct sasos_trace t[8];
+    CHECK(sasos_trace_read(0, t, 8) == 8 && t[0].number == 1 && t[7].number == 8);
+    CHECK(t[0].time_ns <= t[7].time_ns && sasos_trace_read(8, t, 1) == 1 && t[0].number == 8);
+    CHECK(sasos_trace_read(UINT64_MAX - 1, t, 8) == 0 && sasos_trace_read(0, t, 0) == 0);
+    CHECK(sasos_trace_read(0, (void *)(uintptr_t)0xfffffff0u, 1) == E_FAULT);
     int64_t next = sasos_log_read(0, text, sizeof text);
     CHECK(next > 100 && s.log_first == 0 && (uint64_t)next == s.log_next && text[0] == '[' &&
           text[next - 1] == '\n');
