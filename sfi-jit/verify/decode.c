@@ -15,11 +15,12 @@ enum { FORM_REG, FORM_PLAIN = FORM_REG, FORM_MEM };
 
 // Register operands: what is done to the register. Memory operands (rm only): a width and a direction.
 enum {
-    IS_OPERAND = 1,
-    IS_GPR = 2,
-    IS_WRITTEN = 4, // upper half zeroed if 32 bits wide
-    IS_PARTLY = 8,  // written, upper half unknown
-    IS_BYTE = 16,
+    IS_WIDE = 1, // with W: never in a row, but in what `effects` is asked for
+    IS_OPERAND = 2,
+    IS_GPR = 4,
+    IS_WRITTEN = 8, // upper half zeroed if 32 bits wide
+    IS_PARTLY = 16, // written, upper half unknown
+    IS_BYTE = 32,
     KIND_NO = 0,
     KIND_X = IS_OPERAND,
     KIND_R = IS_OPERAND | IS_GPR,
@@ -27,7 +28,7 @@ enum {
     KIND_W = IS_OPERAND | IS_GPR | IS_WRITTEN,
     KIND_U = IS_OPERAND | IS_GPR | IS_PARTLY,
     KIND_C = IS_OPERAND | IS_GPR | IS_PARTLY | IS_BYTE,
-    KINDS = 32,
+    KINDS = 64,
 };
 enum {
     RM_NO = KIND_NO,
@@ -73,13 +74,15 @@ enum {
     FLAG_AU = 16,
     FLAG_LOCKED_U = FLAG_LOCKED | FLAG_AU,
     FLAG_ATOMIC = 32,
+    FLAG_000 = 64,
 };
 enum { W_LO_0, W_LO_1, W_LO_01 = 0, W_HI_0 = 0, W_HI_1, W_HI_01 = 1 };
 
 struct row {
     _Alignas(8) uint8_t reg;
-    uint8_t rm, vvvv, imm, flags;
+    uint8_t rm, vvvv, imm, flags, ext; // ext: EXT_ bits that register operands use or it was found by
 };
+enum { EXT_B = 1, EXT_X = 2, EXT_R = 4, EXT_W = 8, EXT_REX = 0x40 }; // as in a REX prefix
 enum {
     ROW_NONE,
 #define INSN(name, map, pp, op, n, w, form, reg, rm, vvvv, imm, flags) ROW_##name,
@@ -87,9 +90,12 @@ enum {
 #undef INSN
     ROWS
 };
+#define EXT_USED(form, reg, rm) \
+    (EXT_REX | EXT_W | ((reg) != 0 ? EXT_R : 0) | ((form) == FORM_REG && (rm) != 0 ? EXT_B : 0))
 static const struct row rows[ROWS] = {
 #define INSN(name, map, pp, op, n, w, form, reg, rm, vvvv, imm, flags) \
-    [ROW_##name] = {KIND_##reg, RM_##rm, KIND_##vvvv, IMM_##imm, FLAG_##flags},
+    [ROW_##name] = {KIND_##reg, RM_##rm,      KIND_##vvvv,             \
+                    IMM_##imm,  FLAG_##flags, EXT_USED(FORM_##form, KIND_##reg, RM_##rm)},
 #include "sfi-jit/verify/insns.def"
 #undef INSN
 };
@@ -98,19 +104,25 @@ enum { G80, G81, G83, GC1, GC6, GC7, GD3, GF6, GF7, GBA, G71, G72, G73, GF3, GRO
 #define D(group, digit) ((group)*8 + (digit))
 _Static_assert(D(GROUPS, 0) <= 256, "group and digit fit the opcode dimension");
 #define KEY(map, op) ((uint32_t)(map) << 8 | (op))
-static const uint16_t row_of[2][2][4][KEY(MAPS, 0)] = {
-#define INSN(name, map, pp, op, n, w, form, reg, rm, vvvv, imm, flags) \
-    [W_LO_##w... W_HI_##                                               \
-        w][FORM_##form][PP_##pp][KEY(MAP_##map, op)... KEY(MAP_##map, (op) + (n)-1)] = ROW_##name,
+// By opcode, which has its cache line, and then by the rest: the row's number, and above it the bytes of the immediate.
+enum { ROW_BITS = 12 };
+#define VARIANT(form, pp, w) ((form) << 3 | (pp) << 1 | (w))
+static const uint16_t row_of[KEY(MAPS, 0)][VARIANT(2, 0, 0)] = {
+#define INSN(name, map, pp, op, n, w, form, reg, rm, vvvv, imm, flags)                         \
+    [KEY(MAP_##map, op)... KEY(MAP_##map, (op) + (n)-1)]                                       \
+        [VARIANT(FORM_##form, PP_##pp, W_LO_##w)... VARIANT(FORM_##form, PP_##pp, W_HI_##w)] = \
+            ROW_##name | (IMM_##imm & IMM_BYTES) << ROW_BITS,
 #include "sfi-jit/verify/insns.def"
 #undef INSN
 };
+_Static_assert(ROWS <= 1 << ROW_BITS && IMM_BYTES << ROW_BITS <= UINT16_MAX, "both fit");
 
-enum { SHAPE_IS_MODRM, SHAPE_IS_PLAIN, SHAPE_IS_GROUP };
-static const uint8_t shapes[KEY(MAP_GRP, 0)] = {
+// Of a group: the key of its digit 0.
+enum { SHAPE_IS_MODRM, SHAPE_IS_PLAIN, SHAPE_IS_GROUP = KEY(MAP_GRP, 0) };
+static const uint16_t shapes[KEY(MAP_GRP, 0)] = {
 #define SHAPE_PLAIN(map, op, n) \
     [KEY(MAP_##map, op)... KEY(MAP_##map, (op) + (n)-1)] = SHAPE_IS_PLAIN,
-#define SHAPE_GROUP(map, op, group) [KEY(MAP_##map, op)] = SHAPE_IS_GROUP + (group),
+#define SHAPE_GROUP(map, op, group) [KEY(MAP_##map, op)] = KEY(MAP_GRP, D(group, 0)),
 #include "sfi-jit/verify/insns.def"
 #undef SHAPE_PLAIN
 #undef SHAPE_GROUP
@@ -123,30 +135,21 @@ _Static_assert(sizeof nops / sizeof *nops == 9, "nine NOPs");
 // What an operand of a kind does if it is register 0, by W: lanes of one bit a register, to be shifted by its number.
 enum { LANE_NAMED = 0, LANE_ZEROED = 16, LANE_DIRTIED = 32, LANE_BYTE = 48 };
 #define LANE(name) (1ull << LANE_##name)
-static const uint64_t effects[2][KINDS] = {
-#define EFFECTS(w, written)                                  \
-    [w] = {                                                  \
-        [KIND_R] = LANE(NAMED),                              \
-        [KIND_B] = LANE(NAMED) | LANE(BYTE),                 \
-        [KIND_W] = LANE(NAMED) | LANE(written),              \
-        [KIND_U] = LANE(NAMED) | LANE(DIRTIED),              \
-        [KIND_C] = LANE(NAMED) | LANE(DIRTIED) | LANE(BYTE), \
-    }
-    EFFECTS(0, ZEROED),
-    EFFECTS(1, DIRTIED),
-#undef EFFECTS
+static const uint64_t effects[KINDS] = {
+    [KIND_R... KIND_R | IS_WIDE] = LANE(NAMED),
+    [KIND_B... KIND_B | IS_WIDE] = LANE(NAMED) | LANE(BYTE),
+    [KIND_W] = LANE(NAMED) | LANE(ZEROED),
+    [KIND_W | IS_WIDE] = LANE(NAMED) | LANE(DIRTIED),
+    [KIND_U... KIND_U | IS_WIDE] = LANE(NAMED) | LANE(DIRTIED),
+    [KIND_C... KIND_C | IS_WIDE] = LANE(NAMED) | LANE(DIRTIED) | LANE(BYTE),
 };
-#define HIGH_BYTES (0xf0ull << LANE_BYTE) // byte registers 4 to 7
-
-enum { EXT_B = 1, EXT_X = 2, EXT_R = 4, EXT_W = 8 }; // as in a REX prefix
 
 // What precedes ModRM, and what was found out on the way.
 struct prefix {
     uint32_t pp, key;    // key: of the opcode, with its map
     uint32_t modrm, sib; // the bytes after it, if it has them
-    uint32_t ext;        // EXT_
-    uint32_t vvvv;
-    bool lock, rex, vex;
+    uint32_t ext, vvvv;  // ext: EXT_
+    bool lock, vex;
 };
 
 // Opcodes that are none: prefixes that may not be here.
@@ -219,55 +222,55 @@ static inline void decode_legacy(const uint8_t **p, struct prefix *out) {
         out->pp = PP_F2, q++;
     // Shifts, as loads would be twice as slow, and the next instruction waits for this one's length.
     uint64_t bits = load64(q);
-    out->rex = (bits & 0xf0) == 0x40;
-    out->ext = out->rex ? bits & 15 : 0;
-    bits >>= out->rex * 8;
+    bool rex = (bits & 0xf0) == EXT_REX;
+    out->ext = rex ? bits & 0xff : 0;
+    bits >>= rex * 8;
     bool escape = (bits & 0xff) == 0x0f;
     bits >>= escape * 8;
     out->key = KEY(escape ? MAP_0F : MAP_1, bits & 0xff);
     out->modrm = bits >> 8 & 0xff;
     out->sib = bits >> 16 & 0xff;
-    *p = q + out->rex + escape + 1;
+    *p = q + rex + escape + 1;
 }
 
-// ModRM's memory operand: SIB only where needed, the shortest displacement.
+// ModRM's memory operand: SIB only where needed, the shortest displacement. Adds to *used what it has of EXT_B and EXT_X.
 static inline enum sfi_rule decode_memory(const uint8_t **p, const struct prefix *prefix,
                                           uint32_t *used, struct sfi_insn *out) {
-    uint32_t mod = prefix->modrm >> 6, rm = prefix->modrm & 7;
-    bool has_sib = rm == 4;
-    uint32_t sib = has_sib ? prefix->sib : 0x24; // 24: base 4, no index
-    const uint8_t *q = *p + has_sib;
-    uint32_t base = has_sib ? sib & 7 : rm, scale = sib >> 6, bytes = (mod & 1) | (mod & 2) << 1;
-    uint32_t index = (sib >> 3 & 7) | (has_sib && prefix->ext & EXT_X ? 8 : 0);
-    bool has_index = index != 4;
-    // No index, and yet not 24. Both are negative then.
-    int32_t differs = -(int32_t)((sib ^ 0x24) & 0xc7), none = (int32_t)(index ^ 4) - 1;
-    if ((differs & none) < 0) return SFI_RULE_SIB;
-    *used |= has_index ? EXT_X : 0;
+    static const uint8_t disp_bytes[] = {0, 1, 4}, spare_bits[] = {0, 24, 0};
+    uint32_t mod = prefix->modrm >> 6, base = prefix->modrm & 7, index = SFI_NO_REG, scale = 0;
+    const uint8_t *q = *p;
+    bool has_sib = base == 4;
+    if (has_sib) {
+        index = (prefix->sib >> 3 & 7) | (prefix->ext & EXT_X) << 2;
+        base = prefix->sib & 7, scale = prefix->sib >> 6, q++;
+        if (index == 4) {
+            if (base != 4 || scale != 0) return SFI_RULE_SIB;
+            index = SFI_NO_REG;
+        } else
+            *used |= EXT_X;
+    }
+    int32_t disp = load32(q);
     if (mod == 0 && base == 5) {
-        bytes = 4;
         if (has_sib && scale == 0) return SFI_RULE_SIB; // the index could be the base
         base = has_sib ? SFI_NO_REG : SFI_RIP;
+        q += 4;
     } else {
+        disp = (int32_t)((uint32_t)disp << spare_bits[mod]) >> spare_bits[mod];
+        if (mod == 0) disp = 0;
+        bool none = (disp == 0) & (base != 5);
+        uint32_t shortest = none ? 0 : disp == (int8_t)disp ? 1 : 2;
+        if (mod != shortest) return SFI_RULE_DISP;
         *used |= EXT_B;
         base |= (prefix->ext & EXT_B) << 3;
+        q += disp_bytes[mod];
     }
-    // Sign-extended from its bytes, of which there may be none.
-    uint64_t top = (uint64_t)load32(q) << 32 << (32 - 8 * bytes);
-    int32_t disp = (int32_t)((int64_t)top >> (32 - 8 * bytes) >> 32);
-    bool zero_disp8 = (mod == 1) & (disp == 0) & ((base & 7) != 5);
-    bool small_disp32 = (mod == 2) & (disp == (int8_t)disp);
-    if (zero_disp8 | small_disp32) return SFI_RULE_DISP;
     out->base = (uint8_t)base;
-    out->index = has_index ? (uint8_t)index : SFI_NO_REG;
+    out->index = (uint8_t)index;
     out->scale = (uint8_t)scale;
     out->disp = disp;
-    *p = q + bytes;
+    *p = q;
     return SFI_RULE_NONE;
 }
-
-// IMM_64N: does it fit no 32-bit form?
-static bool needs_64(int32_t low, int32_t high) { return high != 0 && !(high == -1 && low < 0); }
 
 // Is the immediate of this checked kind canonical?
 static bool is_canonical(const uint8_t *p, unsigned kind) {
@@ -277,89 +280,82 @@ static bool is_canonical(const uint8_t *p, unsigned kind) {
     case IMM_IS4: return (*p & 15) == 0;
     case IMM_16N: return word != (int8_t)word;
     case IMM_32N: return low != (int8_t)low;
-    case IMM_32S: return low < 0; // else B8 does it
-    default: return needs_64(low, load32(p + 4));
+    case IMM_32S: return low < 0;                                            // else B8 does it
+    default: return load32(p + 4) != 0 && !(load32(p + 4) == -1 && low < 0); // fits no 32-bit form
     }
 }
 
 // What few rows have: registers that are written without being named.
-static uint64_t flag_effects(unsigned flags, bool wide) {
+static uint64_t flag_effects(unsigned flags, uint32_t wide) {
     uint64_t all = 0;
-    if (flags & FLAG_A) all |= effects[wide][KIND_W] << SFI_RAX;
-    if (flags & FLAG_D) all |= effects[wide][KIND_W] << SFI_RDX;
-    if (flags & FLAG_AU) all |= effects[wide][KIND_U] << SFI_RAX;
+    if (flags & FLAG_A) all |= effects[KIND_W | wide] << SFI_RAX;
+    if (flags & FLAG_D) all |= effects[KIND_W | wide] << SFI_RDX;
+    if (flags & FLAG_AU) all |= effects[KIND_U | wide] << SFI_RAX;
     return all;
 }
 
 // Without a row: a NOP, or nothing.
-static enum sfi_rule decode_fixed(const uint8_t *start, uint32_t key, struct sfi_insn *out) {
-    *out = (struct sfi_insn){.base = SFI_NO_REG, .index = SFI_NO_REG};
-    out->length = fixed_length(start);
-    if (key < KEY(MAP_0F, 0) && prefixes[key]) return SFI_RULE_PREFIX;
-    return out->length ? SFI_RULE_NONE : SFI_RULE_OPCODE;
+static int decode_fixed(const uint8_t *start, uint32_t key) {
+    int length = fixed_length(start);
+    if (key < KEY(MAP_0F, 0) && prefixes[key]) return -SFI_RULE_PREFIX;
+    return length ? length : -SFI_RULE_OPCODE;
 }
 
 // The rest of the instruction from `start`, whose prefix and opcode end at p. Its callers know parts of the prefix, for which
 // the compiler makes a copy each.
-static inline __attribute__((always_inline)) enum sfi_rule
+static inline __attribute__((always_inline)) int
 decode_rest(const uint8_t *start, const uint8_t *p, struct prefix prefix, struct sfi_insn *out) {
-    enum sfi_rule rule;
+    *out = (struct sfi_insn){.base = SFI_NO_REG, .index = SFI_NO_REG};
     // An opcode without ModRM is one whose register operand has its number in the opcode.
-    uint32_t shape = shapes[prefix.key], modrm = prefix.modrm;
-    if (shape == SHAPE_IS_PLAIN)
-        modrm = 0xc0 | (prefix.key & 7);
-    else
-        p++;
-    uint32_t digit = modrm >> 3 & 7, group_key = KEY(MAP_GRP, (shape - SHAPE_IS_GROUP) * 8 + digit);
-    bool memory = modrm < 0xc0, wide = prefix.ext & EXT_W, group = shape >= SHAPE_IS_GROUP;
-    uint32_t number = row_of[wide][memory][prefix.pp][group ? group_key : prefix.key];
-    const struct row *row = &rows[number];
-    bool odd_digit = !row->reg & !group & (digit != 0); // setcc ignores the field, we do not
-    if ((number == ROW_NONE) | odd_digit) return decode_fixed(start, prefix.key, out);
-
-    // What the operands are, and do.
-    uint32_t used = EXT_W | (row->reg ? EXT_R : 0); // the index above knows which rows have W
-    uint64_t all = effects[wide][row->reg] << (digit | (prefix.ext & EXT_R) << 1);
+    uint32_t shape = shapes[prefix.key], plain = shape == SHAPE_IS_PLAIN, modrm = prefix.modrm;
+    uint32_t digit = modrm >> 3 & 7, key = shape >= SHAPE_IS_GROUP ? shape + digit : prefix.key;
+    uint32_t memory = (modrm < 0xc0) & !plain, wide = prefix.ext / EXT_W & 1;
+    uint32_t found = row_of[key][VARIANT(memory, prefix.pp, wide)];
+    if (found == ROW_NONE) return decode_fixed(start, prefix.key);
+    p += !plain;
+    const struct row *row = &rows[found % (1 << ROW_BITS)];
+    uint32_t used = row->ext;
+    uint64_t all = effects[row->reg | wide] << (digit | (prefix.ext & EXT_R) << 1);
     if (memory) {
-        rule = decode_memory(&p, &prefix, &used, out);
-        if (rule) return rule;
+        enum sfi_rule rule = decode_memory(&p, &prefix, &used, out);
+        if (rule) return -(int)rule;
         out->width = (row->rm & MEM_WIDTH) << (row->rm & MEM_BY_W && wide);
         out->reads = row->rm & MEM_LD;
         out->writes = row->rm & MEM_ST;
         if (row->rm == RM_LEA) {
-            if (out->base == SFI_RIP) return SFI_RULE_MEM_FORM; // the address of code stays unknown
+            if (out->base == SFI_RIP)
+                return -SFI_RULE_MEM_FORM; // the address of code stays unknown
             all |= (1u << out->base | 1u << out->index) & 0xffff;
         }
     } else {
-        *out = (struct sfi_insn){.base = SFI_NO_REG, .index = SFI_NO_REG};
-        used |= row->rm ? EXT_B : 0;
-        all |= effects[wide][row->rm] << ((modrm & 7) | (prefix.ext & EXT_B) << 3);
+        all |= effects[row->rm | wide]
+               << (((plain ? prefix.key : modrm) & 7) | (prefix.ext & EXT_B) << 3);
     }
-    if (all & HIGH_BYTES << (prefix.rex ? 16 : 0)) return SFI_RULE_BYTE_REG; // ah … bh, but for REX
     if (prefix.vex) {
-        if (!row->vvvv && prefix.vvvv) return SFI_RULE_VEX;
-        all |= effects[wide][row->vvvv] << prefix.vvvv;
+        if (!row->vvvv && prefix.vvvv) return -SFI_RULE_VEX;
+        all |= effects[row->vvvv | wide] << prefix.vvvv;
     }
-    out->atomic = false;
     if (row->flags | prefix.lock) {
         unsigned locks = row->flags & (prefix.lock ? FLAG_LOCK | FLAG_LOCKED : FLAG_LOCKED);
-        if (prefix.lock != (locks != 0)) return SFI_RULE_PREFIX;
+        if (prefix.lock != (locks != 0)) return -SFI_RULE_PREFIX;
+        if (row->flags & FLAG_000 && digit != 0) return -SFI_RULE_OPCODE; // the CPU ignores it
         all |= flag_effects(row->flags, wide);
         out->atomic = prefix.lock || row->flags & FLAG_ATOMIC;
     }
-    if (prefix.ext & ~used) return prefix.vex ? SFI_RULE_VEX : SFI_RULE_REX;
-    if (prefix.rex > prefix.ext && !(all & HIGH_BYTES))
-        return SFI_RULE_REX; // 40: for spl … dil only
-    if (row->imm & IMM_CHECKED && !is_canonical(p, row->imm)) return SFI_RULE_IMM;
-    out->length = (uint8_t)(p - start + (row->imm & IMM_BYTES));
+    if (prefix.ext & ~used) return prefix.vex ? -SFI_RULE_VEX : -SFI_RULE_REX;
+    if (all >> LANE_BYTE & 0xf0) { // spl … dil, or ah … bh without REX
+        if (prefix.ext == 0) return -SFI_RULE_BYTE_REG;
+    } else if (prefix.ext == EXT_REX)
+        return -SFI_RULE_REX; // 40 is for those only
+    if (row->imm & IMM_CHECKED && !is_canonical(p, row->imm)) return -SFI_RULE_IMM;
     out->named = (uint16_t)(all >> LANE_NAMED);
     out->zeroed = (uint16_t)(all >> LANE_ZEROED);
     out->dirtied = (uint16_t)(all >> LANE_DIRTIED);
-    return SFI_RULE_NONE;
+    return (int)(p - start) + (int)(found >> ROW_BITS);
 }
 
 // VEX, or F0 and what else may follow.
-static __attribute__((noinline)) enum sfi_rule decode_rare(const uint8_t *p, struct sfi_insn *out) {
+static __attribute__((noinline)) int decode_rare(const uint8_t *p, struct sfi_insn *out) {
     const uint8_t *start = p;
     struct prefix prefix = {0};
     enum sfi_rule rule = SFI_RULE_NONE;
@@ -367,10 +363,10 @@ static __attribute__((noinline)) enum sfi_rule decode_rare(const uint8_t *p, str
         rule = decode_vex(&p, &prefix);
     else
         prefix.lock = true, p++, decode_legacy(&p, &prefix);
-    return rule ? rule : decode_rest(start, p, prefix, out);
+    return rule ? -(int)rule : decode_rest(start, p, prefix, out);
 }
 
-enum sfi_rule sfi_decode(const uint8_t *p, struct sfi_insn *out) {
+int sfi_decode(const uint8_t *p, struct sfi_insn *out) {
     const uint8_t *start = p;
     struct prefix prefix = {0};
     if ((*p & 0xfe) == 0xc4 || *p == 0xf0) return decode_rare(p, out);

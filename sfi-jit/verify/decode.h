@@ -20,7 +20,6 @@ enum {
 };
 
 struct sfi_insn {
-    uint8_t length;
     uint8_t width;            // bytes accessed in memory, 0: none
     uint8_t base, index;      // of the memory operand, SFI_RIP and SFI_NO_REG included
     uint8_t scale;            // log2
@@ -31,6 +30,6 @@ struct sfi_insn {
     uint16_t zeroed, dirtied; // GPRs written: with an upper half of zero, or not known to be
 };
 
-// Decodes the instruction at p[0..15]. Returns SFI_RULE_NONE or the rule that it breaks.
-enum sfi_rule sfi_decode(const uint8_t *p, struct sfi_insn *out);
+// The length of the instruction at p[0..15], or minus the rule that it breaks.
+int sfi_decode(const uint8_t *p, struct sfi_insn *out);
 #endif

@@ -142,23 +142,23 @@ static enum sfi_rule check_context(const struct sfi_insn *insn) {
     return SFI_RULE_MEM_CONTEXT;
 }
 
-// M4 [rip + disp], rip being the end of the instruction.
-static enum sfi_rule check_pool(const struct state *s, const struct sfi_insn *insn) {
-    int64_t from = (int64_t)s->at + insn->length + insn->disp, pool = s->code->pool;
+// M4 [rip + disp], rip being the instruction's end.
+static enum sfi_rule check_pool(const struct state *s, const struct sfi_insn *insn, uint32_t end) {
+    int64_t from = (int64_t)end + insn->disp, pool = s->code->pool;
     if (insn->writes || from < pool || from + insn->width > pool + s->code->pool_size)
         return SFI_RULE_MEM_POOL;
     if (insn->width == 16 && from % 16 != 0) return SFI_RULE_MEM_POOL;
     return SFI_RULE_NONE;
 }
 
-static enum sfi_rule check_memory(const struct state *s, const struct sfi_insn *insn) {
+static enum sfi_rule check_memory(const struct state *s, const struct sfi_insn *insn, uint32_t end) {
     if (insn->index != SFI_NO_REG) return check_indexed(s, insn);
     if (insn->base == SFI_R15 && insn->disp >= 0) return SFI_RULE_NONE;
     if (insn->atomic) return SFI_RULE_MEM_ATOMIC;
     switch (insn->base) {
     case SFI_RSP: return check_frame(s, insn);
     case SFI_R15: return check_context(insn);
-    case SFI_RIP: return check_pool(s, insn);
+    case SFI_RIP: return check_pool(s, insn, end);
     default: return SFI_RULE_MEM_FORM;
     }
 }
@@ -367,18 +367,7 @@ static enum sfi_rule check_jump_table(struct state *s) {
 
 // ---- The pass ----
 
-static enum sfi_rule check_plain(struct state *s, const uint8_t *p) {
-    struct sfi_insn insn;
-    enum sfi_rule rule = sfi_decode(p, &insn);
-    if (rule) return rule;
-    if (insn.named & 1u << SFI_RSP) return SFI_RULE_RSP;
-    if (insn.named & 1u << SFI_R15) return SFI_RULE_R15;
-    if (insn.width && (rule = check_memory(s, &insn))) return rule;
-    s->clean = (s->clean | insn.zeroed) & ~insn.dirtied;
-    return advance(s, insn.length);
-}
-
-// What does not go to the decoder, at least not at once: a first byte and a second one with a bit in common.
+// What need not go to the decoder: a first byte and a second one with a bit in common.
 enum { ANY = 1, AFTER_0F = 2, AFTER_41 = 4, AFTER_48 = 8 };
 static const uint8_t first_byte[256] = {
     [0x70 ... 0x7f] = ANY, [0xe8] = ANY, [0xe9] = ANY,      [0xeb] = ANY,      [0xc3] = ANY,
@@ -398,31 +387,48 @@ static const uint8_t second_byte[256] = {
     [0xbc ... 0xff] = ANY,
 };
 
-// One instruction, frame form or template at s->at, which control can reach.
-static inline enum sfi_rule check_instruction(struct state *s) {
-    uint8_t copy[SFI_INSN_BYTES];
-    const uint8_t *p = window(s->code, s->at, copy);
-    if (first_byte[p[0]] & second_byte[p[1]]) {
-        switch (p[0]) {
-        case 0xe8: return check_call(s, p);
-        case 0xe9:
-        case 0xeb: return check_jump(s, p);
-        case 0xc3: return s->func->frame ? SFI_RULE_RET_FRAME : check_ret(s);
-        case 0xcc: return SFI_RULE_FILLER_REACHED;
-        case 0x25: return check_call_indirect(s);
-        case 0x41:
-            if (is_jump_table(s)) return check_jump_table(s);
-            break;
-        case 0x48:
-            if (p[2] == 0xc4) return check_leave(s, p);
-            break;
-        case 0x0f:
-            if (p[1] == 0x0b) return s->live = false, advance(s, 2); // ud2
-            return check_jcc(s, p);
-        default: return check_jcc(s, p);
-        }
+// Is it one of these? If not, the decoder knows it.
+static bool is_control(const struct state *s, const uint8_t *p) {
+    if (!(first_byte[p[0]] & second_byte[p[1]])) return false;
+    return p[0] == 0x48 ? p[2] == 0xc4 : p[0] != 0x41 || is_jump_table(s);
+}
+
+// Direct control flow, a frame form, ud2, filler or a template.
+static enum sfi_rule check_control(struct state *s, const uint8_t *p) {
+    switch (*p) {
+    case 0xe8: return check_call(s, p);
+    case 0xe9:
+    case 0xeb: return check_jump(s, p);
+    case 0xc3: return s->func->frame ? SFI_RULE_RET_FRAME : check_ret(s);
+    case 0xcc: return SFI_RULE_FILLER_REACHED;
+    case 0x25: return check_call_indirect(s);
+    case 0x41: return check_jump_table(s);
+    case 0x48: return check_leave(s, p);
     }
-    return check_plain(s, p);
+    if (p[0] == 0x0f && p[1] == 0x0b) return s->live = false, advance(s, 2); // ud2
+    return check_jcc(s, p);
+}
+
+// From s->at on, which control can reach: instructions up to one of the above, the next label or the function's end.
+static enum sfi_rule check_instructions(struct state *s) {
+    uint32_t stop = s->label_at < s->end ? s->label_at : s->end;
+    for (uint32_t at = s->at; at < stop; s->at = at) { // s->at follows `at`, for which everything waits
+        uint8_t copy[SFI_INSN_BYTES];
+        const uint8_t *p = window(s->code, at, copy);
+        if (is_control(s, p)) return check_control(s, p);
+        struct sfi_insn insn;
+        int length = sfi_decode(p, &insn);
+        if (length < 0) return (enum sfi_rule) - length;
+        if (insn.named & 1u << SFI_RSP) return SFI_RULE_RSP;
+        if (insn.named & 1u << SFI_R15) return SFI_RULE_R15;
+        enum sfi_rule rule = insn.width ? check_memory(s, &insn, at + (uint32_t)length) : SFI_RULE_NONE;
+        if (rule) return rule;
+        s->clean = (s->clean | insn.zeroed) & ~insn.dirtied;
+        if (crosses_bundle(at, (uint32_t)length)) return SFI_RULE_BUNDLE;
+        at += (uint32_t)length;
+        if (at > stop) return at > s->end ? SFI_RULE_TRUNCATED : SFI_RULE_LABEL_PLACE;
+    }
+    return SFI_RULE_NONE;
 }
 
 static enum sfi_rule pass_label(struct state *s) {
@@ -461,7 +467,7 @@ static enum sfi_rule check_function(struct state *s) {
         if (s->at == s->label_at)
             rule = pass_label(s);
         else if (s->live)
-            rule = check_instruction(s);
+            rule = check_instructions(s);
         else
             rule = skip_filler(s);
     }

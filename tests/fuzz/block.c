@@ -92,7 +92,7 @@ static void put_word(struct gen *g) {
         vrow_encode(&row, k, w, any_register(), any_register(), any_register(), &mem, lock, bytes);
     struct sfi_insn insn;
     memset(bytes + n, 0, sizeof bytes - n);
-    if (sfi_decode(bytes, &insn) != SFI_RULE_NONE) return;
+    if (sfi_decode(bytes, &insn) < 0) return;
     make_room(g, n);
     put(g, bytes, n);
     g->clean = (g->clean | insn.zeroed) & ~(uint32_t)insn.dirtied;

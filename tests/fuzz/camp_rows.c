@@ -52,8 +52,8 @@ static void run_row(const struct vrow *row, const uint8_t *bytes, unsigned n, bo
                     const struct vmem *mem) {
     struct sfi_insn insn;
     bool divides = strcmp(row->name, "div") == 0 || strcmp(row->name, "idiv") == 0;
-    if (sfi_decode(bytes, &insn) != SFI_RULE_NONE || (divides && rm == RDX))
-        return; // an immediate that fits a shorter form
+    int length = sfi_decode(bytes, &insn);
+    if (length < 0 || (divides && rm == RDX)) return; // an immediate that fits a shorter form
     struct vstub_state s;
     for (unsigned r = 0; r < 16; r++) s.gpr[r] = dirty_value();
     for (unsigned x = 0; x < 32; x++) memcpy(s.xmm[0] + 8 * x, &(uint64_t){fuzz_noise()}, 8);
@@ -66,7 +66,7 @@ static void run_row(const struct vrow *row, const uint8_t *bytes, unsigned n, bo
     }
     if (divides) tame_division(&s, w, rm);
     fuzz_counts.executed++;
-    const char *wrong = vstub_check(bytes, &insn, &s, address);
+    const char *wrong = vstub_check(bytes, (unsigned)length, &insn, &s, address);
     if (wrong) fuzz_violation("O4", bytes, n, NULL, "%s: %s", row->name, wrong);
 }
 

@@ -98,8 +98,7 @@ static const char *judge(unsigned n) {
     }
     // What the verifier believes of it must be no less than what it does.
     struct sfi_insn ours;
-    if (sfi_decode(bytes, &ours) != SFI_RULE_NONE || ours.length != n)
-        return "O1 the decoder: another length";
+    if (sfi_decode(bytes, &ours) != (int)n) return "O1 the decoder: another length";
     if (effects.written & ~(ours.zeroed | ours.dirtied)) return "O2 a write not noticed";
     if (ours.zeroed & ~ours.dirtied & ~effects.written32) return "O2 called zero-extending";
     if (effects.width != ours.width || effects.reads != ours.reads || effects.writes != ours.writes)

@@ -39,9 +39,9 @@ static void describe(char *text, const char *name, const uint8_t *bytes, unsigne
     while (n--) text += sprintf(text, " %02x", *bytes++);
 }
 
-static void check_run(const char *text, const uint8_t *bytes, const struct sfi_insn *insn,
-                      struct vstub_state *state, size_t address) {
-    const char *wrong = vstub_check(bytes, insn, state, address);
+static void check_run(const char *text, const uint8_t *bytes, unsigned n,
+                      const struct sfi_insn *insn, struct vstub_state *state, size_t address) {
+    const char *wrong = vstub_check(bytes, n, insn, state, address);
     if (wrong) fail_msg("%s: %s", text, wrong);
 }
 
@@ -69,8 +69,7 @@ static void check_row(const struct vrow *row, unsigned k, bool w) {
                                  vrow_needs_lock(row), bytes);
         describe(text, row->name, bytes, n);
         struct sfi_insn insn;
-        if (sfi_decode(bytes, &insn) != SFI_RULE_NONE || insn.length != n)
-            fail_msg("%s: not accepted", text);
+        if (sfi_decode(bytes, &insn) != (int)n) fail_msg("%s: not accepted", text);
 
         struct vstub_state state;
         for (unsigned r = 0; r < 16; r++) state.gpr[r] = dirty_value();
@@ -88,7 +87,7 @@ static void check_row(const struct vrow *row, unsigned k, bool w) {
             state.gpr[RDX] = w ? 0 : dirty_value() & ~0xffffffffull;
             state.gpr[RAX] &= w ? ~(1ull << 63) : ~(1ull << 31);
         }
-        check_run(text, bytes, &insn, &state, address);
+        check_run(text, bytes, n, &insn, &state, address);
     }
 }
 
@@ -110,11 +109,12 @@ static void test_fixed(void **unused) {
     static const uint8_t fixed[][10] = {SFI_NOPS, {0x0f, 0xae, 0xf0}};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
         struct sfi_insn insn;
-        assert_int_equal(sfi_decode(fixed[i], &insn), SFI_RULE_NONE);
+        int length = sfi_decode(fixed[i], &insn);
+        assert_true(length > 0);
         struct vstub_state state;
         memset(&state, 0xa5, sizeof state);
         state.flags = 0x202;
-        check_run("fixed", fixed[i], &insn, &state, 0);
+        check_run("fixed", fixed[i], (unsigned)length, &insn, &state, 0);
     }
 }
 

@@ -69,8 +69,9 @@ static void fail_on(const uint8_t *bytes, unsigned n, const char *what) {
 static void try_encoding(const uint8_t *bytes) {
     struct sfi_insn ours;
     tried++;
-    if (sfi_decode(bytes, &ours) != SFI_RULE_NONE) return;
-    unsigned n = ours.length;
+    int length = sfi_decode(bytes, &ours);
+    if (length < 0) return;
+    unsigned n = (unsigned)length;
     if (!is_accepted(bytes, n)) return;
     accepted++;
     ZydisDecodedInstruction insn;

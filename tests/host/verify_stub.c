@@ -64,14 +64,14 @@ void vstub_run(const uint8_t *bytes, unsigned n, struct vstub_state *state) {
 
 // ---- What is claimed of it ----
 
-const char *vstub_check(const uint8_t *bytes, const struct sfi_insn *insn,
+const char *vstub_check(const uint8_t *bytes, unsigned n, const struct sfi_insn *insn,
                         struct vstub_state *state, size_t address) {
     static const uint64_t arithmetic = 0x8d5;
     static char text[64];
     struct vstub_state before = *state;
     size_t width = insn->writes ? insn->width : 0, behind = address + width;
     memcpy(before_window, vstub_window, VSTUB_WINDOW);
-    vstub_run(bytes, insn->length, state);
+    vstub_run(bytes, n, state);
     for (unsigned r = 0; r < 16; r++) {
         if (r == SFI_RSP || insn->dirtied >> r & 1) continue;
         bool zeroed = insn->zeroed >> r & 1;

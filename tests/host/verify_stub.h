@@ -23,6 +23,6 @@ const char *vstub_setup(void);
 // Runs it once, whatever it does; *state becomes what it left.
 void vstub_run(const uint8_t *bytes, unsigned n, struct vstub_state *state);
 // The same, and NULL or which claim of *insn is false. `address`: of its access in the window.
-const char *vstub_check(const uint8_t *bytes, const struct sfi_insn *insn,
+const char *vstub_check(const uint8_t *bytes, unsigned n, const struct sfi_insn *insn,
                         struct vstub_state *state, size_t address);
 #endif

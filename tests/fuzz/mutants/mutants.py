@@ -153,10 +153,9 @@ def schemata(mutants, path):
         edits.append((m.start(1), m.end(1), f'{{ if (sfi_mutant != {number}) {{ {m[1]} }} }}'))
     if path.endswith('decode.c'):
         # No row: the length that the foreign decoder gives.
-        where = plain.index('return out->length ? SFI_RULE_NONE : SFI_RULE_OPCODE;')
+        where = plain.index('return length ? length : -SFI_RULE_OPCODE;')
         number = mutants.add(path, *at(where), UNKNOWN)
-        edits.append((where, where, f'if (sfi_mutant == {number}) {{ out->length = (uint8_t)sfi_mutant_length(start); '
-                                    'return out->length ? SFI_RULE_NONE : SFI_RULE_OPCODE; }\n        '))
+        edits.append((where, where, f'if (sfi_mutant == {number}) {{ length = (int)sfi_mutant_length(start); }}\n    '))
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
     return text
