@@ -23,11 +23,25 @@ extern "C" {
     fn sasos_dma_alloc(bytes: u32) -> u32;
     #[link_name = "irq_enable"]
     fn sasos_irq_enable(vector: u32) -> i32;
+    #[link_name = "dma_mode"]
+    fn sasos_dma_mode() -> i32;
+    #[link_name = "virtio_start"]
+    fn sasos_virtio_start(features: i64) -> i64;
+    #[link_name = "virtio_queue"]
+    fn sasos_virtio_queue(queue: u32, size: u32, desc: u32, avail: u32, used: u32, vector: u32) -> i32;
+    #[link_name = "virtio_state"]
+    fn sasos_virtio_state(bits: u32) -> i32;
+    #[link_name = "virtq_publish"]
+    fn sasos_virtq_publish(queue: u32) -> i32;
+    #[link_name = "virtq_collect"]
+    fn sasos_virtq_collect(queue: u32) -> i32;
 }
 
 const E_NOMEM: i32 = -5;
 const E_NODEV: i32 = -11;
 const EVENT_TIMER: u32 = 1 << 16;
+const DMA_SHADOW: i32 = 1;
+const VIRTIO_RESET: u32 = 256;
 
 // Device registers and memory shared with a device: one access of exactly that width, in program order.
 fn read<T: Copy>(address: u32) -> T {

@@ -2,7 +2,7 @@
 // Clauses: Virtual I/O Device (VIRTIO) Version 1.2; the device is 5.4.
 //
 // One descriptor, one buffer, which is with the device at any time. What it writes is input: an answer for another descriptor, or of an impossible
-// length, resets it for good. The first answer is waited for (PATIENCE_NS), then one is asked for each INTERVAL_NS.
+// length, resets it for good. Without an IOMMU the kernel has the device's registers and rings, and these are their shadows (docs/abi.md). The first answer is waited for (PATIENCE_NS), then one is asked for each INTERVAL_NS.
 #![no_std]
 #![no_main]
 include!("../../sdk/sasos.rs");
@@ -46,6 +46,7 @@ const PATIENCE_NS: i64 = 200_000_000;
 const RESET_TRIES: u32 = 1_000_000;
 
 struct Rng {
+    shadow: bool, // then there is neither of the next two
     common: u32,
     doorbell: u32,
     avail: u32,
@@ -121,15 +122,37 @@ fn negotiate(common: u32) -> Result<(), i32> {
     Ok(())
 }
 
+// 3.1.1, steps 7 and 8: a queue of one entry. Its doorbell.
+fn start_queue(common: u32, notify: u32, multiplier: u32, desc: u32, avail: u32, used: u32) -> Result<u32, i32> {
+    write(common + QUEUE_SELECT, 0u16);
+    if read::<u16>(common + QUEUE_SIZE) == 0 {
+        return Err(E_NODEV);
+    }
+    write(common + QUEUE_SIZE, 1u16);
+    write(common + QUEUE_MSIX_VECTOR, 0u16);
+    write(common + QUEUE_DESC, desc as u64);
+    write(common + QUEUE_DRIVER, avail as u64);
+    write(common + QUEUE_DEVICE, used as u64);
+    let doorbell = notify + read::<u16>(common + QUEUE_NOTIFY_OFF) as u32 * multiplier;
+    write(common + QUEUE_ENABLE, 1u16);
+    write(common + DEVICE_STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
+    Ok(doorbell)
+}
+
 impl Rng {
     fn open() -> Result<Rng, i32> {
-        let (common, notify, multiplier) = structures().ok_or(E_NODEV)?;
+        let shadow = unsafe { sasos_dma_mode() } == DMA_SHADOW;
+        let (common, notify, multiplier) = if shadow { (0, 0, 0) } else { structures().ok_or(E_NODEV)? };
         for error in [unsafe { sasos_pci_enable() }, unsafe { sasos_irq_enable(0) }] {
             if error != 0 {
                 return Err(error);
             }
         }
-        negotiate(common)?;
+        if !shadow {
+            negotiate(common)?;
+        } else if unsafe { sasos_virtio_start(0) } < 0 {
+            return Err(E_NODEV);
+        }
         // A queue of one entry: its three parts (2.7) in one page, the buffer behind them.
         let memory = unsafe { sasos_dma_alloc(4096) };
         if memory == 0 {
@@ -138,19 +161,16 @@ impl Rng {
         let (desc, avail, used, buffer) = (memory, memory + 64, memory + 128, memory + 256);
         write(desc, buffer as u64);
         write(desc + 8, BYTES as u64 | DESC_F_WRITE << 32);
-        write(common + QUEUE_SELECT, 0u16);
-        if read::<u16>(common + QUEUE_SIZE) == 0 {
-            return Err(E_NODEV);
+        let mut doorbell = 0;
+        if shadow {
+            let set_up = unsafe { sasos_virtio_queue(0, 1, desc, avail, used, 0) == 1 && sasos_virtio_state(DRIVER_OK as u32) >= 0 };
+            if !set_up {
+                return Err(E_NODEV);
+            }
+        } else {
+            doorbell = start_queue(common, notify, multiplier, desc, avail, used)?;
         }
-        write(common + QUEUE_SIZE, 1u16);
-        write(common + QUEUE_MSIX_VECTOR, 0u16);
-        write(common + QUEUE_DESC, desc as u64);
-        write(common + QUEUE_DRIVER, avail as u64);
-        write(common + QUEUE_DEVICE, used as u64);
-        let doorbell = notify + read::<u16>(common + QUEUE_NOTIFY_OFF) as u32 * multiplier;
-        write(common + QUEUE_ENABLE, 1u16);
-        write(common + DEVICE_STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
-        Ok(Rng { common, doorbell, avail, used, buffer, asked: 0, taken: 0, given: 0, failed: false })
+        Ok(Rng { shadow, common, doorbell, avail, used, buffer, asked: 0, taken: 0, given: 0, failed: false })
     }
 
     fn waiting(&self) -> bool {
@@ -164,17 +184,25 @@ impl Rng {
         self.asked = self.asked.wrapping_add(1);
         write(self.avail + 4, 0u16); // the entry before the index
         write(self.avail + 2, self.asked);
-        write(self.doorbell, 0u16);
+        if self.shadow {
+            unsafe { sasos_virtq_publish(0) };
+        } else {
+            write(self.doorbell, 0u16);
+        }
     }
 
     fn take(&mut self) {
-        if !self.waiting() || read::<u16>(self.used + 2) == self.taken {
+        if !self.waiting() || (self.shadow && unsafe { sasos_virtq_collect(0) } < 0) || read::<u16>(self.used + 2) == self.taken {
             return;
         }
         let (id, length) = (read::<u32>(self.used + 4), read::<u32>(self.used + 8));
         if id != 0 || length == 0 || length > BYTES { // 5.4.6.1: at least a byte
             log_line!("the device answered with buffer {}, {} bytes: it is reset", id, length);
-            reset(self.common);
+            if self.shadow {
+                unsafe { sasos_virtio_state(VIRTIO_RESET) };
+            } else {
+                reset(self.common);
+            }
             self.failed = true;
             return;
         }
