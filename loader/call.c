@@ -116,6 +116,10 @@ static uint64_t code_of(const struct ldr_instance *inst, uint32_t index) {
 static void load_args(struct ldr_entry *e, const struct wasm_functype *type, const uint64_t *args) {
     for (uint32_t i = 0; i < type->params; i++) {
         uint32_t place = jit_arg_place(type, i), words = type->type[i] == WASM_V128 ? 2 : 1;
+        if (place >= SFI_INT_ARGS && place < 32 && !e->vectors) {
+            memset(e->fp, 0, sizeof e->fp);
+            e->vectors = true;
+        }
         uint64_t *to = place < SFI_INT_ARGS ? &e->reg[place]
                        : place >= 32        ? ldr_context(e->window, SFI_CTX_RESULT(place - 32))
                                             : e->fp[place - 16];
@@ -149,8 +153,13 @@ enum ldr_status ldr_call(struct ldr_thread *t, struct ldr_instance *inst, uint32
     LDR_ASSERT(index < inst->m->funcs);
     resolve(&inst, &index);
     const struct wasm_functype *type = ldr_func_type(inst, index);
-    struct ldr_entry e = {
-        .rsp = t->msp & ~15ull, .code = code_of(inst, index), .window = inst->window, .inst = inst};
+    struct ldr_entry e; // not initialised as a whole: most of it is for vectors
+    memset(e.reg, 0, sizeof e.reg);
+    e.vectors = false;
+    e.rsp = t->msp & ~15ull;
+    e.code = code_of(inst, index);
+    e.window = inst->window;
+    e.inst = inst;
     if (t->top == t->end || (uint64_t)&e < t->c_limit || e.rsp < t->stack_bottom + LDR_STACK_SLACK)
         return exhausted(t, inst, out_info);
     bool domain = inst->store->policy == LDR_DOMAIN, nested = false;

@@ -209,14 +209,27 @@ ldr_cross_dead:
         call    ldr_arrived_dead
         ud2
 
+// All that vzeroall clears. That one is microcode; these are done with when they are renamed.
+.macro clear_vectors
+.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+        vpxor   %xmm\n, %xmm\n, %xmm\n
+.endr
+.endm
+
 // struct ldr_args: the argument registers.
 .macro spill
+        spill_integers
+        spill_vectors
+.endm
+.macro spill_integers
         mov     %rdi, LDR_A_INT(%rsp)
         mov     %rsi, LDR_A_INT+8(%rsp)
         mov     %rdx, LDR_A_INT+16(%rsp)
         mov     %rcx, LDR_A_INT+24(%rsp)
         mov     %r8, LDR_A_INT+32(%rsp)
         mov     %r9, LDR_A_INT+40(%rsp)
+.endm
+.macro spill_vectors
         vmovups %xmm0, LDR_A_FP(%rsp)
         vmovups %xmm1, LDR_A_FP+16(%rsp)
         vmovups %xmm2, LDR_A_FP+32(%rsp)
@@ -228,6 +241,10 @@ ldr_cross_dead:
 .endm
 // The same from `base`, struct ldr_entry beginning alike. base may be rsi.
 .macro unspill base
+        unspill_vectors \base
+        unspill_integers \base
+.endm
+.macro unspill_vectors base
         vmovups LDR_A_FP(\base), %xmm0
         vmovups LDR_A_FP+16(\base), %xmm1
         vmovups LDR_A_FP+32(\base), %xmm2
@@ -236,6 +253,8 @@ ldr_cross_dead:
         vmovups LDR_A_FP+80(\base), %xmm5
         vmovups LDR_A_FP+96(\base), %xmm6
         vmovups LDR_A_FP+112(\base), %xmm7
+.endm
+.macro unspill_integers base
         mov     LDR_A_INT(\base), %rdi
         mov     LDR_A_INT+16(\base), %rdx
         mov     LDR_A_INT+24(\base), %rcx
@@ -292,24 +311,26 @@ ldr_cross_leave:
         .globl  ldr_host_save
 ldr_host_save:
         mov     P(LDR_P_THREAD), %rax
-        pop     %r10
-        mov     %rsp, LDR_T_MSP(%rax)
+        lea     8(%rsp), %r10                   // the module's, our return address dropped
+        mov     %r10, LDR_T_MSP(%rax)
         mov     LDR_T_CSP(%rax), %rsp
         cmp     LDR_T_CLIMIT(%rax), %rsp
-        jb      1f
+        jb      2f
         sub     $LDR_A_SIZE, %rsp
-        spill
-        mov     %r11, LDR_A_LINK(%rsp)
-        mov     LDR_T_MSP(%rax), %rax
-        mov     %rax, LDR_A_RSP(%rsp)
+        spill_integers
+        cmpq    $0, LDR_L_PLACE(%r11)           // all arguments are integers: nobody looks at the others
+        je      1f
+        spill_vectors
+1:      mov     %r11, LDR_A_LINK(%rsp)
+        mov     %r10, LDR_A_RSP(%rsp)
         lea     -CTX_RESULTS(%r15), %rax
         mov     %rax, LDR_A_OTHERS(%rsp)
         mov     P(LDR_P_INSTANCE), %rdi
         mov     %rsp, %rsi
-        push    %r10
+        push    -8(%r10)
         ret
         int3
-1:      mov     P(LDR_P_INSTANCE), %rdi         // calls back and forth have used up the C stack
+2:      mov     P(LDR_P_INSTANCE), %rdi         // calls back and forth have used up the C stack
         call    ldr_stack_full
         ud2
 
@@ -319,7 +340,7 @@ ldr_host_restore:
         cmpl    $0, P(LDR_P_STOP)
         jne     1f
         mov     LDR_A_RSP(%rsp), %rsp
-        vzeroall
+        clear_vectors
         vmovq   %rax, %xmm0
         xor     %ecx, %ecx
         xor     %edx, %edx
@@ -368,8 +389,11 @@ ldr_enter:
         mov     %rdi, P(LDR_P_THREAD)
         mov     LDR_E_RSP(%rsi), %rsp
         mov     LDR_E_CODE(%rsi), %rax
-        vzeroall
-        unspill %rsi
+        clear_vectors
+        cmpl    $0, LDR_E_VECTORS(%rsi)
+        je      1f
+        unspill_vectors %rsi
+1:      unspill_integers %rsi
         xor     %ebx, %ebx
         xor     %ebp, %ebp
         xor     %r10d, %r10d

@@ -54,6 +54,10 @@
 #define LDR_E_INST 200
 #define LDR_E_RAX 208
 #define LDR_E_XMM0 216
+#define LDR_E_VECTORS 232
+
+// struct ldr_link
+#define LDR_L_PLACE 24
 
 #define LDR_MXCSR 0x1f80 // all exceptions masked, round to nearest, denormals kept
 

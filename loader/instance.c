@@ -241,8 +241,12 @@ static bool host_links(struct ldr_instance *inst) {
         struct ldr_link *l = ldr_plat_alloc(sizeof *l + type->params * sizeof *l->place);
         if (!l) return false;
         uint16_t *place = (uint16_t *)(l + 1);
-        for (uint32_t i = 0; i < type->params; i++) place[i] = (uint16_t)jit_arg_place(type, i);
-        *l = (struct ldr_link){x->host, type, type->params, place};
+        bool integers = true; // in registers, so in order
+        for (uint32_t i = 0; i < type->params; i++) {
+            place[i] = (uint16_t)jit_arg_place(type, i);
+            integers &= place[i] < SFI_INT_ARGS;
+        }
+        *l = (struct ldr_link){x->host, type, type->params, integers ? NULL : place};
         inst->link[f] = l;
     }
     return true;

@@ -37,6 +37,8 @@ AT(ldr_entry, window, LDR_E_WINDOW);
 AT(ldr_entry, inst, LDR_E_INST);
 AT(ldr_entry, rax, LDR_E_RAX);
 AT(ldr_entry, xmm0, LDR_E_XMM0);
+AT(ldr_entry, vectors, LDR_E_VECTORS);
+AT(ldr_link, place, LDR_L_PLACE);
 _Static_assert(sizeof(struct ldr_record) == LDR_R_SIZE, "record");
 _Static_assert(sizeof(struct ldr_args) == LDR_A_SIZE && LDR_A_SIZE % 16 == 0,
                "args keep the C stack aligned");

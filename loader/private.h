@@ -56,7 +56,7 @@ struct ldr_link { // a host function as bound to one import
 
 struct ldr_args {
     uint64_t reg[SFI_INT_ARGS];
-    uint64_t fp[SFI_FP_ARGS][2];
+    uint64_t fp[SFI_FP_ARGS][2]; // with link->place only
     const uint64_t (*others)[2]; // in the caller's result area
     const struct ldr_link *link;
     uint64_t rsp, unused;
@@ -69,6 +69,7 @@ struct ldr_entry {
     uint64_t code, window;
     struct ldr_instance *inst;
     uint64_t rax, xmm0[2];
+    uint32_t vectors; // fp is meant; else the vector registers are cleared
 };
 
 struct ldr_func { // what a function reference names: a handle is 1 + its index in the store
