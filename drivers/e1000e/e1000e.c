@@ -94,15 +94,21 @@ static void set(uint32_t r, uint32_t v) { write32(net.registers + r, v); }
 // ---- to the device ----
 
 static void post_buffers(void) {
-    uint32_t before = net.rx_filled, buffer;
     // One descriptor stays empty: head = tail means that the device has none (7.1.8).
-    while (net.rx_filled < RING - 1 && ns_buffer(&buffer)) {
-        uint32_t i = (net.rx_next + net.rx_filled++) % RING;
+    uint32_t room = RING - 1 - net.rx_filled, n = ns.posted < room ? ns.posted : room, k;
+    for (k = 0; k < n; k++) {
+        uint32_t buffer, i = (net.rx_next + net.rx_filled + k) % RING;
+        if (!ns_buffer(k, &buffer)) {
+            ns_refuse("posted a buffer outside the channel", buffer);
+            break;
+        }
         net.rx_buffer[i] = buffer;
         write64(net.rx_ring + 16 * i, net.bus + buffer);
         write64(net.rx_ring + 16 * i + 8, 0);
     }
-    if (net.rx_filled == before) return;
+    if (!k) return;
+    ns_took_buffers(k);
+    net.rx_filled += k;
     barrier_compiler(); // the descriptors before the tail
     set(RDT, (net.rx_next + net.rx_filled) % RING);
 }
@@ -117,22 +123,22 @@ static void write_tx(uint64_t low, uint64_t high) {
 static uint32_t tx_free(void) { return RING - 1 - (net.tx_next - net.tx_done); }
 
 static bool device_room(uint32_t count) {
-    return tx_free() >= count + 1 && ring_space(&ns.sent) > net.frames;
+    return tx_free() >= count + 1 && ns.sent_room > net.frames;
 }
 
 // All is checked before any is written.
-static bool device_send(uint32_t count) {
+static uint32_t device_send(uint32_t count) {
     struct net_transmit f[NET_FRAGMENTS_MAX];
     uint32_t total = 0;
     for (uint32_t k = 0; k < count; k++) {
-        if (!ns_fragment(k, &f[k])) return false;
+        if (!ns_fragment(k, &f[k])) return 0;
         total += f[k].length;
     }
     bool sum = f[0].flags & NET_CHECKSUM;
-    if (total > NET_FRAME_MAX || f[0].flags & (NET_SEGMENT4 | NET_SEGMENT6)) return false;
+    if (total > NET_FRAME_MAX || f[0].flags & (NET_SEGMENT4 | NET_SEGMENT6)) return 0;
     if (sum && (f[0].checksum_start + f[0].checksum_offset + 2u > total ||
                 f[0].checksum_start + f[0].checksum_offset > UINT8_MAX))
-        return false; // TUCSO has eight bits
+        return 0; // TUCSO has eight bits
     uint32_t context = (uint32_t)f[0].checksum_start << 16 | f[0].checksum_offset;
     if (sum && context != net.context) {
         uint32_t start = f[0].checksum_start, at = start + f[0].checksum_offset;
@@ -151,9 +157,7 @@ static bool device_send(uint32_t count) {
     net.tx[last].signal = f[0].flags & NET_SIGNAL;
     ns.signals += net.tx[last].signal;
     net.frames++;
-    ns.count[NS_SENT_FRAMES]++;
-    ns.count[NS_SENT_BYTES] += total;
-    return true;
+    return total;
 }
 
 static void transmit(void) {
@@ -168,49 +172,45 @@ static void transmit(void) {
 
 // Sent frames go back to the client. True: one of them asked for a signal.
 static bool collect_sent(void) {
-    bool signal = false;
+    uint32_t signals = 0, n = 0;
     for (uint32_t at = net.tx_done; at != net.tx_next; at++) {
         uint32_t i = at % RING;
         if (!net.tx[i].last) continue;
         if (!(read32(net.tx_ring + 16 * i + 12) & TX_DD)) break;
         net.tx_done = at + 1;
-        signal |= net.tx[i].signal;
-        ns.signals -= net.tx[i].signal;
-        net.frames--;
-        ns_sent(net.tx[i].cookie);
+        signals += net.tx[i].signal;
+        ns_sent(n++, net.tx[i].cookie);
     }
-    return signal;
+    ns_sent_end(n);
+    net.frames -= n;
+    ns.signals -= signals;
+    return signals;
 }
 
 // Received frames go to the client. True: there were some.
 static bool collect_received(void) {
-    bool any = false;
-    while (net.rx_filled && ring_space(&ns.receive)) {
-        uint32_t i = net.rx_next;
+    uint32_t most = net.rx_filled < ns.receive_room ? net.rx_filled : ns.receive_room, bytes = 0, n;
+    for (n = 0; n < most; n++) {
+        uint32_t i = (net.rx_next + n) % RING;
         uint64_t back = read64(net.rx_ring + 16 * i + 8);
         if (!(back >> 32 & RX_DD)) break;
         uint32_t status = back >> 32 & 0xff, errors = back >> 40 & 0xff, length = back & 0xffff;
-        net.rx_next = (i + 1) % RING;
-        net.rx_filled--;
         if (length > NET_BUFFER || !(status & RX_EOP))
             length = 0; // cannot be: long frames are not enabled
         bool verified =
             status & (RX_TCPCS | RX_UDPCS) && !(status & RX_IXSM) && !(errors & (RX_TCPE | RX_IPE));
-        ns.shared->receive[ring_slot(&ns.receive)] =
-            (struct net_receive){.buffer = net.rx_buffer[i],
-                                 .length = (uint16_t)length,
-                                 .flags = verified ? NET_VERIFIED : 0};
-        ring_produced(&ns.receive);
-        ns.count[NS_RECEIVED_FRAMES]++;
-        ns.count[NS_RECEIVED_BYTES] += length;
-        any = true;
+        ns_received(n, net.rx_buffer[i], 0, length, verified ? NET_VERIFIED : 0);
+        bytes += length;
     }
-    return any;
+    net.rx_next = (net.rx_next + n) % RING;
+    net.rx_filled -= n;
+    ns_received_end(n, n, bytes);
+    return n;
 }
 
 // All there is to do, in both directions; the client is signalled if there is something for it.
 static void work(void) {
-    if (!ns.attached || ns.failed) return;
+    if (!ns_begin()) return;
     bool news = collect_received();
     news |= collect_sent();
     transmit();
@@ -321,6 +321,7 @@ int32_t SASOS_EXPORT(driver_start)(void) {
 }
 
 int32_t SASOS_EXPORT(driver_event)(uint32_t events) {
+    if (events & SASOS_EVENT_TIMER) ns_tell();
     if (events & SASOS_EVENT_IRQ(MESSAGE_OTHER)) {
         (void)get(ICR); // LSC is not cleared by itself
         read_link();

@@ -19,7 +19,7 @@
 #define PATIENCE_NS (2000 * MS) // for the controller to become ready; below the manifest's budget
 
 struct queue {
-    uint32_t sq, cq; // addresses
+    _Alignas(64) uint32_t sq, cq; // addresses
     uint32_t sq_doorbell, cq_doorbell;
     uint32_t mask, shift;         // entries − 1, log2 of entries
     uint32_t tail, head;          // run freely
@@ -28,8 +28,8 @@ struct queue {
     uint32_t cq_shadow, cq_event;
 };
 
-struct prp_tables {             // of a channel; see prp_list()
-    uint64_t table[2], channel; // bus addresses
+struct prp_tables {                  // of a channel; see prp_list()
+    uint64_t table[2], channel, pad; // bus addresses
 };
 
 static struct {
@@ -289,31 +289,35 @@ static bool open_tables(void) {
 
 // ---- the data path ----
 
-static void device_start(uint32_t lane, uint32_t slot, const struct bs_channel *channel,
-                         const struct bs_work *w) {
+static inline void device_start(uint32_t lane, uint32_t slot, const struct bs_channel *channel,
+                                const struct bs_work *w) {
     struct queue *q = &nvme.queue[lane];
     keep_base(q);
-    uint32_t entry = q->sq + (q->tail++ & q->mask) * (uint32_t)sizeof(struct nvme_command);
+    volatile struct nvme_command *entry =
+        (volatile struct nvme_command *)(uintptr_t)(q->sq + (q->tail++ & q->mask) * sizeof *entry);
+    keep_base(entry);
     uint32_t opcode = w->op == BLK_READ ? NVME_READ : w->op == BLK_WRITE ? NVME_WRITE : NVME_FLUSH;
-    write32(entry, opcode | slot << 16);
+    entry->cdw0 = opcode | slot << 16;
     uint64_t prp1 = 0, prp2 = 0, block = 0;
     uint32_t blocks = 0;
     if (opcode != NVME_FLUSH) {                             // 6.8: it has none of these fields
         uint32_t second = (w->offset & ~(PAGE - 1)) + PAGE; // offset of the second page
         uint32_t end = w->offset + w->count * BLK_SECTOR;
-        prp1 = nvme.prp[channel->index].channel + w->offset;
+        const struct prp_tables *t = &nvme.prp[channel->index];
+        keep_base(t);
+        prp1 = t->channel + w->offset;
         if (end > second + PAGE)
-            prp2 =
-                prp_list(&nvme.prp[channel->index], second / PAGE, (end - second + PAGE - 1) / PAGE);
+            prp2 = prp_list(t, second / PAGE, (end - second + PAGE - 1) / PAGE);
         else if (end > second)
-            prp2 = nvme.prp[channel->index].channel + second;
+            prp2 = t->channel + second;
         block = w->sector >> nvme.block_shift;
         blocks = (w->count >> nvme.block_shift) - 1;
     }
-    write64(entry + offsetof(struct nvme_command, prp1), prp1);
-    write64(entry + offsetof(struct nvme_command, prp2), prp2);
-    write64(entry + offsetof(struct nvme_command, cdw10), block);
-    write32(entry + offsetof(struct nvme_command, cdw12), blocks);
+    entry->prp1 = prp1;
+    entry->prp2 = prp2;
+    entry->cdw10 = (uint32_t)block;
+    entry->cdw11 = (uint32_t)(block >> 32);
+    entry->cdw12 = blocks;
 }
 
 static void device_kick(uint32_t lane) {

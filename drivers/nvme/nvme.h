@@ -52,8 +52,13 @@ enum { // 5.15.2.1 Identify namespace
 };
 
 struct nvme_command { // 4.2 Submission queue entry
-    uint8_t opcode, flags;
-    uint16_t cid;
+    union {
+        struct {
+            uint8_t opcode, flags;
+            uint16_t cid;
+        };
+        uint32_t cdw0; // all three
+    };
     uint32_t nsid;
     uint64_t reserved, metadata, prp1, prp2;
     uint32_t cdw10, cdw11, cdw12, cdw13, cdw14, cdw15;

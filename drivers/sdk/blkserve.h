@@ -17,7 +17,7 @@
 #define BS_LANES SASOS_CHANNELS_MAX
 
 struct bs_channel {
-    struct blk_channel *shared;
+    _Alignas(64) struct blk_channel *shared; // aligned: a power of two bytes
     uint32_t address, size; // of the channel in our window, which is also the device's
     struct ring requests, completions;
     uint32_t in_flight, index, lane;
@@ -60,8 +60,9 @@ static struct {
 } bs;
 
 // ---- supplied by the driver ----
-static void device_start(uint32_t lane, uint32_t slot, const struct bs_channel *c,
-                         const struct bs_work *w);
+// Inlined, so that *w stays in registers.
+__attribute__((always_inline)) static inline void
+device_start(uint32_t lane, uint32_t slot, const struct bs_channel *c, const struct bs_work *w);
 static void device_kick(uint32_t lane); // tells the device of all that was started
 
 // ---- for the driver ----
@@ -82,8 +83,9 @@ static inline bool bs_busy(uint32_t lane, uint32_t slot) {
 }
 
 static inline void bs_complete(struct bs_channel *c, uint32_t cookie, int32_t status) {
-    c->shared->completion[ring_slot(&c->completions)] = (struct blk_completion){cookie, status};
-    c->completions.mine++;
+    struct blk_completion *entry = &c->shared->completion[c->completions.mine++ % BLK_RING];
+    keep_base(entry);
+    *entry = (struct blk_completion){cookie, status};
     bs.answered |= 1u << c->index;
 }
 
@@ -91,10 +93,15 @@ static inline void bs_complete(struct bs_channel *c, uint32_t cookie, int32_t st
 static inline void bs_finish(uint32_t lane, uint32_t slot, int32_t status) {
     struct bs_lane *l = &bs.lane[lane];
     keep_base(l);
-    struct bs_slot *s = &l->slot[slot], *first = &l->slot[s->first];
-    if (status) first->status = status;
+    struct bs_slot *s = &l->slot[slot], *first = s;
+    keep_base(s);
     s->busy = 0;
-    if (s != first) l->free_slot[l->free_count++] = (uint8_t)slot;
+    if (s->first != slot) {
+        first = &l->slot[s->first];
+        l->free_slot[l->free_count++] = (uint8_t)slot;
+    }
+    keep_base(first);
+    if (status) first->status = status;
     if (--first->left) return;
     l->free_slot[l->free_count++] = s->first; // kept until now, for the account
     struct bs_channel *c = &bs.channel[s->channel];
@@ -109,8 +116,7 @@ static void bs_answered(void) {
         if (!(bs.answered & 1u << i)) continue;
         bs.answered &= ~(1u << i);
         struct bs_channel *c = &bs.channel[i];
-        barrier_compiler(); // the entries before the index
-        c->shared->completion_ring.head = c->completions.mine;
+        ring_publish(&c->completions);
         sasos_chan_signal(i);
     }
 }
@@ -136,41 +142,66 @@ static inline int32_t bs_check(const struct bs_channel *c, const struct blk_requ
     return 0;
 }
 
-static inline uint32_t bs_take(struct bs_lane *l, const struct bs_channel *c, uint32_t first,
-                               bool is_first) {
+// A slot for one part of a request.
+static inline uint32_t bs_take(struct bs_lane *l, const struct bs_channel *c, struct bs_slot **out) {
     uint32_t s = l->free_slot[--l->free_count];
-    l->slot[s].busy = 1;
-    l->slot[s].channel = (uint8_t)c->index;
-    l->slot[s].first = (uint8_t)(is_first ? s : first);
+    struct bs_slot *slot = &l->slot[s];
+    keep_base(slot);
+    slot->busy = 1;
+    slot->channel = (uint8_t)c->index;
+    *out = slot;
     return s;
 }
 
-// All parts of a request; there are slots for them.
-static void bs_start(struct bs_channel *c, const struct blk_request *r, uint32_t parts) {
+static inline uint32_t bs_take_first(struct bs_lane *l, const struct bs_channel *c,
+                                     const struct blk_request *r, uint32_t parts) {
+    struct bs_slot *slot;
+    uint32_t s = bs_take(l, c, &slot);
+    slot->first = (uint8_t)s;
+    slot->left = (uint8_t)parts;
+    slot->cookie = r->cookie;
+    slot->status = 0;
+    return s;
+}
+
+// All parts of a request that must be cut; there are slots for them.
+__attribute__((noinline)) static void bs_start_parts(struct bs_channel *c,
+                                                     const struct blk_request *r, uint32_t parts) {
     struct bs_lane *l = &bs.lane[c->lane];
-    keep_base(l);
+    struct bs_work w = {r->op, c->address + r->buffer, r->sector, bs.part, r->buffer};
     uint32_t first = 0;
-    struct bs_work w = {.op = r->op,
-                        .address = c->address + r->buffer,
-                        .sector = r->sector,
-                        .count = r->op == BLK_FLUSH ? 0 : r->count,
-                        .offset = r->buffer};
-    for (uint32_t i = 0; i < parts; i++) {
-        uint32_t s = bs_take(l, c, first, i == 0), left = w.count;
+    for (uint32_t i = 0, left = r->count; i < parts; i++) {
+        uint32_t s;
         if (i == 0) {
-            first = s;
-            l->slot[s].cookie = r->cookie;
-            l->slot[s].status = 0;
-            l->slot[s].left = (uint8_t)parts;
+            s = first = bs_take_first(l, c, r, parts);
+        } else {
+            struct bs_slot *slot;
+            s = bs_take(l, c, &slot);
+            slot->first = (uint8_t)first;
         }
-        if (left > bs.part) w.count = bs.part;
+        if (left < w.count) w.count = left;
         device_start(c->lane, s, c, &w);
         w.sector += w.count;
         w.address += w.count * BLK_SECTOR;
         w.offset += w.count * BLK_SECTOR;
-        w.count = left - w.count;
+        left -= w.count;
+    }
+}
+
+// Starts an accepted request if there are slots for all of it.
+static inline bool bs_start(struct bs_lane *l, struct bs_channel *c, const struct blk_request *r) {
+    if (r->op != BLK_FLUSH && r->count > bs.part) {
+        uint32_t parts = (r->count + bs.part - 1) / bs.part;
+        if (parts > l->free_count) return false;
+        bs_start_parts(c, r, parts);
+    } else {
+        if (!l->free_count) return false;
+        struct bs_work w = {r->op, c->address + r->buffer, r->sector,
+                            r->op == BLK_FLUSH ? 0 : r->count, r->buffer};
+        device_start(c->lane, bs_take_first(l, c, r, 1), c, &w);
     }
     c->in_flight++;
+    return true;
 }
 
 // Takes what the client has asked for, as long as there are slots and room for every completion that could come.
@@ -182,24 +213,22 @@ static bool bs_serve(struct bs_channel *c) {
     uint32_t room = ring_space(&c->completions), started = 0;
     struct bs_lane *l = &bs.lane[c->lane];
     keep_base(l);
-    for (; ready && room > c->in_flight; ready--, room--) {
-        struct blk_request r = c->shared->request[ring_slot(&c->requests)];
+    for (; ready && room > c->in_flight; ready--) {
+        const struct blk_request *entry = &c->shared->request[c->requests.mine % BLK_RING];
+        keep_base(entry);
+        struct blk_request r = *entry;
         barrier_compiler(); // checked and used is the copy, whatever the client does to its entry meanwhile
         int32_t status = bs.failed ? E_IO : bs_check(c, &r);
         if (status || (r.op == BLK_FLUSH && !bs.can_flush)) { // no cache: each write is stable already
             bs_complete(c, r.cookie, status);
+            room--; // what was started is counted by in_flight
         } else {
-            uint32_t parts =
-                r.op == BLK_FLUSH || r.count <= bs.part ? 1 : (r.count + bs.part - 1) / bs.part;
-            if (parts > l->free_count) break;
-            bs_start(c, &r, parts);
+            if (!bs_start(l, c, &r)) break;
             started++;
-            room++; // counted by in_flight
         }
         c->requests.mine++;
     }
-    barrier_compiler(); // our copies of the entries before their places are given back
-    c->shared->request_ring.tail = c->requests.mine;
+    ring_release(&c->requests);
     return started;
 }
 

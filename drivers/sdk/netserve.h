@@ -1,13 +1,17 @@
 // netserve.h — the server's side of the network class (net.h): what every network driver does alike, whatever its device is.
 //
 // Included by exactly one source of a driver; it gives the module its exports net_attach() and net_submit(). A device has one client. The
-// driver calls ns_open() at its start and ns_describe() when the device works; whenever there may be something to do it moves what the
-// device has received and sent (ns_sent()), calls ns_transmit(), which gives it frame after frame by device_send(), posts the buffers that
-// ns_buffer() finds, and ends with ns_done(). The manifest's first counters are those of enum ns_counter.
+// driver calls ns_open() at its start and ns_describe() when the device works. Whenever there may be something to do it begins a round by ns_begin(), moves
+// what the device has received (ns_received()) and sent (ns_sent()), calls ns_transmit(), which gives it frame after frame by device_send(),
+// posts the buffers that ns_buffer() finds, and ends with ns_done(): in between the rings' indices are neither read nor written.
+// The manifest's first counters are those of enum ns_counter; they are told ten times a second at most: driver_event() calls ns_tell() on
+// SASOS_EVENT_TIMER, which is netserve's.
 // Not trusted: what the client puts into its rings, checked here from private copies; a bad entry ends the client's use until it attaches again.
 #ifndef SASOS_NETSERVE_H
 #define SASOS_NETSERVE_H
 #include "drivers/sdk/net.h"
+
+#define NS_TELL_NS 100000000ll // between two tellings of the counters: a kernel call each
 
 enum ns_counter {
     NS_RECEIVED_FRAMES,
@@ -24,6 +28,8 @@ static struct {
     bool failed;            // the device: it is silent until the client attaches again
     uint32_t signals;       // frames in flight that ask for a signal: the driver counts them
     struct ring transmit, sent, post, receive;
+    uint32_t sent_room, receive_room, posted; // left of what ns_begin() has found
+    bool telling;                             // the timer runs
     int64_t count[NS_COUNTERS], told[NS_COUNTERS];
 } ns;
 
@@ -31,7 +37,7 @@ static struct {
 static int device_restart(void); // from whatever state to a device that works, all queues empty. 0 or an error
 static void device_describe(void);       // fills in ns.shared->info, all but the version
 static bool device_room(uint32_t count); // for a frame of so many fragments, and for its answer
-static bool device_send(uint32_t count); // the frame of ns_fragment(0 … count − 1). False: it cannot be sent, nothing is changed
+static uint32_t device_send(uint32_t count); // the frame of ns_fragment(0 … count − 1). Its bytes; 0: it cannot be sent, nothing is changed
 static void device_work(void); // all there is to do, on the client's call
 
 // ---- for the driver ----
@@ -57,23 +63,31 @@ static void ns_describe(void) {
 static void ns_refuse(const char *why, uint32_t value) {
     log_line("the client %s (%u): not served until it attaches again", why, value);
     ns.attached = false;
+    ns.sent_room = ns.receive_room = ns.posted = 0;
+}
+
+// A round of work begins. False: there can be none.
+static inline bool ns_begin(void) {
+    if (!ns.attached || ns.failed) return false;
+    ns.sent_room = ring_space(&ns.sent);
+    ns.receive_room = ring_space(&ns.receive);
+    ns.posted = ring_pending(&ns.post);
+    return true;
 }
 
 static inline bool ns_in_channel(uint32_t buffer, uint32_t length) {
     return buffer >= NET_DATA && length && buffer <= ns.size && length <= ns.size - buffer;
 }
 
-// The next empty buffer that the client has posted. False: there is none.
-static inline bool ns_buffer(uint32_t *out_buffer) {
-    if (!ns.attached || !ring_pending(&ns.post)) return false;
-    uint32_t buffer = *(volatile uint32_t *)&ns.shared->post[ring_slot(&ns.post)];
-    ring_consumed(&ns.post);
-    if (!ns_in_channel(buffer, NET_BUFFER)) {
-        ns_refuse("posted a buffer outside the channel", buffer);
-        return false;
-    }
+// The k-th empty buffer that the client has posted, k < ns.posted. False: it is none. They are taken by ns_took_buffers().
+static inline bool ns_buffer(uint32_t k, uint32_t *out_buffer) {
+    uint32_t buffer = *(volatile uint32_t *)&ns.shared->post[(ns.post.mine + k) % NET_RING];
     *out_buffer = buffer;
-    return true;
+    return ns_in_channel(buffer, NET_BUFFER);
+}
+static inline void ns_took_buffers(uint32_t n) {
+    ns.post.mine += n;
+    ns.posted -= n;
 }
 
 // A copy of the frame's fragment `k`. False: it does not lie in the channel.
@@ -87,40 +101,80 @@ static inline bool ns_fragment(uint32_t k, struct net_transmit *out) {
 
 // Sends as many frames as there are, whole, and room for.
 static void ns_transmit(void) {
-    uint32_t pending;
-    while (ns.attached && (pending = ring_pending(&ns.transmit)) != 0) {
+    uint32_t pending = ns.attached ? ring_pending(&ns.transmit) : 0, all = pending;
+    uint32_t frames = 0, total = 0;
+    while (pending) {
         uint32_t count = 1, most = pending < NET_FRAGMENTS_MAX ? pending : NET_FRAGMENTS_MAX;
         while (count <= most &&
                ns.shared->transmit[(ns.transmit.mine + count - 1) & (NET_RING - 1)].flags & NET_MORE)
             count++;
         if (count > most) {
             if (most < pending) ns_refuse("made a frame of too many fragments", count);
-            return; // else the rest of the frame is still to come
+            break; // else the rest of the frame is still to come
         }
-        if (!device_room(count)) return;
-        if (!device_send(count)) {
+        if (!device_room(count)) break;
+        uint32_t bytes = device_send(count);
+        if (!bytes) {
             ns_refuse("made a frame that cannot be sent, fragments", count);
-            return;
+            break;
         }
-        ring_consumed_many(&ns.transmit, count);
+        frames++;
+        total += bytes;
+        ns.transmit.mine += count;
+        pending -= count;
     }
+    if (pending == all) return;
+    ring_release(&ns.transmit);
+    ns.count[NS_SENT_FRAMES] += frames;
+    ns.count[NS_SENT_BYTES] += total;
 }
 
-// A sent frame goes back to the client.
-static inline void ns_sent(uint32_t cookie) {
-    if (!ns.attached || !ring_space(&ns.sent))
-        return; // no room: only when the client has broken it
-    ns.shared->sent[ring_slot(&ns.sent)] = cookie;
-    ring_produced(&ns.sent);
+// The k-th of the sent frames that go back to the client; ns_sent_end() ends them. There is room, unless the client has broken the ring.
+static inline void ns_sent(uint32_t k, uint32_t cookie) {
+    ns.shared->sent[(ns.sent.mine + k) % NET_RING] = cookie;
+}
+static inline void ns_sent_end(uint32_t n) {
+    uint32_t room = ns.sent_room < n ? ns.sent_room : n;
+    ns.sent.mine += room;
+    ns.sent_room -= room;
 }
 
-// `news`: there is something for the client.
+// The k-th of the received fragments that go to the client, k < ns.receive_room; ns_received_end() ends them.
+static inline void ns_received(uint32_t k, uint32_t buffer, uint32_t start, uint32_t length,
+                               uint32_t flags) {
+    struct net_receive *r = &ns.shared->receive[(ns.receive.mine + k) % NET_RING];
+    keep_base(r);
+    r->buffer = buffer;
+    r->start = (uint16_t)start;
+    r->length = (uint16_t)length;
+    r->flags = (uint16_t)flags;
+}
+static inline void ns_received_end(uint32_t n, uint32_t frames, uint32_t bytes) {
+    ns.receive.mine += n;
+    ns.receive_room -= n;
+    ns.count[NS_RECEIVED_FRAMES] += frames;
+    ns.count[NS_RECEIVED_BYTES] += bytes;
+}
+
+static void ns_tell(void) {
+    ns.telling = false;
+    for (uint32_t i = 0; i < NS_COUNTERS; i++)
+        if (ns.count[i] != ns.told[i]) sasos_counter(i, ns.told[i] = ns.count[i]);
+}
+
+// The round is over. `news`: there is something for the client.
 static void ns_done(bool news) {
+    ring_publish(&ns.sent);
+    ring_publish(&ns.receive);
+    ring_release(&ns.post);
     if (ns.transmit.broken || ns.sent.broken || ns.post.broken || ns.receive.broken)
         ns_refuse("broke a ring", 0);
     if (news) sasos_chan_signal(0);
-    for (uint32_t i = 0; i < NS_COUNTERS; i++)
-        if (ns.count[i] != ns.told[i]) sasos_counter(i, ns.told[i] = ns.count[i]);
+    if (!ns.telling && (ns.count[NS_SENT_FRAMES] != ns.told[NS_SENT_FRAMES] ||
+                        ns.count[NS_RECEIVED_FRAMES] != ns.told[NS_RECEIVED_FRAMES])) {
+        ns.telling = true;
+        sasos_timer(sasos_time_ns() + NS_TELL_NS);
+    }
 }
 
 // ---- the class's calls ----

@@ -45,15 +45,22 @@ static inline uint32_t ring_pending(struct ring *r) {
 
 static inline uint32_t ring_slot(const struct ring *r) { return r->mine & (r->size - 1); }
 
-static inline void ring_produced(struct ring *r) {
-    barrier_compiler(); // the entry before the index
-    r->shared->head = ++r->mine;
+// Many at once: `mine` has been moved beyond what was written, or read; now the peer hears of it.
+static inline void ring_publish(struct ring *r) {
+    barrier_compiler(); // the entries before the index
+    r->shared->head = r->mine;
 }
-
-static inline void ring_consumed_many(struct ring *r, uint32_t n) {
+static inline void ring_release(struct ring *r) {
     barrier_compiler(); // our copies of the entries before their places are given back
-    r->mine += n;
     r->shared->tail = r->mine;
 }
-static inline void ring_consumed(struct ring *r) { ring_consumed_many(r, 1); }
+
+static inline void ring_produced(struct ring *r) {
+    r->mine++;
+    ring_publish(r);
+}
+static inline void ring_consumed(struct ring *r) {
+    r->mine++;
+    ring_release(r);
+}
 #endif

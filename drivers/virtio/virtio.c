@@ -230,6 +230,8 @@ void virtio_ready(struct virtio_device *v) { add_status(v, VIRTIO_DRIVER_OK); }
 
 void virtq_kick(struct virtq *q) {
     if (q->kicked == q->avail_index) return;
+    barrier_compiler(); // 2.7.13.3: the entries before the index
+    write16(q->avail + 2, q->avail_index);
     if (q->shadow) {
         q->kicked = q->avail_index;
         sasos_virtq_publish(q->index); // notifies as the device wishes
@@ -258,28 +260,14 @@ void virtq_quiet(struct virtq *q, bool quiet) {
     barrier_full();               // before the caller's last look
 }
 
-bool virtq_used(struct virtq *q, uint32_t *out_id, uint32_t *out_length) {
-    if (read16(q->used + 2) == q->used_index) {
-        bool arm = q->event_idx && !q->quiet;
-        if (arm)
-            write16(q->avail + 4 + 2 * q->size,
-                    q->used_index); // 2.7.10: used_event: interrupt at the next one
-        if (q->shadow) {
-            int got = sasos_virtq_collect(q->index);
-            *out_id = UINT32_MAX;
-            *out_length = 0;
-            if (got <= 0) return got < 0;
-        } else if (!arm) {
-            return false;
-        } else {
-            barrier_full(); // armed before the last look
-            if (read16(q->used + 2) == q->used_index) return false;
-        }
-    }
-    barrier_compiler(); // 2.7.14: the index before the entry
-    uint32_t entry = q->used + 4 + 8 * (q->used_index & (q->size - 1));
-    *out_id = read32(entry);
-    *out_length = read32(entry + 4);
-    q->used_index++;
-    return true;
+int virtq_look(struct virtq *q) {
+    bool arm = q->event_idx && !q->quiet;
+    if (arm)
+        write16(q->avail + 4 + 2 * q->size,
+                q->used_index); // 2.7.10: used_event: interrupt at the next one
+    if (q->shadow) return sasos_virtq_collect(q->index);
+    if (!arm) return 0;
+    barrier_full(); // armed before the last look
+    uint32_t n = (uint16_t)(read16(q->used + 2) - q->used_index);
+    return (int)(n < q->size ? n : q->size);
 }

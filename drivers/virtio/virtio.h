@@ -73,20 +73,70 @@ int virtio_queue(struct virtio_device *v, struct virtq *q, uint16_t index, uint3
 void virtio_ready(struct virtio_device *v); // DRIVER_OK
 void virtio_reset(struct virtio_device *v); // and waits until the device says so (bounded)
 
-// Makes descriptor chain `head` available. The device may see it at once; it is told by virtq_kick().
-static inline void virtq_add(struct virtq *q, uint16_t head) {
-    write16(q->avail + 4 + 2 * (q->avail_index & (q->size - 1)), head);
-    barrier_compiler(); // 2.7.13.3: the entry before the index
-    write16(q->avail + 2, ++q->avail_index);
+// Descriptor at `at` (2.7.5), in two stores.
+static inline void virtq_describe(uint32_t at, uint64_t addr, uint32_t len, uint16_t flags,
+                                  uint32_t next) {
+    volatile uint64_t *d = (volatile uint64_t *)(uintptr_t)at;
+    keep_base(d);
+    d[0] = addr;
+    d[1] = len | (uint64_t)flags << 32 | (uint64_t)next << 48;
 }
 
-void virtq_kick(struct virtq *q); // 2.7.13.4: the doorbell, unless the device said that it needs none
+// Makes descriptor chain `head` available, at the next virtq_kick(); in a batch, it is the k-th of it and virtq_added() ends the batch.
+static inline void virtq_put(const struct virtq *q, uint32_t k, uint16_t head) {
+    volatile uint16_t *entry =
+        (volatile uint16_t *)(uintptr_t)(q->avail + 2 * ((q->avail_index + k) & (q->size - 1)));
+    keep_base(entry);
+    entry[2] = head;
+}
+static inline void virtq_added(struct virtq *q, uint32_t n) {
+    q->avail_index = (uint16_t)(q->avail_index + n);
+}
+static inline void virtq_add(struct virtq *q, uint16_t head) {
+    virtq_put(q, 0, head);
+    virtq_added(q, 1);
+}
+
+// 2.7.13.3 and .4: the chains that were added are the device's, and it is told unless it said that it need not be.
+void virtq_kick(struct virtq *q);
 
 // Quiet: the device need not interrupt for this queue; its used entries are looked for when there is something else to do. When quiet
 // ends, entries may be there already: look once more.
 void virtq_quiet(struct virtq *q, bool quiet);
 
-// Next used entry: true and its id (unchecked: input!) and length; an impossible id where the kernel has found one. Once it returns false, interrupts are armed
-// again, unless the queue is quiet.
-bool virtq_used(struct virtq *q, uint32_t *out_id, uint32_t *out_length);
+// Nothing seems to be used: arms interrupts unless the queue is quiet, and looks once more; the kernel's ring is fetched. As virtq_there().
+int virtq_look(struct virtq *q);
+
+// How many used entries there are, or an error: the kernel has found an impossible one. Once it returns 0, interrupts are armed again, unless the queue is quiet.
+// No more than the queue has, however far the device says that it has come.
+static inline int virtq_there(struct virtq *q) {
+    keep_base(q);
+    uint32_t n = (uint16_t)(read16(q->used + 2) - q->used_index);
+    if (!n) return virtq_look(q);
+    return (int)(n < q->size ? n : q->size);
+}
+// The k-th of them: its id (unchecked: input!) and length. They are done with by virtq_took().
+static inline uint32_t virtq_get(const struct virtq *q, uint32_t k, uint32_t *out_length) {
+    barrier_compiler(); // 2.7.14: the index before the entry
+    const volatile uint32_t *entry =
+        (const volatile uint32_t *)(uintptr_t)(q->used + 8 * ((q->used_index + k) & (q->size - 1)));
+    keep_base(entry);
+    uint32_t id = entry[1];
+    *out_length = entry[2];
+    return id;
+}
+static inline void virtq_took(struct virtq *q, uint32_t n) {
+    q->used_index = (uint16_t)(q->used_index + n);
+}
+
+// One at a time: true and the next one, with an impossible id where the kernel has found one.
+static inline bool virtq_used(struct virtq *q, uint32_t *out_id, uint32_t *out_length) {
+    int there = virtq_there(q);
+    *out_id = UINT32_MAX;
+    *out_length = 0;
+    if (there <= 0) return there < 0;
+    *out_id = virtq_get(q, 0, out_length);
+    virtq_took(q, 1);
+    return true;
+}
 #endif

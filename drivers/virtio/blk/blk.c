@@ -12,8 +12,13 @@ enum { VIRTIO_BLK_F_RO = 5, VIRTIO_BLK_F_FLUSH = 9 };                       // 5
 enum { VIRTIO_BLK_T_IN = 0, VIRTIO_BLK_T_OUT = 1, VIRTIO_BLK_T_FLUSH = 4 }; // 5.2.6
 enum { VIRTIO_BLK_S_OK = 0, STATUS_PENDING = 0xff };
 
-#define SLOT_BYTES 128u // in DMA memory: header 16 | status 16 | indirect table 48
+#define SLOT_BYTES 128u // in DMA memory: header with status 32 | indirect table 48
+struct header {         // 5.2.6
+    uint64_t type, sector;
+    uint8_t status; // the device's
+};
 #define SLOT_STATUS 16u
+_Static_assert(offsetof(struct header, status) == SLOT_STATUS, "in DMA memory");
 #define SLOT_TABLE 32u
 #define CHAIN 3u // descriptors: header, data, status
 
@@ -24,11 +29,6 @@ static struct {
     uint32_t slot_memory;
 } blk;
 
-static void write_desc(uint32_t at, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next) {
-    write64(at, addr);
-    write64(at + 8, len | (uint64_t)flags << 32 | (uint64_t)next << 48);
-}
-
 static uint32_t slot_memory(uint32_t slot) { return blk.slot_memory + slot * SLOT_BYTES; }
 static uint32_t slot_chain(uint32_t slot) {
     return blk.indirect ? slot_memory(slot) + SLOT_TABLE : blk.queue.desc + 16 * CHAIN * slot;
@@ -37,27 +37,30 @@ static uint32_t slot_chain(uint32_t slot) {
 // All of a slot's descriptors but the data's; a flush leaves that one out by the header's `next`.
 static void prepare_slot(uint32_t slot) {
     uint32_t memory = slot_memory(slot), chain = slot_chain(slot);
-    write_desc(chain + 32, memory + SLOT_STATUS, 1, VIRTQ_DESC_F_WRITE, 0);
+    virtq_describe(chain + 32, memory + SLOT_STATUS, 1, VIRTQ_DESC_F_WRITE, 0);
     if (blk.indirect)
-        write_desc(blk.queue.desc + 16 * slot, chain, 16 * CHAIN, VIRTQ_DESC_F_INDIRECT, 0);
+        virtq_describe(blk.queue.desc + 16 * slot, chain, 16 * CHAIN, VIRTQ_DESC_F_INDIRECT, 0);
 }
 
-static void device_start(uint32_t lane, uint32_t slot, const struct bs_channel *c,
-                         const struct bs_work *w) {
+static inline void device_start(uint32_t lane, uint32_t slot, const struct bs_channel *c,
+                                const struct bs_work *w) {
     (void)lane, (void)c;
     uint32_t memory = slot_memory(slot), chain = slot_chain(slot);
     uint16_t first = blk.indirect ? 0 : (uint16_t)(CHAIN * slot); // `next` counts within the table
     uint32_t type = w->op == BLK_READ    ? VIRTIO_BLK_T_IN
                     : w->op == BLK_WRITE ? VIRTIO_BLK_T_OUT
                                          : VIRTIO_BLK_T_FLUSH;
-    write64(memory, type); // and the reserved word
-    write64(memory + 8, w->op == BLK_FLUSH ? 0 : w->sector);
-    write8(memory + SLOT_STATUS, STATUS_PENDING);
-    write_desc(chain, memory, 16, VIRTQ_DESC_F_NEXT, (uint16_t)(first + (w->op == BLK_FLUSH ? 2 : 1)));
+    volatile struct header *header = (volatile struct header *)(uintptr_t)memory;
+    keep_base(header);
+    header->type = type; // and the reserved word
+    header->sector = w->op == BLK_FLUSH ? 0 : w->sector;
+    header->status = STATUS_PENDING;
+    virtq_describe(chain, memory, 16, VIRTQ_DESC_F_NEXT,
+                   (uint16_t)(first + (w->op == BLK_FLUSH ? 2 : 1)));
     if (w->op != BLK_FLUSH)
-        write_desc(chain + 16, w->address, w->count * BLK_SECTOR,
-                   VIRTQ_DESC_F_NEXT | (w->op == BLK_READ ? VIRTQ_DESC_F_WRITE : 0),
-                   (uint16_t)(first + 2));
+        virtq_describe(chain + 16, w->address, w->count * BLK_SECTOR,
+                       VIRTQ_DESC_F_NEXT | (w->op == BLK_READ ? VIRTQ_DESC_F_WRITE : 0),
+                       (uint16_t)(first + 2));
     virtq_add(&blk.queue, (uint16_t)(blk.indirect ? slot : CHAIN * slot));
 }
 

@@ -40,12 +40,19 @@ enum { // 5.1.6 struct virtio_net_hdr
 enum { VECTOR_QUEUES = 0, VECTOR_CONFIG = 1 };
 enum { RECEIVEQ = 0, TRANSMITQ = 1 }; // 5.1.2
 
-// The descriptors of a queue that are not in the device's hands. Chains are kept in our memory: what the device could have changed is not read back.
+// A queue's descriptors. Chains are kept in our memory: what the device could have changed is not read back.
+struct chain {
+    uint16_t next;   // descriptor: in its chain, or of the free ones
+    uint16_t last;   // of the chain that begins here
+    uint16_t length; // of it; 0: none does
+    bool signal;     // somebody waits for it
+    uint32_t client; // the client's name of it: a cookie, or a buffer
+    uint32_t pad;    // a power of two
+};
 struct descriptors {
     uint32_t free_count;
-    uint16_t free[QUEUE_MAX];
-    uint16_t next[QUEUE_MAX];   // in its chain
-    uint16_t length[QUEUE_MAX]; // of the chain that begins there; 0: none does
+    uint32_t free; // the first of them
+    struct chain at[QUEUE_MAX];
 };
 
 static struct {
@@ -54,24 +61,24 @@ static struct {
     struct descriptors rx_desc, tx_desc;
     uint32_t headers; // address: HEADER_SPACE bytes for each descriptor of the transmit queue
     bool can_merge;
-    uint32_t rx_left; // buffers still to come of the frame that is being received
-    uint32_t rx_buffer[QUEUE_MAX];
-    uint32_t tx_cookie[QUEUE_MAX];
-    bool tx_signal[QUEUE_MAX];
+    uint32_t rx_left;  // buffers still to come of the frame that is being received
+    uint32_t verified; // flags of a received frame's header that stand for NET_VERIFIED
 } net;
 
 static void descriptors_init(struct descriptors *d, uint32_t size) {
     d->free_count = size;
-    for (uint32_t i = 0; i < size; i++) {
-        d->free[i] = (uint16_t)(size - 1 - i);
-        d->length[i] = 0;
-    }
+    d->free = 0;
+    for (uint32_t i = 0; i < size; i++) d->at[i] = (struct chain){.next = (uint16_t)(i + 1)};
 }
 
-static void write_desc(const struct virtq *q, uint32_t i, uint32_t addr, uint32_t len,
-                       uint16_t flags, uint16_t next) {
-    write64(q->desc + 16 * i, addr);
-    write64(q->desc + 16 * i + 8, len | (uint64_t)flags << 32 | (uint64_t)next << 48);
+// The chain that begins at `head`, in the device's hands. False: none does.
+static inline bool in_flight(const struct virtq *q, struct descriptors *d, uint32_t head,
+                             struct chain **out) {
+    if (head >= q->size) return false;
+    struct chain *c = &d->at[head];
+    keep_base(c);
+    *out = c;
+    return c->length;
 }
 
 static void fail_device(const char *why, uint32_t value) {
@@ -83,154 +90,192 @@ static void fail_device(const char *why, uint32_t value) {
 // ---- to the device ----
 
 static void post_buffers(void) {
-    uint32_t buffer;
-    while (net.rx_desc.free_count && ns_buffer(&buffer)) {
-        uint16_t i = net.rx_desc.free[--net.rx_desc.free_count];
-        net.rx_desc.length[i] = 1;
-        net.rx_buffer[i] = buffer;
-        write_desc(&net.rx, i, ns.address + buffer, NET_BUFFER, VIRTQ_DESC_F_WRITE, 0);
-        virtq_add(&net.rx, i);
+    uint32_t n = ns.posted < net.rx_desc.free_count ? ns.posted : net.rx_desc.free_count, k;
+    uint32_t i = net.rx_desc.free;
+    for (k = 0; k < n; k++) {
+        struct chain *c = &net.rx_desc.at[i];
+        keep_base(c);
+        uint32_t buffer;
+        if (!ns_buffer(k, &buffer)) {
+            ns_refuse("posted a buffer outside the channel", buffer);
+            break;
+        }
+        c->length = 1;
+        c->client = buffer;
+        virtq_describe(net.rx.desc + 16 * i, ns.address + buffer, NET_BUFFER, VIRTQ_DESC_F_WRITE, 0);
+        virtq_put(&net.rx, k, (uint16_t)i);
+        i = c->next;
     }
+    ns_took_buffers(k);
+    virtq_added(&net.rx, k);
+    net.rx_desc.free = i;
+    net.rx_desc.free_count -= k;
 }
 
 // The header of a frame, from its first fragment. False: it asks for what the device has not offered, or contradicts itself.
-static bool write_header(uint32_t at, const struct net_transmit *f, uint32_t total) {
-    uint32_t gso = 0;
-    if (f->flags & (NET_CHECKSUM | NET_SEGMENT4 | NET_SEGMENT6)) {
-        // Our own view of what the device can: info lies in the client's reach too.
-        uint32_t can =
-            (net.device.features & VIRTIO_BIT(VIRTIO_NET_F_CSUM) ? NET_CAN_CHECKSUM : 0u) |
-            (net.device.features & VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) ? NET_CAN_SEGMENT4 : 0u) |
-            (net.device.features & VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6) ? NET_CAN_SEGMENT6 : 0u);
-        if (!(f->flags & NET_CHECKSUM) || !(can & NET_CAN_CHECKSUM)) return false;
-        if (f->checksum_start + f->checksum_offset + 2u > total) return false;
-        if (f->flags & NET_SEGMENT4) gso = VIRTIO_NET_HDR_GSO_TCPV4;
-        if (f->flags & NET_SEGMENT6) gso = VIRTIO_NET_HDR_GSO_TCPV6;
-        if (gso == VIRTIO_NET_HDR_GSO_TCPV4 && !(can & NET_CAN_SEGMENT4)) return false;
-        if (gso == VIRTIO_NET_HDR_GSO_TCPV6 && !(can & NET_CAN_SEGMENT6)) return false;
+static inline bool write_header(uint32_t at, const struct net_transmit *f, uint32_t total) {
+    volatile uint64_t *header = (volatile uint64_t *)(uintptr_t)at;
+    keep_base(header);
+    // flags 8 | gso_type 8 | hdr_len 16 | gso_size 16 | csum_start 16; csum_offset 16 | num_buffers 16
+    if (!(f->flags & (NET_CHECKSUM | NET_SEGMENT4 | NET_SEGMENT6))) {
+        header[0] = header[1] = 0;
+        return total <= NET_FRAME_MAX;
     }
+    // Our own view of what the device can: info lies in the client's reach too.
+    uint32_t can = (net.device.features & VIRTIO_BIT(VIRTIO_NET_F_CSUM) ? NET_CAN_CHECKSUM : 0u) |
+                   (net.device.features & VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) ? NET_CAN_SEGMENT4 : 0u) |
+                   (net.device.features & VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6) ? NET_CAN_SEGMENT6 : 0u);
+    uint32_t gso = 0;
+    if (!(f->flags & NET_CHECKSUM) || !(can & NET_CAN_CHECKSUM)) return false;
+    if (f->checksum_start + f->checksum_offset + 2u > total) return false;
+    if (f->flags & NET_SEGMENT4) gso = VIRTIO_NET_HDR_GSO_TCPV4;
+    if (f->flags & NET_SEGMENT6) gso = VIRTIO_NET_HDR_GSO_TCPV6;
+    if (gso == VIRTIO_NET_HDR_GSO_TCPV4 && !(can & NET_CAN_SEGMENT4)) return false;
+    if (gso == VIRTIO_NET_HDR_GSO_TCPV6 && !(can & NET_CAN_SEGMENT6)) return false;
     if (gso ? !f->segment_size || f->header_length >= total || total > NET_LARGE_MAX
             : total > NET_FRAME_MAX)
         return false;
-    // flags 8 | gso_type 8 | hdr_len 16 | gso_size 16 | csum_start 16; csum_offset 16 | num_buffers 16
-    write64(at, (f->flags & NET_CHECKSUM ? VIRTIO_NET_HDR_F_NEEDS_CSUM : 0u) | gso << 8 |
-                    (gso ? (uint64_t)f->header_length << 16 | (uint64_t)f->segment_size << 32 : 0) |
-                    (f->flags & NET_CHECKSUM ? (uint64_t)f->checksum_start << 48 : 0));
-    write32(at + 8, f->flags & NET_CHECKSUM ? f->checksum_offset : 0);
+    header[0] = VIRTIO_NET_HDR_F_NEEDS_CSUM | gso << 8 |
+                (gso ? (uint64_t)f->header_length << 16 | (uint64_t)f->segment_size << 32 : 0) |
+                (uint64_t)f->checksum_start << 48;
+    header[1] = f->checksum_offset; // the space between two headers takes the rest of it
     return true;
 }
 
 static bool device_room(uint32_t count) {
     uint32_t in_flight = (net.tx.size - net.tx_desc.free_count) / 2;
-    return net.tx_desc.free_count >= count + 1 && ring_space(&ns.sent) > in_flight;
+    return net.tx_desc.free_count >= count + 1 && ns.sent_room > in_flight;
 }
 
-static bool device_send(uint32_t count) {
-    uint16_t head = net.tx_desc.free[net.tx_desc.free_count - 1], at = head;
-    struct net_transmit first = {0};
-    uint32_t total = 0;
-    for (uint32_t k = 0; k < count; k++) {
+// The free descriptors are linked already, and so are those of the chain made of the first of them.
+static uint32_t device_send(uint32_t count) {
+    uint32_t head = net.tx_desc.free, header = net.headers + head * HEADER_SPACE;
+    struct chain *c = &net.tx_desc.at[head];
+    keep_base(c);
+    struct net_transmit first;
+    if (!ns_fragment(0, &first)) return 0;
+    uint32_t at = c->next, next = net.tx_desc.at[at].next, total = first.length;
+    virtq_describe(net.tx.desc + 16 * at, ns.address + first.buffer, first.length,
+                   count > 1 ? VIRTQ_DESC_F_NEXT : 0, next);
+    for (uint32_t k = 1; k < count; k++) {
         struct net_transmit f;
-        if (!ns_fragment(k, &f)) return false;
-        if (k == 0) first = f;
+        if (!ns_fragment(k, &f)) return 0;
         total += f.length;
-        uint16_t i = net.tx_desc.free[net.tx_desc.free_count - 2 - k];
-        net.tx_desc.next[at] = i;
-        at = i;
-        bool last = k == count - 1;
-        write_desc(&net.tx, i, ns.address + f.buffer, f.length, last ? 0 : VIRTQ_DESC_F_NEXT,
-                   last ? 0 : net.tx_desc.free[net.tx_desc.free_count - 3 - k]);
+        at = next;
+        next = net.tx_desc.at[at].next;
+        virtq_describe(net.tx.desc + 16 * at, ns.address + f.buffer, f.length,
+                       k < count - 1 ? VIRTQ_DESC_F_NEXT : 0, next);
     }
-    uint32_t header = net.headers + head * HEADER_SPACE;
-    if (!write_header(header, &first, total)) return false;
-    write_desc(&net.tx, head, header, HEADER, VIRTQ_DESC_F_NEXT, net.tx_desc.next[head]);
+    if (!write_header(header, &first, total)) return 0;
+    virtq_describe(net.tx.desc + 16 * head, header, HEADER, VIRTQ_DESC_F_NEXT, c->next);
+    net.tx_desc.free = next;
     net.tx_desc.free_count -= count + 1;
-    net.tx_desc.length[head] = (uint16_t)(count + 1);
-    net.tx_cookie[head] = first.cookie;
-    net.tx_signal[head] = first.flags & NET_SIGNAL;
-    ns.signals += net.tx_signal[head];
-    virtq_add(&net.tx, head);
-    ns.count[NS_SENT_FRAMES]++;
-    ns.count[NS_SENT_BYTES] += total;
-    return true;
+    c->last = (uint16_t)at;
+    c->length = (uint16_t)(count + 1);
+    c->client = first.cookie;
+    c->signal = first.flags & NET_SIGNAL;
+    ns.signals += c->signal;
+    virtq_add(&net.tx, (uint16_t)head);
+    return total;
 }
 
 // ---- from the device ----
 
 // Sent frames go back to the client. True: one of them asked for a signal.
 static bool collect_sent(void) {
-    bool signal = false;
-    uint32_t head, length;
-    while (!ns.failed && virtq_used(&net.tx, &head, &length)) {
-        if (head >= net.tx.size || !net.tx_desc.length[head]) {
-            fail_device("the device sent a frame that is not in flight", head);
-            return true;
+    uint32_t signals = 0;
+    int there = 0;
+    while (!ns.failed && (there = virtq_there(&net.tx)) > 0) {
+        uint32_t n = (uint32_t)there, length, free = net.tx_desc.free, freed = 0;
+        for (uint32_t k = 0; k < n; k++) {
+            uint32_t head = virtq_get(&net.tx, k, &length);
+            struct chain *c;
+            if (!in_flight(&net.tx, &net.tx_desc, head, &c)) {
+                fail_device("the device sent a frame that is not in flight", head);
+                return true;
+            }
+            net.tx_desc.at[c->last].next = (uint16_t)free;
+            free = head;
+            freed += c->length;
+            c->length = 0;
+            signals += c->signal;
+            ns_sent(k, c->client);
         }
-        uint16_t i = (uint16_t)head;
-        for (uint32_t n = net.tx_desc.length[head]; n; n--) {
-            net.tx_desc.free[net.tx_desc.free_count++] = i;
-            i = net.tx_desc.next[i];
-        }
-        net.tx_desc.length[head] = 0;
-        signal |= net.tx_signal[head];
-        ns.signals -= net.tx_signal[head];
-        ns_sent(net.tx_cookie[head]);
+        net.tx_desc.free = free;
+        net.tx_desc.free_count += freed;
+        virtq_took(&net.tx, n);
+        ns_sent_end(n);
     }
-    return signal;
+    if (there < 0) fail_device("the device sent a frame that is not in flight", UINT32_MAX);
+    ns.signals -= signals;
+    return signals || there < 0;
 }
 
 // The first buffer of a frame begins with its header. False: the device wrote what cannot be.
-static bool begin_frame(uint32_t at, uint32_t length, uint16_t *out_flags) {
+static inline bool begin_frame(uint32_t at, uint32_t length, uint32_t *out_buffers,
+                               uint32_t *out_flags) {
     if (length < HEADER) return false;
-    uint32_t flags = read8(at), buffers = net.can_merge ? read16(at + 10) : 1;
+    const volatile uint8_t *header = (const volatile uint8_t *)(uintptr_t)at;
+    uint32_t flags = *header;
+    uint32_t buffers = net.can_merge ? *(const volatile uint16_t *)(header + 10) : 1;
     barrier_compiler();
     if (buffers == 0 || buffers > BUFFERS_MAX) return false;
-    net.rx_left = buffers;
-    // 5.1.6.4.2: with NEEDS_CSUM the frame has not left the host; its checksum is not there, and need not be checked.
-    *out_flags = flags & (VIRTIO_NET_HDR_F_DATA_VALID | VIRTIO_NET_HDR_F_NEEDS_CSUM) &&
-                         net.device.features & VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM)
-                     ? NET_VERIFIED
-                     : 0;
+    *out_buffers = buffers;
+    *out_flags = flags & net.verified ? NET_VERIFIED : 0;
+    return true;
+}
+
+// The next `n` used buffers. False: the device wrote what cannot be.
+static bool take_received(uint32_t n) {
+    uint32_t left = net.rx_left, free = net.rx_desc.free, frames = 0, bytes = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t length, start = 0, flags = 0, id = virtq_get(&net.rx, k, &length);
+        struct chain *c;
+        if (!in_flight(&net.rx, &net.rx_desc, id, &c) || length > NET_BUFFER) {
+            fail_device("the device filled a buffer that it does not have", id);
+            return false;
+        }
+        c->length = 0;
+        c->next = (uint16_t)free;
+        free = id;
+        if (!left) {
+            if (!begin_frame(ns.address + c->client, length, &left, &flags)) {
+                fail_device("the device wrote an impossible header, length", length);
+                return false;
+            }
+            start = HEADER;
+        }
+        left--;
+        frames += !left;
+        bytes += length - start;
+        ns_received(k, c->client, start, length - start, flags | (left ? NET_MORE : 0));
+    }
+    net.rx_left = left;
+    net.rx_desc.free = free;
+    net.rx_desc.free_count += n;
+    virtq_took(&net.rx, n);
+    ns_received_end(n, frames, bytes);
     return true;
 }
 
 // Received frames go to the client. True: there were some.
 static bool collect_received(void) {
     bool any = false;
-    uint32_t id, length;
-    while (!ns.failed && ns.attached && ring_space(&ns.receive) && virtq_used(&net.rx, &id, &length)) {
-        if (id >= net.rx.size || !net.rx_desc.length[id] || length > NET_BUFFER) {
-            fail_device("the device filled a buffer that it does not have", id);
-            return true;
-        }
-        net.rx_desc.length[id] = 0;
-        net.rx_desc.free[net.rx_desc.free_count++] = (uint16_t)id;
-        uint16_t flags = 0, start = 0;
-        if (!net.rx_left) {
-            if (!begin_frame(ns.address + net.rx_buffer[id], length, &flags)) {
-                fail_device("the device wrote an impossible header, length", length);
-                return true;
-            }
-            start = HEADER;
-        }
-        net.rx_left--;
-        struct net_receive *r = &ns.shared->receive[ring_slot(&ns.receive)];
-        keep_base(r);
-        r->buffer = net.rx_buffer[id];
-        r->start = start;
-        r->length = (uint16_t)(length - start);
-        r->flags = flags | (net.rx_left ? NET_MORE : 0);
-        ring_produced(&ns.receive);
-        ns.count[NS_RECEIVED_FRAMES] += !net.rx_left;
-        ns.count[NS_RECEIVED_BYTES] += length - start;
+    while (!ns.failed && ns.receive_room) {
+        int there = virtq_there(&net.rx);
+        if (!there) break;
         any = true;
+        if (there < 0)
+            fail_device("the device filled a buffer that it does not have", UINT32_MAX);
+        else if (!take_received((uint32_t)there < ns.receive_room ? (uint32_t)there : ns.receive_room))
+            break;
     }
     return any;
 }
 
 // All there is to do, in both directions; the client is signalled if there is something for it.
 static void device_work(void) {
-    if (!ns.attached || ns.failed) return;
+    if (!ns_begin()) return;
     bool news = collect_received(), again;
     do {
         news |= collect_sent();
@@ -279,6 +324,10 @@ static int bring_up(bool first) {
         error = virtio_restart(v, required, wanted());
     if (error) return error;
     net.can_merge = v->features & VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF);
+    // 5.1.6.4.2: with NEEDS_CSUM the frame has not left the host; its checksum is not there, and need not be checked.
+    net.verified = v->features & VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM)
+                       ? VIRTIO_NET_HDR_F_DATA_VALID | VIRTIO_NET_HDR_F_NEEDS_CSUM
+                       : 0;
     if (!v->device || v->device_length < 6) {
         log_line("the device has no configuration structure");
         return E_NODEV;
@@ -338,6 +387,7 @@ int32_t SASOS_EXPORT(driver_start)(void) {
 }
 
 int32_t SASOS_EXPORT(driver_event)(uint32_t events) {
+    if (events & SASOS_EVENT_TIMER) ns_tell();
     if (events & SASOS_EVENT_IRQ(VECTOR_CONFIG)) { // 5.1.4: the link; 2.1.2: or the device is broken
         read_config();
         if (!ns.failed && virtio_status(&net.device) & VIRTIO_DEVICE_NEEDS_RESET)
