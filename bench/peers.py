@@ -68,7 +68,7 @@ def initramfs(driver, cells, more):
 
 
 def program():
-    path, sources = os.path.join(FOLDER, 'init'), ['bench/linux/init.c', 'bench/linux/serve.c']
+    path, sources = os.path.join(FOLDER, 'init'), ['bench/linux/init.c', 'bench/linux/frames.c', 'bench/linux/serve.c']
     flags = ['clang', '-O2', '-static', '-fno-pie', '-no-pie', '-Wall', '-Wextra']
     stream = common.make(path + '-stream.o', [*flags, '-Dmain=stream_main', '-c', '-o', path + '-stream.o', STREAM], STREAM)
     return common.make(path, [*flags, '-o', path, *sources, stream], *sources, 'bench/linux/init.h', stream)

@@ -1,10 +1,9 @@
 // init.c — the only program of the Linux peer: process 1 of an initramfs, which loads the kernel modules that are there, does to a block device what
 // bench/apps/blkload does, prints the same lines, and switches the machine off.
-// Of a network interface it sends frames, as bench/apps/netload does, from a packet socket that goes round the queueing disciplines; or it serves there
-// (serve.c).
+// What it does with a network interface is in frames.c and serve.c.
 //
 // /modules names the modules in order, /cells has one measurement a line, "DEVICE OP:PATTERN:SIZE:DEPTH:COUNT", or
-// "INTERFACE tx:SIZE:BATCH:COUNT", or "INTERFACE serve:ADDRESS". O_DIRECT, so that
+// "INTERFACE OP:SIZE:BATCH:COUNT", or "INTERFACE serve:ADDRESS". O_DIRECT, so that
 // the page cache is out of the way; one request at a time by pread and pwrite, more by Linux's asynchronous I/O (io_submit), all that
 // may be in flight submitted together. The generator of sectors is blkload's.
 #define _GNU_SOURCE
@@ -13,8 +12,6 @@
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/fs.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,7 +21,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,65 +98,6 @@ __attribute__((noinline)) int64_t now(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-// ---- network: one sendmmsg() for each batch ----
-#define FRAME_MAX 1514
-static uint32_t send_frames(int fd, uint32_t size, uint32_t batch, uint32_t count) {
-    static uint8_t frame[DEPTH_MAX][FRAME_MAX];
-    static struct iovec piece[DEPTH_MAX];
-    static struct mmsghdr message[DEPTH_MAX];
-    uint32_t errors = 0, sent = 0;
-    for (uint32_t i = 0; i < batch; i++) {
-        memset(frame[i], 0xff, 12); // to everybody, of a protocol for experiments
-        memcpy(frame[i] + 12, "\x88\xb5", 2);
-        piece[i] = (struct iovec){frame[i], size};
-        message[i].msg_hdr = (struct msghdr){.msg_iov = &piece[i], .msg_iovlen = 1};
-    }
-    while (sent < count) {
-        uint32_t n = count - sent < batch ? count - sent : batch;
-        for (uint32_t i = 0; i < n; i++, sent++) memcpy(frame[i] + 16, &sent, 4);
-        for (uint32_t done = 0; done < n;) {
-            int got = sendmmsg(fd, message + done, n - done, 0);
-            if (got < 0 && errno != ENOBUFS) errors++, got = 1;
-            done += got > 0 ? (uint32_t)got : 0; // no room in the device's ring: again
-        }
-    }
-    return errors;
-}
-
-static int open_interface(const char *name) {
-    int fd = socket(AF_PACKET, SOCK_RAW, 0), one = 1;
-    struct ifreq r = {0};
-    snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
-    for (int i = 0; i < 5000 && ioctl(fd, SIOCGIFINDEX, &r); i++) usleep(1000);
-    struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_ifindex = r.ifr_ifindex};
-    r.ifr_flags = IFF_UP | IFF_RUNNING;
-    if (ioctl(fd, SIOCSIFFLAGS, &r) || bind(fd, (struct sockaddr *)&at, sizeof at)) return -1;
-    setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one);
-    usleep(100000); // the link comes up
-    return fd;
-}
-
-static bool network(const char *line) {
-    char name[16], text[64];
-    uint32_t size, batch, count;
-    if (sscanf(line, "%15s %63s", name, text) != 2) return false;
-    if (!strncmp(text, "serve:", 6)) {
-        serve(name, text + 6);
-        return true;
-    }
-    if (sscanf(text, "tx:%u:%u:%u", &size, &batch, &count) != 3) return false;
-    int fd = size > FRAME_MAX || batch > DEPTH_MAX ? -1 : open_interface(name);
-    if (fd < 0) {
-        printf("cell %s: there is no %s\n", text, name);
-        return true;
-    }
-    int64_t before = now();
-    uint32_t errors = send_frames(fd, size, batch, count);
-    printf("cell %s ns=%ld errors=%u\n", text, now() - before, errors);
-    close(fd);
-    return true;
-}
-
 static void measure(const struct cell *c) {
     int fd = -1;
     for (int i = 0; i < 5000 && fd < 0; i++) { // the driver may still be looking at its device
@@ -213,7 +150,7 @@ int main(void) {
     FILE *f = fopen("/cells", "r");
     while (f && buffers != MAP_FAILED && fgets(line, sizeof line, f)) {
         struct cell c = {0};
-        if (network(line)) continue;
+        if (frames_line(line)) continue;
         if (parse(line, &c)) measure(&c);
     }
     printf("init: done\n");

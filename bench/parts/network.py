@@ -1,84 +1,157 @@
-"""network.py — a network driver in the guest: the module, its native twin and Linux send frames on one QEMU command line."""
+"""network.py — network drivers in the guest: frames sent, received and forwarded by the module, its native twin and Linux on one QEMU command line."""
 import contextlib
 import os
 import shlex
 import socket
+import tempfile
+import threading
 
 import peers
-from common import Failed
+from common import OUT, Failed
 from parts.guest import COUNT_PLUGIN, KERNEL, PASSES, SIDES, WHY, times
 from parts.hosted import NET_LOAD
 from peers import qemu
 
+VIRTIO = 'virtio-net-pci,netdev=n%d,iommu_platform=on,disable-legacy=on,romfile='
 DRIVERS = {  # name: (the -device value, grants, sides: Debian's cloud kernel has no e1000e)
-    'virtio-net': ('virtio-net-pci,netdev=n0,iommu_platform=on,disable-legacy=on,romfile=', '  pci 1af4:1041\n  irq 2\n  dma 128K\n  memory 2M\n', SIDES),
-    'e1000e': ('e1000e,netdev=n0,romfile=', '  pci 8086:10d3\n  irq 2\n  dma 64K\n  memory 2M\n', SIDES[:2]),
+    'virtio-net': (VIRTIO, '  pci 1af4:1041\n  irq 2\n  dma 128K\n  memory 2M\n', SIDES),
+    'e1000e': ('e1000e,netdev=n%d,romfile=', '  pci 8086:10d3\n  irq 2\n  dma 64K\n  memory 2M\n', SIDES[:2]),
 }
-TEXT = '''virtio-net and an emulated Intel e1000e in QEMU, sending frames in batches of 32 into a UDP socket that nobody reads: the system with its module, with the driver's native twin, and Debian's
-Linux from a packet socket that goes round the queueing disciplines (sendmmsg, one call a batch). Time is that of an emulated machine; instructions are
-counted by a QEMU plugin between the load generator's two looks at the clock.'''
+PORTS = os.path.abspath(OUT + '/modules/netports.wasm')
+TEXT = '''virtio-net and an emulated Intel e1000e in QEMU: the system with its module, with the driver's native twin, and Debian's Linux with packet sockets and one
+system call a batch (sendmmsg, recvmmsg; sending goes round the queueing disciplines). tx sends into a UDP socket that nobody reads; a batch is what one call of the driver
+brings. rx receives frames that a program on this host sends as fast as QEMU takes them; what one interrupt brings is what has come meanwhile. ports receives on one device and sends on
+another, with two instances of the driver and an application that copies each frame from the one's channel to the other's; in Linux a program between two packet
+sockets. Time is that of an emulated machine; instructions are counted by a QEMU plugin between the load generator's two looks at the clock.'''
 FRAMES = 8000
-HEAD = ['64-byte frames' , 'instructions', 'µs a frame']
+SIZES, BATCHES = (64, 512, 1500), (1, 8, 32)
+HEAD = ['', 'bytes', 'batch', 'µs a frame', 'native', 'Linux', 'kframes/s', 'Mbit/s', 'instructions', 'native', 'Linux', '× Linux']
 
 
 @contextlib.contextmanager
-def wire():
+def sink():
     """A -netdev value (without its id) whose frames end in a socket that is never read."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
-        sink.bind(('127.0.0.1', 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        end.bind(('127.0.0.1', 0))
         own.bind(('127.0.0.1', 0))
         port = own.getsockname()[1]
         own.close()  # QEMU binds it
         yield ('dgram,local.type=inet,local.host=127.0.0.1,local.port=%d,remote.type=inet,remote.host=127.0.0.1,remote.port=%d'
-               % (port, sink.getsockname()[1]))
+               % (port, end.getsockname()[1]))
 
 
-def boot(driver, side, cells, count=()):
+def send_frames(end, to, size, over):
+    """Numbered frames, as fast as QEMU takes them: a datagram socket of this kind blocks while the other side's queue is full."""
+    frame, n = bytearray(b'\xff' * 12 + b'\x88\xb5' + bytes(size - 14)), 0
+    end.settimeout(0.2)
+    while not over.is_set():
+        frame[16:20] = n.to_bytes(4, 'little')
+        try:
+            end.sendto(frame, to)
+            n = (n + 1) & 0xffffffff
+        except OSError:  # QEMU is not there yet, or takes none now
+            over.wait(0.001)
+
+
+@contextlib.contextmanager
+def source(size):
+    """A -netdev value whose frames come without end."""
+    with tempfile.TemporaryDirectory(prefix='sasos-') as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+        ours, qemus, over = folder + '/bench', folder + '/qemu', threading.Event()
+        end.bind(ours)
+        sender = threading.Thread(target=send_frames, args=(end, qemus, size, over))
+        sender.start()
+        try:
+            yield f'dgram,local.type=unix,local.path={qemus},remote.type=unix,remote.path={ours}'
+        finally:
+            over.set()
+            sender.join()
+
+
+def boot(driver, side, op, size, cells, count=()):
     """(output, command) of a run; `count`: QEMU's arguments for counting."""
     device, grants, _ = DRIVERS[driver]
-    with wire() as netdev:
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(sink() if op == 'tx' else source(size))] + ([stack.enter_context(sink())] if op == 'ports' else [])
         if side == 'linux':
-            return peers.boot(driver, device, None, cells, ['-netdev', netdev.replace('dgram,', 'dgram,id=n0,', 1), *count])
+            more = [a for i, w in enumerate(wires) for a in ('-netdev', w.replace('dgram,', f'dgram,id=n{i},', 1))]
+            more += ['-device', device % 1] if op == 'ports' else []
+            return peers.boot(driver, device % 0, None, cells, [*more, *count])
         name = 'native' if side == 'native' else driver
         args = ''.join(f'  arg {c}\n' for c in cells)
-        config = (f'sasos 1\nmodule {name} {driver}\n{grants}module netload\n  connect net {name} 1M\n  memory 2M\n{args}'
-                  f'start {name}\nrun netload\n')
-        r = qemu.boot(config=config, modules=[driver, os.path.abspath(NET_LOAD)], kernel=KERNEL, disk=None, devices=[device], netdevs=[netdev],
-                      qemu_args=list(count), timeout=120)
+        if op == 'ports':
+            config = (f'sasos 1\nmodule port-a {driver}\n{grants}module port-b {driver}\n{grants}module netports\n  connect a port-a 1M\n  connect b port-b 1M\n  memory 2M\n'
+                      f'{args}start port-a\nstart port-b\nrun netports\n')
+        else:
+            config = f'sasos 1\nmodule {name} {driver}\n{grants}module netload\n  connect net {name} 1M\n  memory 2M\n{args}start {name}\nrun netload\n'
+        r = qemu.boot(config=config, modules=[driver, os.path.abspath(NET_LOAD), PORTS], kernel=KERNEL, disk=None, devices=[device % i for i in range(len(wires))],
+                      netdevs=wires, qemu_args=list(count), timeout=120)
         if not r.ok:
             raise Failed(f'{side}: {r.why}\n{r.text[-500:]}')
         return r.text, r.command
 
 
-def measure_driver(results, term, section, driver, rounds):
-    sides = DRIVERS[driver][2]
-    cell, us, rows = f'tx:64:32:{FRAMES}', {side: [] for side in sides}, []
-    for r in range(rounds):
-        for side in sides if r % 2 == 0 else sides[::-1]:
-            term.progress(f'{driver}, {side}: round {r + 1}')
-            text, command = boot(driver, side, [cell] * PASSES)
-            if r == 0:
-                section.commands.append(f'{side}: ' + shlex.join(command))
-            us[side].append(times(text, [cell])[cell])
-    term.title(f'{driver} in the guest: sending 64 bytes, batches of 32', HEAD)
-    count = {}
-    for side in sides:
-        term.progress(f'{driver}, {side}: counting instructions')
-        text, _ = boot(driver, side, [cell], peers.counting(COUNT_PLUGIN, side, KERNEL))
-        count[side] = results.metric(f'network.{driver}.tx.{side}.instructions', peers.counted(text, [cell])[0][0] / FRAMES, 'instructions')
-        rows.append([side, count[side], results.metric(f'network.{driver}.tx.{side}', us[side], 'µs a frame')])
-        term.row(rows[-1])
-    section.chart('bars', f'{driver}: guest instructions a frame sent', 'instructions', items=[{'label': r[0], 'value': r[1]['value']} for r in rows])
-    if 'linux' in sides:
-        ratio = results.metric(f'network.{driver}.tx.instructions-against-linux', count['sandboxed']['value'] / count['linux']['value'], '× Linux', most=1 / 3)
-        results.metric(f'network.{driver}.tx.against-linux', [b / a for a, b in zip(us['sandboxed'], us['linux'])], '× Linux', 'higher', least=1, note=WHY)
-        rows.append(['sandboxed over Linux', ratio, None])
-        term.row(rows[-1])
-    section.table(f'{driver}: sending 64 bytes', HEAD, rows)
+def cells_of(op, quick):
+    """{size: [cells that one boot does]}."""
+    if op == 'tx':
+        every = [(64, 32), (1500, 32)] if quick else [(s, b) for s in SIZES for b in BATCHES]
+    else:
+        every = [(64, 32)] if quick else [(64, 32), (1500, 32)]
+    found = {}
+    for size, batch in every:
+        found.setdefault(0 if op == 'tx' else size, []).append(f'{op}:{size}:{batch}:{FRAMES if batch > 1 else FRAMES // 4}')
+    return found
+
+
+def measure_op(results, term, section, driver, op, rounds, quick, rows):
+    sides = [s for s in DRIVERS[driver][2] if (op, s) != ('ports', 'native')]  # a twin has one instance
+    for size, cells in cells_of(op, quick).items():
+        us, count = ({c: {s: [] for s in sides} for c in cells} for _ in range(2))
+        for r in range(rounds):
+            for side in sides if r % 2 == 0 else sides[::-1]:
+                term.progress(f'{driver}, {op}, {side}: round {r + 1} of {rounds}')
+                text, command = boot(driver, side, op, size, cells * PASSES)
+                if r == 0:
+                    section.commands.append(f'{side}: ' + shlex.join(command))
+                for c, v in times(text, cells).items():
+                    us[c][side].append(v)
+        for side in sides * (1 if quick or op == 'tx' else 2):
+            term.progress(f'{driver}, {op}, {side}: counting instructions')
+            # e1000e's driver looks at the clock too when its client attaches: there the last two looks of a boot are known, no others.
+            for group in [cells] if 'linux' in sides else [[c] for c in cells]:
+                text, _ = boot(driver, side, op, size, group, peers.counting(COUNT_PLUGIN, side, KERNEL))
+                for c, n in zip(group, peers.counted(text, group)):
+                    count[c][side].append(n[0] / int(c.rsplit(':', 1)[1]))
+        for c in cells:
+            rows.append(record(results, driver, c, us[c], count[c]))
+            term.row(rows[-1])
+
+
+def record(results, driver, cell, us, count):
+    op, size, batch, _ = cell.split(':')
+    key = f'network.{driver}.{op}.{size}.{batch}'
+    time = {s: results.metric(f'{key}.{s}', v, 'µs a frame') for s, v in us.items()}
+    unit = 'instructions' if op == 'tx' else 'instructions with what came at once'  # which is another number in every run
+    n = {s: results.metric(f'{key}.{s}.instructions', v, unit) for s, v in count.items()}
+    ours, ratio = time['sandboxed']['value'], None
+    if 'native' in us:
+        results.metric(key + '.throughput', [b / a for a, b in zip(us['sandboxed'], us['native'])], '× native', 'higher', least=0.9, note=WHY)
+    if 'linux' in us:
+        ratio = results.metric(key + '.instructions-against-linux', [a / b for a, b in zip(count['sandboxed'], count['linux'])], '× Linux', most=1 / 3 if batch == '32' else None)
+        results.metric(key + '.against-linux', [b / a for a, b in zip(us['sandboxed'], us['linux'])], '× Linux', 'higher', least=1, note=WHY)
+    return [op, int(size), int(batch), time['sandboxed'], time.get('native'), time.get('linux'), 1e3 / ours, int(size) * 8 / ours, n['sandboxed'],
+            n.get('native'), n.get('linux'), ratio]
 
 
 def measure(results, term, quick):
     section = results.section('network', 'Network drivers in the guest', TEXT)
     results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=peers.kernel()[2])
     for driver in DRIVERS:
-        measure_driver(results, term, section, driver, 2 if quick else 5)
+        rows = []
+        term.title(f'{driver} in the guest', HEAD)
+        for op in ('tx',) if quick and driver == 'e1000e' else ('tx', 'rx', 'ports'):
+            measure_op(results, term, section, driver, op, (1 if op == 'ports' else 2) if quick else 5 if op == 'tx' else 3, quick, rows)
+        section.table(f'{driver}: frames', HEAD, rows, 'kframes/s and Mbit/s: ours. Of rx and ports the instructions depend on how many frames an interrupt brings, and so on the '
+                      'program that sends.')
+        section.chart('bars', f'{driver}: guest instructions a frame', 'instructions', series=['sandboxed', 'native', 'linux'], items=[
+            {'label': f'{r[0]} {r[1]} bytes, batch {r[2]}', 'series': k, 'value': r[8 + k]['value']} for r in rows if r[1] != 512 for k in range(3) if r[8 + k]])
