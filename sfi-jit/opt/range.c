@@ -110,6 +110,63 @@ static struct opt_interval of_operator(const struct range *s, ir_ref r, struct o
 
 static bool is_int(uint8_t type) { return type == IR_I32 || type == IR_I64; }
 
+// PHIs and SELECTs choose among values.
+static bool chooses(const struct ir_func *f, ir_ref r) {
+    const struct ir_ins *i = &f->ins[r];
+    return (i->op == IR_PHI || i->op == IR_SELECT) && is_int(i->type);
+}
+
+// What is chosen from: where it lies, and how many.
+static const ir_ref *choices(struct ir_func *f, ir_ref r, uint32_t *out_n) {
+    const ir_ref *operand = ir_operands(f, r, out_n);
+    if (f->ins[r].op == IR_PHI) return operand;
+    *out_n = 2;
+    return operand + 1;
+}
+
+static ir_ref web_of(ir_ref *web, ir_ref r) {
+    while (web[r] != r) r = web[r] = web[web[r]];
+    return r;
+}
+
+// PHIs and SELECTs that choose among each other are, all of them, never anything but one of the other values that they choose among:
+// so a state that a loop only sets to constants is bounded by them.
+static void find_webs(struct range *s) {
+    struct ir_func *f = s->f;
+    ir_ref *member = NULL, *web = NULL;
+    uint32_t members = 0, cap = 0, n;
+    for (ir_ref r = 1; r < f->inss; r++) {
+        if (!chooses(f, r)) continue;
+        if (!web) web = JIT_ARRAY(f->arena, ir_ref, f->inss);
+        member = jit_grow(f->arena, member, &cap, members + 1, sizeof *member);
+        member[members++] = web[r] = r;
+        s->of[r] = (struct opt_interval){UINT64_MAX, 0};
+    }
+    for (uint32_t m = 0; m < members; m++) {
+        const ir_ref *v = choices(f, member[m], &n);
+        for (uint32_t k = 0; k < n; k++)
+            if (web[v[k]]) web[web_of(web, v[k])] = web_of(web, member[m]);
+    }
+    for (uint32_t m = 0; m < members; m++) {
+        const ir_ref *v = choices(f, member[m], &n);
+        struct opt_interval *of = &s->of[web_of(web, member[m])];
+        for (uint32_t k = 0; k < n; k++)
+            if (!web[v[k]])
+                *of = (struct opt_interval){least(of->lo, s->of[v[k]].lo),
+                                            most(of->hi, s->of[v[k]].hi)};
+    }
+    for (uint32_t m = 0; m < members; m++) {
+        struct opt_interval of = s->of[web_of(web, member[m])];
+        s->of[member[m]] = of.lo <= of.hi ? of : all(f->ins[member[m]].type);
+    }
+}
+
+// Both hold; where nothing is left, the place is never reached.
+static struct opt_interval both(struct opt_interval a, struct opt_interval b) {
+    struct opt_interval out = {most(a.lo, b.lo), least(a.hi, b.hi)};
+    return out.lo <= out.hi ? out : a;
+}
+
 static struct opt_interval of_value(const struct range *s, ir_ref r) {
     const struct ir_ins *i = &s->f->ins[r];
     uint8_t operands = ir_op_info[i->op].operands;
@@ -305,7 +362,8 @@ static void visit(struct range *s, uint32_t block) {
     uint64_t turns = head ? turns_of(s, block) : UINT64_MAX;
     for (ir_ref r = f->block[block].first; r; r = f->ins[r].next) {
         if (!is_int(f->ins[r].type)) continue;
-        s->of[r] = f->ins[r].op == IR_PHI ? join(s, r, turns) : of_value(s, r);
+        struct opt_interval of = f->ins[r].op == IR_PHI ? join(s, r, turns) : of_value(s, r);
+        s->of[r] = chooses(f, r) ? both(of, s->of[r]) : of;
     }
 }
 
@@ -324,6 +382,7 @@ struct opt_interval *opt_range(struct ir_func *f) {
         if (is_int(f->ins[i->a].type)) a = all(f->ins[i->a].type);
         s.of[r] = of_operator(&s, r, a, b, a);
     }
+    find_webs(&s);
     for (uint32_t k = 0; k < f->orders; k++) visit(&s, f->order[k]);
     return s.of;
 }

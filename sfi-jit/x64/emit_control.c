@@ -99,6 +99,30 @@ static void emit_pieces(struct x64_emitter *e, unsigned index, const struct piec
     if (!last || to != next_block(e)) x64_jmp(&e->s, to);
 }
 
+// A switch between two places, by one of 32 bits: no branch for each piece, which is wrong as often as the pieces alternate.
+static bool emit_bits(struct x64_emitter *e, unsigned index, const struct piece *p, uint32_t n) {
+    uint32_t other = p[n - 1].to, one = p[n - 2].to, mask = 0, end = p[n - 1].first;
+    if (n < 4 || end > 32) return false;
+    for (uint32_t k = 0; k < n; k++) {
+        if (p[k].to != one && p[k].to != other) return false;
+        uint64_t to = k + 1 < n ? p[k + 1].first : end;
+        if (p[k].to == one) mask |= (uint32_t)((1ull << to) - (1ull << p[k].first));
+    }
+    compare_index(e, index, end);
+    x64_jcc(&e->s, CC_AE, other);
+    x64_load_imm(&e->s, SCRATCH, mask);
+    x64_vex(&e->s, x64_mop_info[MOP_SHRX].opcode, false, SCRATCH, index, x64_rm_reg(SCRATCH), 0, 0);
+    x64_op(&e->s, 0x83, false, 4, x64_rm_reg(SCRATCH), 1, 1); // and
+    x64_def(&e->s, SCRATCH); // clean here, but not on the first edge
+    if (one == next_block(e)) {
+        x64_jcc(&e->s, CC_E, other);
+    } else {
+        x64_jcc(&e->s, CC_NE, one);
+        go_to(e, other);
+    }
+    return true;
+}
+
 static void emit_switch(struct x64_emitter *e, uint32_t insn) {
     const struct x64_insn *i = &e->code->insn[insn];
     struct piece *piece = JIT_ARRAY(e->arena, struct piece, (size_t)i->imm);
@@ -107,7 +131,8 @@ static void emit_switch(struct x64_emitter *e, uint32_t insn) {
         uint32_t to = target(e, i, k);
         if (n == 0 || piece[n - 1].to != to) piece[n++] = (struct piece){k, to};
     }
-    emit_pieces(e, x64_reg(e, insn, 0), piece, n, true);
+    unsigned index = x64_reg(e, insn, 0);
+    if (!emit_bits(e, index, piece, n)) emit_pieces(e, index, piece, n, true);
 }
 
 // SFI_T_JUMP_TABLE of sfi.h.

@@ -246,6 +246,18 @@ uint8_t x64_condition(struct x64_lower *l, ir_ref r) {
 
 #define PIECES_MAX 8u // of a switch that is bisected; more are looked up in a table
 
+#define BITS_MAX 32u // cases between two places: looked up in a constant
+
+// Only two places to go to.
+static bool is_binary(const struct ir_block *b) {
+    uint32_t one = 0;
+    if (b->succs > BITS_MAX + 1) return false;
+    while (b->succ[one] == b->succ[0]) one++; // there are several pieces
+    for (uint32_t k = one; k < b->succs; k++)
+        if (b->succ[k] != b->succ[0] && b->succ[k] != b->succ[one]) return false;
+    return true;
+}
+
 static void lower_switch(struct x64_lower *l, const struct ir_ins *i) {
     const struct ir_block *b = &l->f->block[i->block];
     struct x64_code *o = &l->out;
@@ -256,7 +268,7 @@ static void lower_switch(struct x64_lower *l, const struct ir_ins *i) {
         return;
     }
     uint32_t index = x64_use(l, i->a);
-    bool table = pieces > PIECES_MAX;
+    bool table = pieces > PIECES_MAX && !is_binary(b);
     struct x64_insn *n = x64_new(l, table ? MOP_JTABLE : MOP_SWITCH, 4);
     n->imm = b->succs;
     n->disp = (int32_t)o->targets;

@@ -576,6 +576,31 @@ static void test_switch_runs(void **state) {
     drop(m);
 }
 
+// Switches between two places, up to and beyond 32 cases; the one behind the last case is either of them.
+static void test_binary_switches(void **state) {
+    (void)state;
+    static const uint32_t bits[] = {0x5,        0xa,        0x55555555, 0xaaaaaaaa,
+                                    0x80000001, 0x12345678, 0xfffffffd, 0x6b00};
+    struct text t = {0};
+    add(&t, "(module");
+    for (unsigned b = 0; b < sizeof bits / 4; b++)
+        for (unsigned n = 3; n < 36; n++) {
+            add(&t, "(func (param i32) (result i32) (block $b1 (block $b0 (br_table");
+            for (unsigned k = 0; k < n; k++) add(&t, " $b%u", k < 32 ? bits[b] >> k & 1 : k & 1);
+            add(&t, " $b%u (local.get 0))) (return (i32.const 0))) (i32.const 1))", n & 1);
+        }
+    add(&t, ")");
+    struct module m = load(&t);
+    uint32_t f = 0;
+    for (unsigned b = 0; b < sizeof bits / 4; b++)
+        for (unsigned n = 3; n < 36; n++, f++)
+            for (uint32_t x = 0; x < 70; x++) {
+                uint32_t to = x >= n ? n & 1 : x < 32 ? bits[b] >> x & 1 : x & 1;
+                assert_int_equal((uint32_t)call(m, f, x < 64 ? x : 0 - x, 0), x < 64 ? to : n & 1);
+            }
+    drop(m);
+}
+
 // An effect between a load and its use keeps the load where it is.
 static void test_folded_loads(void **state) {
     (void)state;
@@ -629,6 +654,7 @@ int main(void) {
         cmocka_unit_test(test_pressure),
         cmocka_unit_test(test_switches),
         cmocka_unit_test(test_switch_runs),
+        cmocka_unit_test(test_binary_switches),
         cmocka_unit_test(test_folded_loads),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
