@@ -4,7 +4,8 @@
 // grew, so every displacement fits. A few rounds are enough but for code made to need more, where all branches become long.
 // Padding before a unit that would cross a bundle is NOPs, or CC where control cannot come. NOPs inside of loops cost most: so an
 // innermost loop without calls begins where its own units need the fewest NOPs and bundles, at most a bundle behind where it could
-// begin. The search is made anew in each round, since it depends on the lengths; it is linear in the code, as long loops are left out.
+// begin. Of other loops only the way from the head to a template close behind is looked at, which otherwise needs many NOPs to begin a
+// bundle. The search is made anew in each round, since it depends on the lengths; it is linear in the code, as long loops are left out.
 #include "sfi-jit/lib.h"
 #include "sfi-jit/x64/asm.h"
 
@@ -18,6 +19,7 @@
 #define PAD_BYTES 2u     // of padding cost 1
 #define TEMPLATE_MIN 23u // bytes: longer than any instruction
 #define LOOP_UNITS 100u  // longer loops begin anywhere
+#define NEAR_UNITS 8u    // from a loop's head to a template
 
 static uint32_t align_up(uint32_t n) { return (n + SFI_BUNDLE - 1) & ~(SFI_BUNDLE - 1); }
 
@@ -72,8 +74,17 @@ static bool is_call(const struct x64_asm *s, const struct x64_unit *u) {
            ((u->len == 5 && s->bytes[u->at] == 0xe8) || u->len >= TEMPLATE_MIN);
 }
 
-// The last unit of each innermost loop without calls, by its first; 0 for all other units. A loop is what lies between a
-// backward branch and its target.
+// The template that follows closely on unit i, 0 if there is none.
+static uint32_t template_behind(const struct x64_asm *s, uint32_t i) {
+    for (uint32_t k = i; k < s->units && k < i + NEAR_UNITS; k++) {
+        if (s->unit[k].len >= TEMPLATE_MIN) return k;
+        if (s->unit[k].end) break;
+    }
+    return 0;
+}
+
+// The last unit of each innermost loop without calls, by its first; of other loops that of what is looked at; 0 for all other
+// units. A loop is what lies between a backward branch and its target.
 static uint32_t *find_loops(const struct x64_asm *s, const uint32_t *branch, uint32_t branches) {
     uint32_t *last = JIT_ARRAY(s->arena, uint32_t, s->units + 1);
     uint32_t inner = UINT32_MAX, call = UINT32_MAX; // the next head, and the next call, behind i
@@ -86,7 +97,8 @@ static uint32_t *find_loops(const struct x64_asm *s, const uint32_t *branch, uin
         if (!last[i]) continue;
         bool innermost = inner > last[i] && call > last[i];
         inner = i;
-        if (!innermost || last[i] - i >= LOOP_UNITS || s->unit[i].align) last[i] = 0;
+        if (!innermost || last[i] - i >= LOOP_UNITS) last[i] = template_behind(s, i);
+        if (s->unit[i].align) last[i] = 0;
     }
     return last;
 }
