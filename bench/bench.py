@@ -23,7 +23,7 @@ from terminal import Terminal
 PARTS = {  # name: what it answers
     'hosted': 'drivers on the real CPU, cycles a request',
     'crossings': 'a call between domains, against other ways to call',
-    'boot': 'from reset to the first block, modules, sizes',
+    'boot': 'from reset to the first block, packet and HTTP reply; modules, sizes',
     'guest': 'drivers in the guest, end to end: module, native twin, Linux; instructions a request',
     'mechanisms': 'in the guest: the fence against DMA, interrupts, preemption, restarts',
     'network': 'a network driver in the guest: frames sent by module, native twin, Linux',

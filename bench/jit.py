@@ -270,6 +270,7 @@ def speeds(results):
              ('module_bytes', 'code_bytes', 'text_bytes', 'nop_bytes', 'compile_s', 'parse_s', 'verify_s', 'spills')}
     return {'compile_mb_s': total['module_bytes'] / 1e6 / (total['compile_s'] + total['parse_s']),
             'verify_mb_s': total['code_bytes'] / 1e6 / total['verify_s'],
+            'verify_share': total['verify_s'] / (total['compile_s'] + total['parse_s']),
             'code_ratio': mean([s['text_bytes'] / s['native_text'] for s in sfis]),
             'padding': total['nop_bytes'] / total['code_bytes'], 'spills': total['spills']}
 

@@ -161,19 +161,21 @@ int main(int argc, char **argv) {
     double parsed = seconds();
     jit_compile(&arena, m, &options, &code);
     double compiled = seconds();
+    struct sfi_rejection why;
+    bool accepted = sfi_verify(&code.sfi, &why) == SFI_ACCEPTED;
+    double verified = seconds();
     if (assembly || !options.dump) print_code(&code, m, assembly, options.dump_func);
     if (!options.dump)
         printf("%u bytes of code from %u (%u of them no-ops), %u values, %u spill slots; "
-               "parsed in %.1f ms, compiled in %.1f ms (%.1f MB/s)\n",
-               code.stats.code_bytes, code.stats.wasm_bytes, code.stats.nop_bytes,
-               code.stats.ir_values, code.stats.spills, (parsed - start) * 1e3,
-               (compiled - parsed) * 1e3, (double)size * 1e-6 / (compiled - parsed));
+               "parsed in %.1f ms, compiled in %.1f ms (%.1f MB/s), verified in %.2f ms\n",
+               code.stats.code_bytes, code.stats.wasm_bytes, code.stats.nop_bytes, code.stats.ir_values,
+               code.stats.spills, (parsed - start) * 1e3, (compiled - parsed) * 1e3,
+               (double)size * 1e-6 / (compiled - parsed), (verified - compiled) * 1e3);
     if (save && !codefile_save(save, &code.sfi)) {
         perror(save);
         return 2;
     }
-    struct sfi_rejection why;
-    if (sfi_verify(&code.sfi, &why) == SFI_ACCEPTED) return 0;
+    if (accepted) return 0;
     printf("rejected: %s at %x: %s\n", sfi_rule_name(why.rule), why.offset, sfi_rule_text(why.rule));
     return 1;
 }
