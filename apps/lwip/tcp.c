@@ -16,6 +16,8 @@
 #define SMALL 512u              // bytes that are rather copied than referred to
 #define COPY_MAX (4u * TCP_MSS) // at once, when there are no chunks
 #define HEAP_SHARE (8u << 20)   // above this, copies are for a few segments only
+#define TIME_WAIT_MAX 128u      // closed connections that are remembered …
+#define TIME_WAIT_BATCH 16u     // … and a few more: how often the rest is forgotten, in connections
 
 static struct {
     uint16_t next;
@@ -169,10 +171,25 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t error) {
     return ERR_OK;
 }
 
+// lwIP searches all connections in TIME-WAIT for each one that is opened, so a busy server would spend most of its time there. The oldest, which
+// have the least of their 2 MSL before them, are the last in the list.
+static void forget_closed(void) {
+    static uint32_t opened;
+    if (++opened % TIME_WAIT_BATCH) return;
+    struct tcp_pcb *p = tcp_tw_pcbs, *next;
+    for (uint32_t i = 0; p && i < TIME_WAIT_MAX; i++) p = p->next;
+    for (; p; p = next) {
+        next = p->next;
+        tcp_abort(p); // of one in TIME-WAIT: it is freed, nothing is sent
+    }
+}
+
 // RFC 4987, 3.4: with the queue of half-open connections full, the oldest one makes room. Whoever answers in time gets through a flood.
 void port_make_room(struct tcp_pcb *pcb, u8_t flags) {
     struct tcp_pcb_listen *l = (struct tcp_pcb_listen *)pcb;
-    if (!(flags & TCP_SYN) || l->accepts_pending < l->backlog) return;
+    if (!(flags & TCP_SYN)) return;
+    forget_closed();
+    if (l->accepts_pending < l->backlog) return;
     struct tcp_pcb *oldest = NULL; // the last one in the list: new ones go to its front
     for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
         if (p->state == SYN_RCVD && p->listener == l) oldest = p;
