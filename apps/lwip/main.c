@@ -24,15 +24,11 @@ u32_t sys_now(void) { return stack.now_ms; }
 uint16_t port_checksum(const void *data, int length) {
     const uint8_t *p = data;
     uint64_t low = 0, high = 0;
-    uint32_t n = (uint32_t)length;
-    for (; n >= 16; n -= 16, p += 16) {
-        uint64_t a, b;
-        __builtin_memcpy(&a, p, 8);
-        __builtin_memcpy(&b, p + 8, 8);
-        low += (uint32_t)a;
-        high += a >> 32;
-        low += (uint32_t)b;
-        high += b >> 32;
+    uint32_t n = (uint32_t)length, word[8];
+    for (; n >= sizeof(word); n -= sizeof(word), p += sizeof(word)) {
+        __builtin_memcpy(word, p, sizeof(word));
+        low += (uint64_t)word[0] + word[1] + word[2] + word[3];
+        high += (uint64_t)word[4] + word[5] + word[6] + word[7];
     }
     low += high;
     for (; n >= 2; n -= 2, p += 2) low += (uint32_t)p[0] | (uint32_t)p[1] << 8;

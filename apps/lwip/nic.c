@@ -2,7 +2,8 @@
 //
 // A received buffer becomes a pbuf that goes back to the device when lwIP frees it. A frame to send is made of a slot, into which the headers (and
 // whatever else lies in our own memory) are copied, and of references to chunks, which hold the data of streams: a chunk's count says how
-// many frames in flight refer to it. When the driver has been restarted, everything in flight is forgotten (lost, as on any network) and TCP sends again.
+// many frames in flight refer to it. A frame waits for the next one: what follows it in the same stream joins it, if the device can cut up the
+// whole (segmentation offload); lwIP knows nothing of that. When the driver has been restarted, everything in flight is forgotten (lost, as on any network) and TCP sends again.
 // Hostile: the driver. A buffer that it does not have, or a length that does not fit, ends the use of the device until its next life.
 // The content of posted buffers can change under lwIP: that confuses at most this module, whose walls are the sandbox's.
 #include "apps/lwip/stack.h"
@@ -20,11 +21,13 @@ __attribute__((import_module("net"), import_name("net_submit"))) int32_t net_sub
 #define RX_MAX 1024u
 #define SLOTS_MAX 256u
 #define SLOT 2048u
-#define SLOT_RANGES 8u
+#define SLOT_RANGES (NET_FRAGMENTS_MAX - 1)
 #define CHUNKS_MAX 2048u
 #define POST_BATCH 64u
 #define SUBMIT_BATCH 32u
+#define JOINED_MAX 65535u // bytes of a frame that the device cuts up
 enum { ETHERTYPE_IP4 = 0x0800, ETHERTYPE_IP6 = 0x86dd, PROTOCOL_TCP = 6 };
+enum { TCP_HEADER = 20 };
 
 struct rx {
     struct pbuf_custom custom; // first: lwIP's free function gets it
@@ -38,7 +41,23 @@ struct slot { // of a frame in flight
     } range[SLOT_RANGES];
 };
 
+// Of a frame with data of a stream, all that must be the same in one that joins it, and what must follow.
+struct part {
+    uint8_t addresses[32];
+    uint8_t ports[4], ack[4], window[2];
+    uint32_t sequence, payload;
+    uint16_t headers; // bytes up to the payload; 0: it is no such frame
+    uint8_t flags;
+};
+
 struct netif nic_netif;
+static struct {
+    uint32_t count;             // fragments; 0: there is none
+    uint32_t slot, total, used; // used: bytes of the slot's memory
+    uint32_t segments;
+    struct part part; // of the first segment, but for sequence: what would follow
+    struct net_transmit fragment[NET_FRAGMENTS_MAX];
+} open; // the latest frame, which the driver has not seen yet
 static struct {
     uint32_t channel;
     struct net_channel *shared;
@@ -150,54 +169,168 @@ static bool in_chunks(const void *payload, uint32_t n, uint32_t *out_offset, uin
     return true;
 }
 
+// Whether the frame has data of a stream, all in chunks, behind plain headers.
+static struct part part_of(const struct pbuf *p) {
+    const uint8_t *h = p->payload;
+    struct part part = {0};
+    uint32_t tcp, offset;
+    uint16_t first, chunks;
+    if (p->len == 54 && h[12] == 0x08 && !h[13] && h[14] == 0x45 && !(h[20] & 0x3f) && !h[21] &&
+        h[23] == PROTOCOL_TCP && nic.can & NET_CAN_SEGMENT4) {
+        tcp = 34;
+        memcpy(part.addresses, h + 26, 8);
+    } else if (p->len == 74 && h[12] == 0x86 && h[13] == 0xdd && h[20] == PROTOCOL_TCP &&
+               nic.can & NET_CAN_SEGMENT6) {
+        tcp = 54;
+        memcpy(part.addresses, h + 22, 32);
+    } else {
+        return part;
+    }
+    part.flags = h[tcp + 13];
+    if (h[tcp + 12] != TCP_HEADER / 4 << 4 || (part.flags & ~(TCP_PSH | TCP_FIN)) != TCP_ACK)
+        return part;
+    for (const struct pbuf *q = p->next; q; q = q->next)
+        if (!in_chunks(q->payload, q->len, &offset, &first, &chunks)) return part;
+    memcpy(part.ports, h + tcp, 4);
+    part.sequence = (uint32_t)h[tcp + 4] << 24 | (uint32_t)h[tcp + 5] << 16 |
+                    (uint32_t)h[tcp + 6] << 8 | h[tcp + 7];
+    memcpy(part.ack, h + tcp + 8, 4);
+    memcpy(part.window, h + tcp + 14, 2);
+    part.payload = p->tot_len - p->len;
+    if (part.payload) part.headers = p->len;
+    return part;
+}
+
+// The end of the open frame refers to these chunks.
+static void refer(struct slot *slot, uint16_t first, uint16_t chunks) {
+    if (slot->ranges) {
+        uint16_t last = slot->range[slot->ranges - 1].first + slot->range[slot->ranges - 1].count - 1;
+        if (last == first) first++, chunks--; // a reference is there already
+        for (uint16_t c = 0; c < chunks; c++) nic.chunk_refs[first + c]++;
+        if (last + 1 == first) {
+            slot->range[slot->ranges - 1].count += chunks;
+            return;
+        }
+    } else {
+        for (uint16_t c = 0; c < chunks; c++) nic.chunk_refs[first + c]++;
+    }
+    slot->range[slot->ranges].first = first;
+    slot->range[slot->ranges++].count = chunks;
+}
+
+// Puts a piece at the end of the open frame.
+static void append(const void *payload, uint16_t n) {
+    struct slot *slot = &nic.slot[open.slot];
+    uint32_t memory = nic.slots_at + open.slot * SLOT, offset;
+    uint16_t first, chunks;
+    // The headers are ours, and of fragments and ranges one is left for what has to be copied.
+    if (open.count && open.count < NET_FRAGMENTS_MAX - 1 && slot->ranges < SLOT_RANGES &&
+        in_chunks(payload, n, &offset, &first, &chunks)) {
+        refer(slot, first, chunks);
+    } else {
+        offset = memory + open.used;
+        memcpy(at(offset), payload, n);
+        open.used += n;
+    }
+    struct net_transmit *last = open.count ? &open.fragment[open.count - 1] : NULL;
+    if (last && last->buffer + last->length == offset)
+        last->length += n;
+    else
+        open.fragment[open.count++] = (struct net_transmit){.buffer = offset, .length = n};
+    open.total += n;
+}
+
+// Whether the frame has joined the open one.
+static bool join(const struct pbuf *p, const struct part *part) {
+    struct part *o = &open.part;
+    uint32_t pieces = pbuf_clen(p) - 1u;
+    if (!open.count || !part->headers || part->headers != o->headers ||
+        part->sequence != o->sequence || part->payload > o->payload ||
+        open.total != o->headers + open.segments * o->payload || // the last one was a short one
+        o->flags & TCP_FIN || open.total + part->payload > JOINED_MAX ||
+        open.count + pieces > NET_FRAGMENTS_MAX - 1 ||
+        nic.slot[open.slot].ranges + pieces > SLOT_RANGES || memcmp(part->ports, o->ports, 4) ||
+        memcmp(part->ack, o->ack, 4) || memcmp(part->window, o->window, 2) ||
+        memcmp(part->addresses, o->addresses, sizeof(o->addresses)))
+        return false;
+    for (const struct pbuf *q = p->next; q; q = q->next)
+        if (q->len) append(q->payload, q->len);
+    o->sequence += part->payload;
+    o->flags |= part->flags;
+    open.segments++;
+    return true;
+}
+
+// The headers of a frame of several segments.
+static void write_joined(uint8_t *head, struct net_transmit *first) {
+    uint32_t length = open.total - 14;
+    bool ip4 = open.part.headers == 54;
+    if (ip4) {
+        head[16] = (uint8_t)(length >> 8);
+        head[17] = (uint8_t)length;
+        head[24] = head[25] = 0;
+        uint16_t sum = (uint16_t)~port_checksum(head + 14, 20);
+        memcpy(head + 24, &sum, 2);
+    } else {
+        length -= 40;
+        head[18] = (uint8_t)(length >> 8);
+        head[19] = (uint8_t)length;
+    }
+    head[open.part.headers - TCP_HEADER + 13] = open.part.flags;
+    first->flags |= ip4 ? NET_SEGMENT4 : NET_SEGMENT6;
+    first->segment_size = (uint16_t)open.part.payload;
+    first->header_length = open.part.headers;
+}
+
+// The driver may have the open frame.
+static void finish(void) {
+    if (!open.count) return;
+    struct net_transmit *first = &open.fragment[0];
+    uint8_t *head = at(first->buffer);
+    if (open.segments > 1) write_joined(head, first);
+    if (nic.can & NET_CAN_CHECKSUM) offload_checksum(head, first->length, first);
+    for (uint32_t k = 0; k < open.count; k++) {
+        if (k < open.count - 1) open.fragment[k].flags |= NET_MORE;
+        nic.shared->transmit[ring_slot(&nic.transmit)] = open.fragment[k];
+        ring_produced(&nic.transmit);
+    }
+    open.count = 0;
+    nic.queued++;
+}
+
+static bool room(void) {
+    return nic.slot_free_count && ring_space(&nic.transmit) >= NET_FRAGMENTS_MAX;
+}
+
 static err_t output(struct netif *netif, struct pbuf *p) {
     (void)netif;
     if (!nic.up) return ERR_OK; // lost, as by any network
     if (p->tot_len > SLOT - 64) return ERR_BUF;
-    if (!nic.slot_free_count || ring_space(&nic.transmit) < NET_FRAGMENTS_MAX) {
+    struct part part = part_of(p);
+    if (join(p, &part)) return ERR_OK;
+    finish();
+    if (nic.queued >= SUBMIT_BATCH) nic_flush();
+    if (!room()) {
         nic_flush();
         collect_sent();
         if (!nic.up) return ERR_OK;
-        if (!nic.slot_free_count || ring_space(&nic.transmit) < NET_FRAGMENTS_MAX) {
+        if (!room()) {
             nic.stalled = true;
             return ERR_MEM;
         }
     }
-    uint32_t i = nic.slot_free[--nic.slot_free_count];
-    struct slot *slot = &nic.slot[i];
-    slot->busy = true;
-    slot->ranges = 0;
-    uint32_t memory = nic.slots_at + i * SLOT, used = 0, count = 0;
-    struct net_transmit fragment[NET_FRAGMENTS_MAX];
-    for (const struct pbuf *q = p; q; q = q->next) {
-        uint32_t offset;
-        uint16_t first, chunks;
-        if (!q->len) continue;
-        if (count && count < NET_FRAGMENTS_MAX - 1 && slot->ranges < SLOT_RANGES &&
-            in_chunks(q->payload, q->len, &offset, &first, &chunks)) {
-            for (uint32_t c = 0; c < chunks; c++) nic.chunk_refs[first + c]++;
-            slot->range[slot->ranges].first = first;
-            slot->range[slot->ranges++].count = chunks;
-            fragment[count++] = (struct net_transmit){.buffer = offset, .length = q->len};
-        } else {
-            memcpy(at(memory + used), q->payload, q->len);
-            if (count && fragment[count - 1].buffer + fragment[count - 1].length == memory + used)
-                fragment[count - 1].length += q->len;
-            else
-                fragment[count++] = (struct net_transmit){.buffer = memory + used, .length = q->len};
-            used += q->len;
-        }
-    }
-    fragment[0].cookie = i;
-    if (nic.can & NET_CAN_CHECKSUM) offload_checksum(at(memory), fragment[0].length, &fragment[0]);
+    open.slot = nic.slot_free[--nic.slot_free_count];
+    open.total = open.used = 0;
+    open.segments = 1;
+    open.part = part;
+    open.part.sequence += part.payload;
+    nic.slot[open.slot].busy = true;
+    nic.slot[open.slot].ranges = 0;
+    for (const struct pbuf *q = p; q; q = q->next)
+        if (q->len) append(q->payload, q->len);
+    open.fragment[0].cookie = open.slot;
     if (nic.slot_free_count < nic.slots / 2)
-        fragment[0].flags |= NET_SIGNAL; // who waits for a slot will be told
-    for (uint32_t k = 0; k < count; k++) {
-        if (k < count - 1) fragment[k].flags |= NET_MORE;
-        nic.shared->transmit[ring_slot(&nic.transmit)] = fragment[k];
-        ring_produced(&nic.transmit);
-    }
-    if (++nic.queued >= SUBMIT_BATCH) nic_flush();
+        open.fragment[0].flags |= NET_SIGNAL; // who waits for a slot will be told
     return ERR_OK;
 }
 
@@ -267,7 +400,7 @@ static bool attach(void) {
             nic.rx[i].posted = false;
             nic.rx_free[nic.rx_free_count++] = (uint16_t)i;
         }
-    nic.rx_posted = nic.queued = nic.posted = 0;
+    nic.rx_posted = nic.queued = nic.posted = open.count = 0;
     if (nic.frame) pbuf_free(nic.frame);
     nic.frame = NULL;
     nic.generation = generation;
@@ -331,6 +464,7 @@ void nic_flush(void) {
         nic.rx_posted++;
         nic.posted++;
     }
+    finish();
     if (!nic.queued && nic.posted < POST_BATCH) return;
     nic.queued = nic.posted = 0;
     int32_t error = net_submit();

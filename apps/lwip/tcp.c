@@ -17,7 +17,7 @@
 #define COPY_MAX (4u * TCP_MSS) // at once, when there are no chunks
 #define HEAP_SHARE (8u << 20)   // above this, copies are for a few segments only
 #define TIME_WAIT_MAX 128u      // closed connections that are remembered …
-#define TIME_WAIT_BATCH 16u     // … and a few more: how often the rest is forgotten, in connections
+#define TIME_WAIT_BATCH 16u // … and a few more: how often the rest is forgotten, in connections
 
 static struct {
     uint16_t next;

@@ -187,12 +187,11 @@ class Machine:
 
 
 def counted(text):
-    """Instructions between two requests for STATUS: (all, in sandboxed code). Each of the two reaches the marked place equally often."""
+    """Instructions between two requests for STATUS, the last that were made: (all, in sandboxed code). Each reaches the marked place once."""
     marks = [(int(a), int(b)) for a, b in re.findall(r'mark: (\d+) (\d+)', text)]
-    marks = marks[len(marks) % 2:]  # Linux's first is its start
-    if not marks:
+    if len(marks) < 2:
         raise Failed('this QEMU does not run the counting plugin')
-    before, after = marks[len(marks) // 2 - 1], marks[len(marks) // 2]
+    before, after = marks[-2:]
     return after[0] - before[0], after[1] - before[1]
 
 

@@ -19,7 +19,7 @@ SOLICITED = bytes.fromhex('ff0200000000000000000001ff000002')
 ALL_NODES = bytes.fromhex('ff020000000000000000000000000001')
 FUZZ = 4000
 FOUND = bytes([203, 0, 113, 5])
-SYN, ACK, RST = 2, 16, 4
+FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 arp = struct.pack('>HHBBH6s4s6s4s', 1, 0x800, 6, 4, 1, wire.HOST, ME, bytes(6), GUEST)
 
@@ -137,13 +137,13 @@ def check_services(p):
     tap.same(p.order(b'n198.51.100.7'), b'4294967295\nn', 'DNS: an address is its own name')
 
 
-def handshake(p, port):
+def handshake(p, port, to=7):
     """The guest's first sequence number, after its connection with our port is there."""
-    a = p.ask(frame4(6, wire.tcp(ME, GUEST, port, 7, 1000, 0, SYN)), is_tcp(port, SYN | ACK))
+    a = p.ask(frame4(6, wire.tcp(ME, GUEST, port, to, 1000, 0, SYN)), is_tcp(port, SYN | ACK))
     if not a:
         return None
     seq = struct.unpack('>I', a[38:42])[0] + 1
-    p.w.send(frame4(6, wire.tcp(ME, GUEST, port, 7, 1001, seq, ACK)))
+    p.w.send(frame4(6, wire.tcp(ME, GUEST, port, to, 1001, seq, ACK)))
     return seq
 
 
@@ -160,6 +160,24 @@ def check_half_open(p):
     p.w.send(frame4(6, wire.tcp(ME, GUEST, 5000, 7, 1001 + len(text), seq or 0, RST | ACK)))
     for port in range(20000, 20400):
         p.w.send(frame4(6, wire.tcp(ME, GUEST, port, 7, 2, 0, RST)))
+
+
+def check_closed(p):
+    """Of the connections that the guest closed first, only the newest are remembered, since lwIP searches them for each new one."""
+    ends, ports = [], range(30000, 30200)
+    for port in ports:
+        seq = handshake(p, port, 19)
+        f = seq and p.ask(frame4(6, wire.tcp(ME, GUEST, port, 19, 1001, seq, ACK, b'1\n')), is_tcp(port, FIN | ACK))
+        if not f:
+            break
+        seq, = struct.unpack('>I', f[38:42])
+        seq += struct.unpack('>H', f[16:18])[0] - 40 + 1
+        ends.append(frame4(6, wire.tcp(ME, GUEST, port, 19, 1003, seq & 0xffffffff, FIN | ACK)))
+        p.ask(ends[-1], is_tcp(port, ACK))
+    if not tap.same(len(ends), len(ports), 'TCP: the guest closes connections'):
+        return
+    tap.ok(p.ask(ends[-1], is_tcp(ports[-1], ACK)), 'TCP: a segment that is lost at the end of the last one is answered again')
+    tap.ok(p.ask(ends[0], is_tcp(ports[0], RST | ACK)), f'TCP: the first of {len(ports)} is forgotten')
 
 
 def seeds(rng):
@@ -227,6 +245,7 @@ with wire.Wire() as w:
         check_protocols(peer)
         check_services(peer)
         check_half_open(peer)
+        check_closed(peer)
         check_malformed(peer)
         peer.order(b'q')
     r = run.result()

@@ -84,7 +84,8 @@ void port_free(void *p);
 #define TCP_WND (64 * TCP_MSS)
 #define TCP_SND_BUF (96 * TCP_MSS)
 #define TCP_SND_QUEUELEN 400
-#define TCP_SNDLOWAT (2 * TCP_MSS)
+#define TCP_SNDLOWAT \
+    (TCP_SND_BUF / 3) // room at which a client is told: it comes with many segments then
 #define TCP_LISTEN_BACKLOG 1
 #define TCP_OOSEQ_MAX_PBUFS 64
 #define LWIP_TCP_SACK_OUT 1
