@@ -289,7 +289,7 @@ static bool open_tables(void) {
 
 // ---- the data path ----
 
-static inline void device_start(uint32_t lane, uint32_t slot, const struct bs_channel *channel,
+static inline void device_start(uint32_t lane, uint32_t slot, uint32_t channel,
                                 const struct bs_work *w) {
     struct queue *q = &nvme.queue[lane];
     keep_base(q);
@@ -303,7 +303,7 @@ static inline void device_start(uint32_t lane, uint32_t slot, const struct bs_ch
     if (opcode != NVME_FLUSH) {                             // 6.8: it has none of these fields
         uint32_t second = (w->offset & ~(PAGE - 1)) + PAGE; // offset of the second page
         uint32_t end = w->offset + w->count * BLK_SECTOR;
-        const struct prp_tables *t = &nvme.prp[channel->index];
+        const struct prp_tables *t = &nvme.prp[channel];
         keep_base(t);
         prp1 = t->channel + w->offset;
         if (end > second + PAGE)
@@ -335,7 +335,6 @@ static void fail_device(const char *why, uint32_t value) {
 
 static int32_t error_of(uint32_t status) {
     switch (status) {
-    case 0: return 0;
     case NVME_STATUS_LBA_RANGE: return E_RANGE;
     case NVME_STATUS_WRITE_PROTECTED:
     case NVME_STATUS_READ_ONLY_RANGE: return E_READONLY;
@@ -354,7 +353,8 @@ static void collect(uint32_t lane) {
             return;
         }
         q->head++;
-        bs_finish(lane, slot, error_of(NVME_CQE_STATUS(dw3)));
+        uint32_t status = NVME_CQE_STATUS(dw3);
+        bs_finish(lane, slot, status ? error_of(status) : 0);
     }
     if (q->head != old)
         ring_doorbell(q->cq_doorbell, q->cq_shadow, q->cq_event, old, q->head, q->mask);

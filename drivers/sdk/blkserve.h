@@ -62,7 +62,7 @@ static struct {
 // ---- supplied by the driver ----
 // Inlined, so that *w stays in registers.
 __attribute__((always_inline)) static inline void
-device_start(uint32_t lane, uint32_t slot, const struct bs_channel *c, const struct bs_work *w);
+device_start(uint32_t lane, uint32_t slot, uint32_t channel, const struct bs_work *w);
 static void device_kick(uint32_t lane); // tells the device of all that was started
 
 // ---- for the driver ----
@@ -143,20 +143,20 @@ static inline int32_t bs_check(const struct bs_channel *c, const struct blk_requ
 }
 
 // A slot for one part of a request.
-static inline uint32_t bs_take(struct bs_lane *l, const struct bs_channel *c, struct bs_slot **out) {
+static inline uint32_t bs_take(struct bs_lane *l, uint32_t channel, struct bs_slot **out) {
     uint32_t s = l->free_slot[--l->free_count];
     struct bs_slot *slot = &l->slot[s];
     keep_base(slot);
     slot->busy = 1;
-    slot->channel = (uint8_t)c->index;
+    slot->channel = (uint8_t)channel;
     *out = slot;
     return s;
 }
 
-static inline uint32_t bs_take_first(struct bs_lane *l, const struct bs_channel *c,
+static inline uint32_t bs_take_first(struct bs_lane *l, uint32_t channel,
                                      const struct blk_request *r, uint32_t parts) {
     struct bs_slot *slot;
-    uint32_t s = bs_take(l, c, &slot);
+    uint32_t s = bs_take(l, channel, &slot);
     slot->first = (uint8_t)s;
     slot->left = (uint8_t)parts;
     slot->cookie = r->cookie;
@@ -173,35 +173,19 @@ __attribute__((noinline)) static void bs_start_parts(struct bs_channel *c,
     for (uint32_t i = 0, left = r->count; i < parts; i++) {
         uint32_t s;
         if (i == 0) {
-            s = first = bs_take_first(l, c, r, parts);
+            s = first = bs_take_first(l, c->index, r, parts);
         } else {
             struct bs_slot *slot;
-            s = bs_take(l, c, &slot);
+            s = bs_take(l, c->index, &slot);
             slot->first = (uint8_t)first;
         }
         if (left < w.count) w.count = left;
-        device_start(c->lane, s, c, &w);
+        device_start(c->lane, s, c->index, &w);
         w.sector += w.count;
         w.address += w.count * BLK_SECTOR;
         w.offset += w.count * BLK_SECTOR;
         left -= w.count;
     }
-}
-
-// Starts an accepted request if there are slots for all of it.
-static inline bool bs_start(struct bs_lane *l, struct bs_channel *c, const struct blk_request *r) {
-    if (r->op != BLK_FLUSH && r->count > bs.part) {
-        uint32_t parts = (r->count + bs.part - 1) / bs.part;
-        if (parts > l->free_count) return false;
-        bs_start_parts(c, r, parts);
-    } else {
-        if (!l->free_count) return false;
-        struct bs_work w = {r->op, c->address + r->buffer, r->sector,
-                            r->op == BLK_FLUSH ? 0 : r->count, r->buffer};
-        device_start(c->lane, bs_take_first(l, c, r, 1), c, &w);
-    }
-    c->in_flight++;
-    return true;
 }
 
 // Takes what the client has asked for, as long as there are slots and room for every completion that could come.
@@ -210,26 +194,38 @@ static bool bs_serve(struct bs_channel *c) {
     keep_base(c);
     uint32_t ready = ring_pending(&c->requests);
     if (!ready) return false;
-    uint32_t room = ring_space(&c->completions), started = 0;
-    struct bs_lane *l = &bs.lane[c->lane];
+    // What the loop changes is kept in registers: its stores could change everything else.
+    uint32_t room = ring_space(&c->completions), mine = c->requests.mine, busy = c->in_flight;
+    uint32_t lane = c->lane, index = c->index, before = busy;
+    struct bs_lane *l = &bs.lane[lane];
     keep_base(l);
-    for (; ready && room > c->in_flight; ready--) {
-        const struct blk_request *entry = &c->shared->request[c->requests.mine % BLK_RING];
+    for (; ready && room > busy; ready--) {
+        const struct blk_request *entry = &c->shared->request[mine % BLK_RING];
         keep_base(entry);
         struct blk_request r = *entry;
         barrier_compiler(); // checked and used is the copy, whatever the client does to its entry meanwhile
         int32_t status = bs.failed ? E_IO : bs_check(c, &r);
         if (status || (r.op == BLK_FLUSH && !bs.can_flush)) { // no cache: each write is stable already
             bs_complete(c, r.cookie, status);
-            room--; // what was started is counted by in_flight
+            room--; // what was started is counted by `busy`
+        } else if (r.op != BLK_FLUSH && r.count > bs.part) {
+            uint32_t parts = (r.count + bs.part - 1) / bs.part;
+            if (parts > l->free_count) break;
+            bs_start_parts(c, &r, parts);
+            busy++;
         } else {
-            if (!bs_start(l, c, &r)) break;
-            started++;
+            if (!l->free_count) break;
+            struct bs_work w = {r.op, c->address + r.buffer, r.sector,
+                                r.op == BLK_FLUSH ? 0 : r.count, r.buffer};
+            device_start(lane, bs_take_first(l, index, &r, 1), index, &w);
+            busy++;
         }
-        c->requests.mine++;
+        mine++;
     }
+    c->requests.mine = mine;
+    c->in_flight = busy;
     ring_release(&c->requests);
-    return started;
+    return busy != before;
 }
 
 static void bs_serve_lane(uint32_t lane) {

@@ -42,9 +42,9 @@ static void prepare_slot(uint32_t slot) {
         virtq_describe(blk.queue.desc + 16 * slot, chain, 16 * CHAIN, VIRTQ_DESC_F_INDIRECT, 0);
 }
 
-static inline void device_start(uint32_t lane, uint32_t slot, const struct bs_channel *c,
+static inline void device_start(uint32_t lane, uint32_t slot, uint32_t channel,
                                 const struct bs_work *w) {
-    (void)lane, (void)c;
+    (void)lane, (void)channel;
     uint32_t memory = slot_memory(slot), chain = slot_chain(slot);
     uint16_t first = blk.indirect ? 0 : (uint16_t)(CHAIN * slot); // `next` counts within the table
     uint32_t type = w->op == BLK_READ    ? VIRTIO_BLK_T_IN
