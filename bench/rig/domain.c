@@ -64,8 +64,8 @@ void *rig_pointer(struct rig_domain *d, uint64_t pointer, uint64_t size) {
 
 void rig_attach(struct rig_domain *d, struct rig_channel *c, unsigned side) {
     unsigned n = d->channels++;
-    // Native domains have one address space, so the channel is there once.
-    bool shared = d->twin && c->end[!side];
+    // Native domains have one address space, so the channel is there once, unless the environment wants it twice.
+    bool shared = d->twin && c->end[!side] && !getenv("CHANNEL_TWICE");
     d->channel_address[n] = shared ? c->end[!side]->channel_address[c->index[!side]]
                                    : rig_map_dma(&d->space, &c->pages);
     if (!d->channel_address[n]) rig_fail("%s: no address space for its channel", d->name);

@@ -12,6 +12,7 @@
 //   submit   inside the driver's call, entered from C too (which for a module costs more than the true crossing in `total` does)
 // and events, submits: how often each of these was entered per request. One run that is not counted comes first.
 // DEVICE_US=n in the environment makes the model answer that many microseconds after it has looked, as a device of that latency would.
+// CHANNEL_TWICE=1 gives the native application and driver an address each for the channel, as sandboxed ones have.
 // A measurement with OP verify checks data and gives no numbers; the exit status is 1 if anything failed.
 #include "bench/rig/rig.h"
 #include "sfi-jit/host/host.h"
