@@ -249,25 +249,30 @@ void virtq_kick(struct virtq *q) {
     if (needed) write16(q->doorbell, q->index);
 }
 
+// 2.7.10 used_event: an interrupt at the next entry, or at one that is 65535 ahead. Then comes the caller's last look.
+static void arm(struct virtq *q, bool wanted) {
+    write16(q->avail + 4 + 2 * q->size, (uint16_t)(q->used_index - !wanted));
+    q->armed = wanted;
+    q->armed_at = q->used_index;
+    if (wanted) barrier_full();
+}
+
 void virtq_quiet(struct virtq *q, bool quiet) {
     if (q->quiet == quiet) return;
     q->quiet = quiet;
-    if (q->event_idx)
-        write16(q->avail + 4 + 2 * q->size,
-                (uint16_t)(q->used_index - quiet)); // 65535 entries ahead, or the next one
-    else
+    if (q->event_idx) {
+        arm(q, !quiet);
+    } else {
         write16(q->avail, quiet); // VIRTQ_AVAIL_F_NO_INTERRUPT
-    barrier_full();               // before the caller's last look
+        barrier_full();
+    }
 }
 
 int virtq_look(struct virtq *q) {
-    bool arm = q->event_idx && !q->quiet;
-    if (arm)
-        write16(q->avail + 4 + 2 * q->size,
-                q->used_index); // 2.7.10: used_event: interrupt at the next one
+    bool wanted = q->event_idx && !q->quiet, due = q->armed && q->armed_at == q->used_index;
+    if (wanted && !due) arm(q, true);
     if (q->shadow) return sasos_virtq_collect(q->index);
-    if (!arm) return 0;
-    barrier_full(); // armed before the last look
+    if (!wanted || due) return 0; // who armed has looked since
     uint32_t n = (uint16_t)(read16(q->used + 2) - q->used_index);
     return (int)(n < q->size ? n : q->size);
 }

@@ -56,6 +56,8 @@ struct virtq {
     bool event_idx;
     bool shadow; // of the kernel's ring
     bool quiet;  // see virtq_quiet()
+    bool armed;  // an interrupt is due when entry armed_at is used
+    uint16_t armed_at;
 };
 
 // Finds the structures, resets the device, negotiates `required | (wanted ∩ offered)` plus VERSION_1 and ACCESS_PLATFORM.
