@@ -128,7 +128,7 @@ help:
 	@echo '              IOMMU=intel|amd|none, SMP=2, ACCEL=tcg|kvm'
 	@echo 'make demo     a disk read through a sandboxed driver, two attacks caught: DISK=path (only read; default: a generated one), and as for run'
 	@echo 'make test     every test; the last line says N passed, N failed'
-	@echo 'make fuzz     the escape range: every campaign once; TIME=seconds SEED=n ONLY=name for more or less of it; ONLY=kill: 5000 kills'
+	@echo 'make fuzz     the escape range: every campaign once; TIME=seconds SEED=n ONLY=name for more or less of it; ONLY=kill: 5000 kills; ONLY=net: hostile clients and packets'
 	@echo 'make appliance   a WASI program as a bootable VM image: APP=prog.wasm ARGS= ENV= FILES=dir DATA=64M LISTEN=tcp:8080'
 	@echo '               NET=dhcp MEMORY=64M STDIN=console CONFIG=file OUT=name SIGN=key,cert'
 	@echo 'make verify-image   what an image holds, who signed it, what each module is granted: IMAGE=file.img'

@@ -4,6 +4,7 @@
 // call; a batch takes a few.
 #include "apps/lwip/stack.h"
 #include <lwip/init.h>
+#include <lwip/memp.h>
 #include <lwip/sys.h>
 #include <lwip/timeouts.h>
 
@@ -82,6 +83,14 @@ static void tell(void) {
         if (stack_count[i] != told[i]) sasos_counter(i, told[i] = stack_count[i]);
 }
 
+// What lwIP holds of its pools, its timers apart, and of the device's buffers. lwIP's timers go on for as long as any of it can change.
+static void count(void) {
+    stack_count[COUNT_POOLS] = 0;
+    for (uint32_t i = 0; i < MEMP_MAX; i++)
+        if (i != MEMP_SYS_TIMEOUT) stack_count[COUNT_POOLS] += memp_pools[i]->stats->used;
+    stack_count[COUNT_HELD] = nic_held();
+}
+
 void stack_leave(bool home) {
     stream_flush();
     netif_poll_all();
@@ -124,6 +133,7 @@ int32_t SASOS_EXPORT(driver_event)(uint32_t events) {
         if (events & SASOS_EVENT_CHANNEL(i) && i != stack.nic_channel) sock_client_event(i);
     nic_poll();
     sys_check_timeouts();
+    if (events & SASOS_EVENT_TIMER) count();
     stack_leave(true);
     return 0;
 }

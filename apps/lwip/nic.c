@@ -340,6 +340,7 @@ static void rx_free(struct pbuf *p) {
     nic.rx_free[nic.rx_free_count++] = (uint16_t)((struct rx *)p - nic.rx);
 }
 
+uint32_t nic_held(void) { return nic.rx_count - nic.rx_free_count - nic.rx_posted; }
 bool nic_low(void) { return nic.rx_free_count + nic.rx_posted < nic.rx_count / 2; }
 
 static void deliver(struct pbuf *p, uint32_t flags) {

@@ -26,6 +26,8 @@ enum {
     COUNT_RESET_FOR_MEMORY,
     COUNT_HEAP,
     COUNT_ATTACHED,
+    COUNT_POOLS,
+    COUNT_HELD,
     COUNTERS
 };
 extern int64_t stack_count[COUNTERS];
@@ -41,10 +43,11 @@ uint32_t memory_used(void); // bytes that lwIP holds of its heap
 #define NIC_NO_CHUNK 0xffffu
 extern struct netif nic_netif;
 int32_t nic_start(uint32_t channel); // 0 or an error, with a line in the log
-void nic_poll(void);    // received and sent frames; the link; a driver that was restarted
-void nic_flush(void);   // what is queued goes to the device
-bool nic_waiting(void); // the driver is away: poll soon
-bool nic_low(void);     // receive buffers are getting scarce: who keeps data copies them
+void nic_poll(void);     // received and sent frames; the link; a driver that was restarted
+void nic_flush(void);    // what is queued goes to the device
+bool nic_waiting(void);  // the driver is away: poll soon
+uint32_t nic_held(void); // receive buffers that are neither free nor with the driver
+bool nic_low(void);      // receive buffers are getting scarce: who keeps data copies them
 // Chunks of memory that the device can read. One is owned by its allocator until nic_chunk_free(), and lives on while frames refer to it.
 uint16_t nic_chunk_alloc(void); // or NIC_NO_CHUNK
 void nic_chunk_free(uint16_t chunk);

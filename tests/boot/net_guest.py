@@ -1,10 +1,12 @@
-"""net_guest.py — for the tests of the network stack: a guest that runs sock-echo behind QEMU's user-mode network, and the checks that several of them make."""
+"""net_guest.py — for tests of the network: a guest that runs sock-echo behind QEMU's user-mode network, one that runs a WASI program, and checks
+that several of them make."""
 import os
 import random
 import select
 import socket
 import time
 
+import qemu
 import tap
 import wire
 
@@ -62,6 +64,65 @@ class Guest:
             if answer:
                 return answer[:-1].strip().decode()
         return None
+
+
+PROGRAM = '''sasos 1
+module virtio-net
+  pci 1af4:1041
+  irq 8
+  dma 512K
+  memory 2M
+module lwip
+  connect net virtio-net 8M
+  memory 32M
+  entropy
+STACK
+module wasi1 wasi
+  connect sock lwip 512K
+  memory 4M
+  console
+  entropy
+GRANTS
+module PROGRAM
+  program
+  connect wasi_snapshot_preview1 wasi1 4K
+  memory 64M
+start virtio-net
+start lwip
+STEPS
+'''
+HTTPD_TAR = os.path.join(qemu.BUILD, 'modules', 'httpd.tar')
+HTTPD = ('httpd', '  observe\n  blob httpd.tar\n  env SASOS_FILES=httpd.tar\n  env SASOS_LISTEN=tcp:80', [os.path.join(qemu.BUILD, 'modules', 'httpd.wasm'), HTTPD_TAR])
+
+
+class Program:
+    """A guest that runs a WASI program with sockets: its ports forwarded from free ones here, or on a wire (netdev).
+    stack: more lines for lwip. steps: in place of running the program once."""
+
+    def __init__(self, program, grants, modules, ports=(), steps=None, netdev=None, stack='', timeout=100):
+        self.port = {}
+        for port in ports:
+            with socket.socket() as s:
+                s.bind(('127.0.0.1', 0))
+                self.port[port] = s.getsockname()[1]
+        forwards = ''.join(f',hostfwd=tcp:127.0.0.1:{h}-:{g}' for g, h in self.port.items())
+        config = PROGRAM.replace('STEPS', 'start wasi1\n' + (steps or f'run {program}\n'))
+        config = config.replace('STACK\n', stack).replace('GRANTS', grants).replace('PROGRAM', program)
+        self.run = wire.Background(config=config, modules=['virtio-net', 'lwip', 'wasi', *modules], disk=None, devices=[wire.VIRTIO],
+                                   netdevs=[netdev or 'user,ipv6=off' + forwards], timeout=timeout)
+
+    def connect(self, port):
+        s = socket.create_connection(('127.0.0.1', self.port[port]), 20)
+        s.settimeout(20)
+        return s
+
+    def end(self):
+        """Pulls the plug; what was said on the console."""
+        text = self.run.machine.text if self.run.machine else ''
+        if self.run.machine:
+            self.run.machine.process.kill()
+        self.run.join()
+        return text
 
 
 def check_streams(g, name):

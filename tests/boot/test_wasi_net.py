@@ -6,59 +6,14 @@ import socket
 import sys
 import time
 
+import net_guest
 import qemu
 import tap
 import wire
 
-CONFIG = '''sasos 1
-module virtio-net
-  pci 1af4:1041
-  irq 8
-  dma 512K
-  memory 2M
-module lwip
-  connect net virtio-net 8M
-  memory 32M
-  entropy
-module wasi1 wasi
-  connect sock lwip 512K
-  memory 4M
-  console
-  entropy
-GRANTS
-module PROGRAM
-  program
-  connect wasi_snapshot_preview1 wasi1 4K
-  memory 64M
-start virtio-net
-start lwip
-start wasi1
-run PROGRAM
-'''
-
-
-class Guest:
-    def __init__(self, program, grants, modules, ports, steps=None):
-        self.port = {}
-        for port in ports:
-            with socket.socket() as s:
-                s.bind(('127.0.0.1', 0))
-                self.port[port] = s.getsockname()[1]
-        forwards = ''.join(f',hostfwd=tcp:127.0.0.1:{h}-:{g}' for g, h in self.port.items())
-        config = CONFIG.replace('PROGRAM', program).replace('GRANTS', grants)
-        if steps:
-            config = config.replace(f'run {program}\n', steps)
-        self.run = wire.Background(config=config, modules=['virtio-net', 'lwip', 'wasi', *modules],
-                                   disk=None, devices=[wire.VIRTIO], netdevs=['user,ipv6=off' + forwards], timeout=100)
-
-    def connect(self, port):
-        s = socket.create_connection(('127.0.0.1', self.port[port]), 20)
-        s.settimeout(20)
-        return s
-
 
 def sockets():
-    g = Guest('sockets', '  env SASOS_LISTEN=tcp:80,tcp:81', [os.path.join(qemu.BUILD, 'wasi', 'sockets.wasm')], (80, 81))
+    g = net_guest.Program('sockets', '  env SASOS_LISTEN=tcp:80,tcp:81', [os.path.join(qemu.BUILD, 'wasi', 'sockets.wasm')], (80, 81))
     if not tap.ok(g.run.wait_for('listening') and g.run.wait_for('by DHCP'), 'a program with two listening sockets'):
         tap.ok(False, 'the guest', g.run.result())
         return
@@ -93,8 +48,7 @@ def sockets():
 
 
 def httpd():
-    tar = os.path.join(qemu.BUILD, 'modules', 'httpd.tar')
-    g = Guest('httpd', '  observe\n  blob httpd.tar\n  env SASOS_FILES=httpd.tar\n  env SASOS_LISTEN=tcp:80', [os.path.join(qemu.BUILD, 'modules', 'httpd.wasm'), tar], (80,))
+    g = net_guest.Program(*net_guest.HTTPD, ports=(80,))
 
     def ask(request, s=None):
         with s or g.connect(80) as c:
@@ -141,9 +95,7 @@ def httpd():
             tap.same(len(wire.receive(s, size)), size, f'{n} requests on one connection')
         tap.same(json.loads(get('/api/server')[1])['open'], 1, 'no connection is left behind')
     finally:
-        if g.run.machine:
-            g.run.machine.process.kill()
-        g.run.join()
+        g.end()
 
 
 def connects():
@@ -154,7 +106,7 @@ def connects():
         server.listen()
         server.settimeout(30)
         there, refused = (s.getsockname()[1] for s in (server, nobody))
-        g = Guest('connects', f'  env SASOS_LISTEN=tcp:80\n  env SASOS_CONNECT=tcp:10.0.2.2:{there},tcp:10.0.2.2:{refused}',
+        g = net_guest.Program('connects', f'  env SASOS_LISTEN=tcp:80\n  env SASOS_CONNECT=tcp:10.0.2.2:{there},tcp:10.0.2.2:{refused}',
                   [os.path.join(qemu.BUILD, 'wasi', 'connects.wasm')], (80,), steps='run connects expect trap unreachable\nrun connects\n')
         for last in b'trap', b'quit':
             c, _ = server.accept()

@@ -38,8 +38,9 @@ GOALS = {
     'calls': ('kernel calls with hostile arguments, requests refused', 2000000, 1500),
     'decode': ('any bytes to decoder and compiler, libFuzzer', 300, 12),
     'kill': ('a block driver killed under load, its disk compared', 5000, 200),
+    'net': ('hostile clients and neighbours of the network, in rounds', 2, 1),
 }
-ASKED = ('kill',)  # boots machines: by --only, and not part of a run of all
+ASKED = ('kill', 'net')  # boot machines: by --only, and not part of a run of all
 
 
 class Shard:

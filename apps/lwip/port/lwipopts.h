@@ -7,7 +7,25 @@
 #define LWIP_NETCONN 0
 #define LWIP_SOCKET 0
 #define LWIP_SINGLE_NETIF 0
-#define LWIP_STATS 0
+// Only how much of each pool is used: what is never given back shows in a counter.
+#define LWIP_STATS 1
+#define LWIP_STATS_LARGE 1
+#define MEMP_STATS 1
+#define MEM_STATS 0
+#define SYS_STATS 0
+#define LINK_STATS 0
+#define ETHARP_STATS 0
+#define IPFRAG_STATS 0
+#define IP_STATS 0
+#define ICMP_STATS 0
+#define IGMP_STATS 0
+#define UDP_STATS 0
+#define TCP_STATS 0
+#define IP6_STATS 0
+#define ICMP6_STATS 0
+#define IP6_FRAG_STATS 0
+#define MLD6_STATS 0
+#define ND6_STATS 0
 
 // Memory: the heap is ours (packets that we hold, not the device); pools are static.
 #define MEM_LIBC_MALLOC 1
