@@ -86,6 +86,7 @@ static void compile_func(struct compiler *c, const struct wasm_module *m, uint32
     opt_fold(f);                // constants, identities, divisions by constants
     opt_merge(f);               // blocks in a row
     opt_gvn(f);                 // equal values
+    opt_bytes(f);               // bytes in the opposite order
     opt_licm(f);                // what loops need not repeat
     opt_rebase(f);              // counters from zero on
     opt_address(f);             // constants in addresses

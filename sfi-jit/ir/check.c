@@ -263,6 +263,7 @@ static bool value_types(uint32_t op, uint32_t t, uint32_t a, uint32_t b) {
     case IR_EXTU: return t == IR_I64 && a == IR_I32;
     case IR_MULHU:
     case IR_MULHS: return t == IR_I64 && a == t && b == t;
+    case IR_BSWAP: return INT(t) && a == t;
     case IR_PROMOTE: return t == IR_F64 && a == IR_F32;
     case IR_DEMOTE: return t == IR_F32 && a == IR_F64;
     case IR_BITCAST:

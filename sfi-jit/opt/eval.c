@@ -71,6 +71,7 @@ uint64_t opt_eval(enum ir_op op, uint8_t type, uint8_t operand_type, uint64_t a,
     case IR_CLZ:
     case IR_CTZ:
     case IR_POPCNT: return bits(op, a, width);
+    case IR_BSWAP: return width == 32 ? __builtin_bswap32((uint32_t)a) : __builtin_bswap64(a);
     case IR_SEXT8: return (uint64_t)extend(a, 8) & mask;
     case IR_SEXT16: return (uint64_t)extend(a, 16) & mask;
     case IR_SEXT32:

@@ -19,6 +19,8 @@ void opt_merge(struct ir_func *f);
 void opt_fold(struct ir_func *f);
 // Equal pure values become one, where one dominates the other. (gvn.c)
 void opt_gvn(struct ir_func *f);
+// Bytes put together in the opposite order are one operator. (bytes.c)
+void opt_bytes(struct ir_func *f);
 // Dear values that do not change in a loop are computed before it. (licm.c)
 void opt_licm(struct ir_func *f);
 // Removes pure values that nobody uses, cycles of PHIs included. (dead.c)

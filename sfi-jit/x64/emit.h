@@ -74,6 +74,7 @@ enum x64_form {
     FORM_IMUL,
     FORM_IMUL3,
     FORM_ONE,
+    FORM_BSWAP,
     FORM_SHIFT,
     FORM_SHIFTX,
     FORM_RORX,

@@ -102,6 +102,15 @@ static void emit_imul(struct x64_emitter *e, uint32_t insn, const struct x64_ins
     x64_def_size(&e->s, d, i->size);
 }
 
+static void emit_bswap(struct x64_emitter *e, unsigned d, bool wide) {
+    uint8_t bytes[3], *p = bytes;
+    if (wide || d >= 8) *p++ = (uint8_t)(0x40 | (unsigned)wide << 3 | d >> 3);
+    *p++ = 0x0f;
+    *p++ = (uint8_t)(0xc8 | (d & 7));
+    x64_raw(&e->s, bytes, (unsigned)(p - bytes));
+    x64_def_size(&e->s, d, wide ? 8 : 4);
+}
+
 static void emit_mulhigh(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
     x64_op(&e->s, 0xf7, true, x64_mop_info[i->op].digit, x64_rm_reg(x64_reg(e, insn, 2)), 0, 0);
     x64_def(&e->s, RAX);
@@ -222,6 +231,7 @@ void x64_emit_int(struct x64_emitter *e, uint32_t insn) {
         x64_def_size(&e->s, d, i->size);
         break;
     }
+    case FORM_BSWAP: emit_bswap(e, x64_reg(e, insn, 0), i->size == 8); break;
     case FORM_SHIFT: emit_shift(e, insn, i); break;
     case FORM_SHIFTX:
     case FORM_RORX: emit_vex(e, insn, i); break;

@@ -295,6 +295,14 @@ static void lower_rotate(struct x64_lower *l, ir_ref r) {
     x64_in_fixed(l, count, RCX);
 }
 
+static void lower_bswap(struct x64_lower *l, ir_ref r) {
+    const struct ir_ins *i = x64_ins(l, r);
+    uint32_t a = x64_use(l, i->a);
+    x64_new(l, MOP_BSWAP, x64_size(i->type));
+    x64_out_reuse(l, x64_vreg_of(l, r));
+    x64_in(l, a);
+}
+
 // ---- width -------------------------------------------------------------------------------------
 
 static void lower_wrap(struct x64_lower *l, ir_ref r) {
@@ -375,6 +383,7 @@ void x64_lower_int(struct x64_lower *l, ir_ref r) {
     case IR_CLZ: unary(l, MOP_LZCNT, size, r, i->a); break;
     case IR_CTZ: unary(l, MOP_TZCNT, size, r, i->a); break;
     case IR_POPCNT: unary(l, MOP_POPCNT, size, r, i->a); break;
+    case IR_BSWAP: lower_bswap(l, r); break;
     case IR_SEXT8: unary(l, MOP_MOVSX8, size, r, i->a); break;
     case IR_SEXT16: unary(l, MOP_MOVSX16, size, r, i->a); break;
     case IR_SEXT32:

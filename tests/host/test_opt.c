@@ -21,7 +21,7 @@ static const struct {
     {"inline", opt_inline}, {"merge", opt_merge},   {"licm", opt_licm},
     {"fold", opt_fold},     {"gvn", opt_gvn},       {"address", opt_address},
     {"dead", opt_dead},     {"rebase", opt_rebase}, {"split", ir_split_critical_edges},
-    {"sink", opt_sink},     {"direct", direct},
+    {"sink", opt_sink},     {"direct", direct},     {"bytes", opt_bytes},
 };
 
 struct text {

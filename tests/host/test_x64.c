@@ -601,6 +601,63 @@ static void test_binary_switches(void **state) {
     drop(m);
 }
 
+static uint32_t rotl(uint32_t v, unsigned n) { return v << (n & 31) | v >> (-n & 31); }
+
+// Bytes in the opposite order, in each register: of what is in many at once.
+static void test_bytes(void **state) {
+    (void)state;
+    static const char *const step[2] = {
+        "(i32.add (i32.or (i32.or (i32.shl %s (i32.const 24)) (i32.and (i32.shl %s (i32.const 8)) "
+        "(i32.const 0xff0000)))"
+        " (i32.or (i32.and (i32.shr_u %s (i32.const 8)) (i32.const 0xff00)) (i32.shr_u %s "
+        "(i32.const 24)))) (local.get 0))",
+        "(i32.or (i32.shl (i32.and %s (i32.const 255)) (i32.const 8)) (i32.shr_u (i32.and %s "
+        "(i32.const 0xff00)) (i32.const 8)))"};
+    struct text t = {0};
+    add(&t, "(module");
+    for (unsigned kind = 0; kind < 2; kind++) {
+        add(&t, "(func (param i32 i32) (result i32) (local");
+        for (unsigned k = 0; k < 14; k++) add(&t, " i32");
+        add(&t, ")");
+        for (unsigned k = 2; k < 16; k++)
+            add(&t, "(local.set %u (i32.rotl (local.get 0) (i32.add (local.get 1) (i32.const %u))))",
+                k, k);
+        for (unsigned k = 2; k < 16; k++) {
+            char v[24];
+            snprintf(v, sizeof v, "(local.get %u)", k);
+            add(&t, "(local.set %u ", k);
+            add(&t, step[kind], v, v, v, v);
+            add(&t, ")");
+        }
+        for (unsigned k = 2; k < 16; k++)
+            add(&t, "(local.set 0 (i32.add (i32.rotl (local.get 0) (i32.const 3)) (local.get %u)))", k);
+        add(&t, "(local.get 0))");
+    }
+    add(&t, "(func (param i64) (result i64) (i64.or (i64.or"
+            "(i64.or (i64.shl (local.get 0) (i64.const 56)) (i64.shl (i64.and (local.get 0) "
+            "(i64.const 0xff00)) (i64.const 40)))"
+            "(i64.or (i64.shl (i64.and (local.get 0) (i64.const 0xff0000)) (i64.const 24)) "
+            "(i64.shl (i64.and (local.get 0) (i64.const 0xff000000)) (i64.const 8))))"
+            "(i64.or (i64.or (i64.and (i64.shr_u (local.get 0) (i64.const 8)) (i64.const "
+            "0xff000000)) (i64.and (i64.shr_u (local.get 0) (i64.const 24)) (i64.const 0xff0000)))"
+            "(i64.or (i64.and (i64.shr_u (local.get 0) (i64.const 40)) (i64.const 0xff00)) "
+            "(i64.shr_u (local.get 0) (i64.const 56)))))))");
+    struct module m = load(&t);
+    for (uint32_t i = 0; i < VALUES32; i++) {
+        uint32_t x = values32[i], want[2] = {x, x};
+        for (uint32_t k = 2; k < 16; k++) {
+            uint32_t v = rotl(x, (i + k) & 31), low = (v & 0xff) << 8 | (v >> 8 & 0xff);
+            want[0] = rotl(want[0], 3) + __builtin_bswap32(v) + x;
+            want[1] = rotl(want[1], 3) + low;
+        }
+        assert_int_equal((uint32_t)call(m, 0, x, i), want[0]);
+        assert_int_equal((uint32_t)call(m, 1, x, i), want[1]);
+        uint64_t wide = x * 0x9e3779b97f4a7c15u;
+        assert_int_equal(call(m, 2, wide, 0), __builtin_bswap64(wide));
+    }
+    drop(m);
+}
+
 // An effect between a load and its use keeps the load where it is.
 static void test_folded_loads(void **state) {
     (void)state;
@@ -655,6 +712,7 @@ int main(void) {
         cmocka_unit_test(test_switches),
         cmocka_unit_test(test_switch_runs),
         cmocka_unit_test(test_binary_switches),
+        cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_folded_loads),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
