@@ -55,7 +55,6 @@ static bool run_handler(struct vector *v) {
 
 uint64_t irq_count(int vector) { return vector >= 0 && vector < 256 ? vectors[vector].count : 0; }
 uint64_t irq_unexpected(void) { return __atomic_load_n(&unexpected, __ATOMIC_RELAXED); }
-bool irq_in_handler(void) { return CPU_READ(irq_depth) > 0; }
 uint64_t irq_msi_address(void) { return 0xfee00000u | (uint64_t)(apic_id() & 0xff) << 12; }
 
 // On the interrupt stack, interrupts off. Returns the frame to go on with.

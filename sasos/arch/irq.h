@@ -24,7 +24,6 @@ int irq_alloc(irq_handler_fn *handler, void *arg); // vector, or -1 when all are
 void irq_free(int vector);
 uint64_t irq_count(int vector);
 uint64_t irq_unexpected(void); // interrupts on vectors without a handler, since boot
-bool irq_in_handler(void);
 
 // Message for an MSI to this CPU (or, for a thread that may be moved, one that it has run on) in compatibility format (Intel SDM 3A 11.11.1, 11.11.2): fixed, edge.
 uint64_t irq_msi_address(void);

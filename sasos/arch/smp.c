@@ -43,10 +43,6 @@ static uint64_t kernel_cr3;
 
 void smp_init(void) { cpu_init_gs(&cpus[0]); }
 unsigned smp_count(void) { return __atomic_load_n(&count, __ATOMIC_ACQUIRE); }
-struct cpu *smp_cpu(unsigned index) {
-    return &cpus[index];
-}
-
 // ---- Requests ------------------------------------------------------------------------------------------------------------------
 
 void smp_interrupt(unsigned index, uint8_t vector) { apic_ipi(cpus[index].apic_id, vector); }

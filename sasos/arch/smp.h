@@ -17,10 +17,9 @@
 
 struct trap_frame;
 
-void smp_init(void);                 // first of all, on the CPU that boots
-void smp_start(void);                // the others; they wait for thr_start()
-unsigned smp_count(void);            // of CPUs that run
-struct cpu *smp_cpu(unsigned index); // below smp_count()
+void smp_init(void);      // first of all, on the CPU that boots
+void smp_start(void);     // the others; they wait for thr_start()
+unsigned smp_count(void); // of CPUs that run
 
 void smp_flush(void);
 void smp_sync(void);

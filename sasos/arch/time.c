@@ -106,7 +106,6 @@ uint64_t time_tsc_to_ns(uint64_t ticks) {
     return (uint64_t)((unsigned __int128)ticks * ns_mult >> 32);
 }
 uint64_t time_now_ns(void) { return ns_mult ? time_tsc_to_ns(cpu_rdtsc() - tsc_start) : 0; }
-uint64_t time_tsc_hz(void) { return tsc_hz; }
 uint64_t time_unix_ns(void) { return unix_at_start_ns ? unix_at_start_ns + time_now_ns() : 0; }
 
 void time_delay_ns(uint64_t ns) {

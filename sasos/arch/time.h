@@ -15,7 +15,6 @@ struct bootinfo;
 // Reads acpi() for HPET and PM timer; refuses a machine that has neither.
 void time_init(const struct bootinfo *info, uint64_t tsc_kernel_entry);
 uint64_t time_now_ns(void);
-uint64_t time_tsc_hz(void);
 uint64_t time_tsc_to_ns(uint64_t ticks);
 uint64_t time_unix_ns(void);     // since 1970, 0 if the firmware had no clock
 void time_delay_ns(uint64_t ns); // busy; for hardware that needs microseconds

@@ -123,7 +123,3 @@ void ioapic_free(unsigned number) {
     irq_free(l->vector);
     l->handler = NULL;
 }
-
-uint64_t ioapic_interrupts(unsigned number) {
-    return lines[number].handler ? irq_count(lines[number].vector) : 0;
-}

@@ -18,5 +18,4 @@ void ioapic_init(void);
 enum status ioapic_bind(unsigned line, irq_handler_fn *handler, void *arg);
 void ioapic_unmask(unsigned line);
 void ioapic_free(unsigned line); // masked, and no handler of it runs any more
-uint64_t ioapic_interrupts(unsigned line);
 #endif

@@ -257,13 +257,6 @@ const struct pci_fn *pci_find(uint16_t segment, uint16_t rid) {
     return NULL;
 }
 
-const struct pci_fn *pci_match(uint16_t vendor, uint16_t device, unsigned nth) {
-    for (unsigned i = 0; i < function_count; i++)
-        if (functions[i].vendor == vendor && functions[i].device == device && nth-- == 0)
-            return &functions[i];
-    return NULL;
-}
-
 bool pci_bar_page_grantable(const struct pci_fn *fn, unsigned bar, uint64_t page) {
     return pci_page_grantable(functions, function_count, fn, bar, page);
 }
@@ -393,15 +386,4 @@ enum pci_reset_kind pci_reset(const struct pci_fn *fn) {
     write32(fn, PCI_INTERRUPT_LINE, line);
     write16(fn, PCI_COMMAND, command & (uint16_t)~PCI_COMMAND_BUS_MASTER_ENABLE);
     return kind;
-}
-
-const char *pci_reset_text(enum pci_reset_kind kind) {
-    switch (kind) {
-    case PCI_RESET_FLR: return "function level reset";
-    case PCI_RESET_AF_FLR: return "function level reset (advanced features)";
-    case PCI_RESET_D3: return "D3hot to D0";
-    case PCI_RESET_VIRTIO: return "virtio device reset";
-    case PCI_RESET_NONE: break;
-    }
-    return "none";
 }

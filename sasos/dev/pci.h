@@ -172,9 +172,7 @@ void pci_init(void);
 void pci_assign(struct pci_fn *fn, const struct pci_fn *all, unsigned count); // for pci_init()
 unsigned pci_count(void);
 const struct pci_fn *pci_get(unsigned index);
-const struct pci_fn *pci_find(uint16_t segment, uint16_t rid); // NULL if there is no such function
-// The nth function with that vendor and device id.
-const struct pci_fn *pci_match(uint16_t vendor, uint16_t device, unsigned nth);
+const struct pci_fn *pci_find(uint16_t segment, uint16_t rid);
 bool pci_bar_page_grantable(const struct pci_fn *fn, unsigned bar, uint64_t page);
 
 // Configuration space for a driver: reads only, aligned, in range; all ones otherwise.
@@ -216,5 +214,4 @@ enum pci_reset_kind {
 // stay off. PCI_RESET_NONE: the function has none of them, only its driver can reset it. Takes up
 // to 100 ms; not from interrupts.
 enum pci_reset_kind pci_reset(const struct pci_fn *fn);
-const char *pci_reset_text(enum pci_reset_kind kind);
 #endif

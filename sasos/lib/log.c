@@ -14,10 +14,6 @@ static char kept[KEPT];
 static uint64_t next; // bytes logged since boot; the last KEPT of them are kept, each at its position mod KEPT
 static struct spinlock lock;
 
-static enum log_level shown = LOG_INFO;
-
-void log_level(enum log_level most) { shown = most; }
-
 void kprintf(const char *fmt, ...) {
     char line[LINE_MAX];
     va_list ap;
@@ -51,8 +47,7 @@ uint64_t log_read(uint64_t from, char *to, size_t size) {
 }
 
 void klog(enum log_level level, const char *area, const char *fmt, ...) {
-    static const char *const marks[] = {"error: ", "warning: ", "", ""};
-    if (level > shown) return;
+    static const char *const marks[] = {"error: ", "warning: ", ""};
     char line[LINE_MAX];
     uint64_t us = time_now_ns() / 1000;
     int n = ksnprintf(line, sizeof line, "[%3llu.%06llu] %s: %s", (unsigned long long)(us / 1000000),

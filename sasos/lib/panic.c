@@ -71,7 +71,8 @@ void panic_symbols(const struct bootinfo *info) {
     }
 }
 
-const char *panic_symbol(uint64_t address, uint64_t *out_offset) {
+// Name of the function that contains `address` and the distance from its start; NULL if unknown.
+static const char *symbol(uint64_t address, uint64_t *out_offset) {
     const struct elf_symbol *best = NULL;
     for (uint64_t i = 0; i < symbol_count; i++) {
         const struct elf_symbol *s = &symbols[i];
@@ -86,7 +87,7 @@ const char *panic_symbol(uint64_t address, uint64_t *out_offset) {
 // A return address may lie one past its function's end: a call that never returns is the last instruction.
 static void print_address(const char *what, uint64_t address, unsigned back) {
     uint64_t offset = 0;
-    const char *name = panic_symbol(address - back, &offset);
+    const char *name = symbol(address - back, &offset);
     offset += back;
     if (name)
         kprintf("  %s %016llx %s+0x%llx\n", what, (unsigned long long)address, name,

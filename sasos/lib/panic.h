@@ -24,6 +24,4 @@ _Noreturn void panic_refuse(const char *fmt, ...) __attribute__((format(printf, 
 
 // Symbols come from the kernel's own ELF image, kept by the boot application. Checked here; without it addresses are bare.
 void panic_symbols(const struct bootinfo *info);
-// Name of the function that contains `address` and the distance from its start; NULL if unknown.
-const char *panic_symbol(uint64_t address, uint64_t *out_offset);
 #endif

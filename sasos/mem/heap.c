@@ -212,25 +212,10 @@ void kfree(void *p) {
     if (!slab) large_free(page);
 }
 
-size_t kalloc_size(const void *p) {
-    const struct page *d = &pages[page_of(p)];
-    return d->kind == SLAB ? 16u << d->index : d->pages * FRAME_SIZE;
-}
-
 void *kzalloc(size_t size) {
     void *p = kalloc(size);
     if (p && size <= 2048) memset(p, 0, size); // fresh pages are zero already
     return p;
-}
-
-void *krealloc(void *p, size_t size) {
-    if (p && size <= kalloc_size(p)) return p;
-    void *q = kalloc(size);
-    if (q && p) {
-        memcpy(q, p, kalloc_size(p));
-        kfree(p);
-    }
-    return q;
 }
 
 struct heap_stats heap_stats(void) {

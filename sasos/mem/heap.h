@@ -11,9 +11,7 @@
 void heap_init(uint64_t base, uint64_t size);
 void *kalloc(size_t size); // size 0 counts as 1
 void *kzalloc(size_t size);
-void *krealloc(void *p, size_t size); // NULL: p is as it was
 void kfree(void *p);
-size_t kalloc_size(const void *p); // usable bytes, ≥ what was asked for
 
 struct heap_stats {
     uint64_t objects;      // live allocations

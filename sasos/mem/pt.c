@@ -234,34 +234,6 @@ void pt_unmap(uint64_t va, uint64_t len) {
     }
 }
 
-enum status pt_protect(uint64_t va, uint64_t len, unsigned flags) {
-    if ((va | len) % FRAME_SIZE || !len) return ST_INVALID;
-    if (!permitted(va, len, flags & ~(unsigned)PT_OWNED)) return ST_DENIED;
-    uint64_t irq = spin_lock(&lock);
-    enum status st = ST_OK;
-    for (int pass = 0; pass < 2 && st == ST_OK; pass++) {
-        for (uint64_t at = va; at < va + len;) {
-            int level;
-            uint64_t *e = find(at, &level), size = 1ull << LEVEL_SHIFT(level);
-            if (!is_leaf(*e, level)) {
-                st = ST_NOT_FOUND;
-                break;
-            }
-            KASSERT(at % size == 0 && va + len - at >= size);
-            if (pass) {
-                uint64_t keep = *e & (PTE_OWNED | (level ? PTE_ADDRESS_2M : PTE_ADDRESS));
-                *e = keep | leaf_bits(flags & ~(unsigned)PT_OWNED, level == 1);
-                cpu_invlpg(at);
-            }
-            at += size;
-        }
-    }
-    spin_unlock(&lock, irq);
-    if (st == ST_OK)
-        smp_flush(); // even where rights only grew: a remembered smaller right would be a fault
-    return st;
-}
-
 bool pt_lookup(uint64_t va, uint64_t *out_pa, unsigned *out_flags) {
     if (!root || (int64_t)(va << 16) >> 16 != (int64_t)va) return false;
     int level;

@@ -38,8 +38,6 @@ enum status pt_map_new(uint64_t va, uint64_t len, unsigned flags);
 // Pages that are not mapped are skipped. Frees owned frames, after the TLB entries are gone. The range must not cut a
 // 2 MiB entry (panic).
 void pt_unmap(uint64_t va, uint64_t len);
-// Changes rights of a mapped range (W, X, cache bits; OWNED stays). NOT_FOUND if a page is missing, DENIED for W+X.
-enum status pt_protect(uint64_t va, uint64_t len, unsigned flags);
 // Physical address and flags of one address; false if unmapped.
 bool pt_lookup(uint64_t va, uint64_t *out_pa, unsigned *out_flags);
 

@@ -68,13 +68,6 @@ enum status slot_map_new(int slot, int64_t offset, uint64_t len, unsigned flags)
     return pt_map_new(slot_window(slot) + (uint64_t)offset, len, flags);
 }
 
-enum status slot_protect(int slot, int64_t offset, uint64_t len, unsigned flags) {
-    KASSERT(is_live(slot));
-    if (!placed(offset, len)) return ST_INVALID;
-    if (flags & ~(unsigned)SLOT_FLAGS) return ST_DENIED;
-    return pt_protect(slot_window(slot) + (uint64_t)offset, len, flags);
-}
-
 void slot_unmap(int slot, int64_t offset, uint64_t len) {
     KASSERT(is_live(slot) && placed(offset, len));
     pt_unmap(slot_window(slot) + (uint64_t)offset, len);

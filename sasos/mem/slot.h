@@ -25,7 +25,6 @@ int slot_of(uint64_t address);
 // flags of pt.h: PT_W, PT_UC, PT_WC, PT_OWNED, PT_4K. PT_X is refused.
 enum status slot_map(int slot, int64_t offset, uint64_t pa, uint64_t len, unsigned flags);
 enum status slot_map_new(int slot, int64_t offset, uint64_t len, unsigned flags); // zeroed, owned
-enum status slot_protect(int slot, int64_t offset, uint64_t len, unsigned flags);
 void slot_unmap(int slot, int64_t offset, uint64_t len);
 uint64_t slot_frames(int slot); // frames mapped and owned: what counts against the quota
 

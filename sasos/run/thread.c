@@ -192,14 +192,6 @@ void thr_interrupt(struct thread *t) {
     cpu_irq_restore(flags);
 }
 
-bool thr_try_lock(struct mutex *m) {
-    uint64_t flags = spin_lock(&m->lock);
-    bool got = !m->owner;
-    if (got) m->owner = cpu_this()->current;
-    spin_unlock(&m->lock, flags);
-    return got;
-}
-
 void thr_lock(struct mutex *m) {
     uint64_t flags = spin_lock(&m->lock);
     struct thread *t = cpu_this()->current;
@@ -243,7 +235,5 @@ void thr_set_data(struct thread *t, void *data, uint16_t module) {
 }
 const char *thr_name(const struct thread *t) { return t->name; }
 uint64_t thr_cpu_ns(const struct thread *t) { return t->cpu_ns; }
-uint64_t thr_stack_top(const struct thread *t) { return t->stack_top; }
 uint64_t thr_stack_bottom(const struct thread *t) { return t->stack_top - t->stack_size; }
-enum thr_level thr_level(const struct thread *t) { return t->level; }
 uint32_t thr_cpu(const struct thread *t) { return __atomic_load_n(&t->cpu, __ATOMIC_RELAXED); }

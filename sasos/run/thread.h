@@ -80,7 +80,6 @@ void thr_sleep_until(uint64_t deadline_ns);
 void thr_interrupt(struct thread *t);
 
 void thr_lock(struct mutex *m);
-bool thr_try_lock(struct mutex *m);
 void thr_unlock(struct mutex *m); // by the owner only
 
 // Accessors for run/: the domain record that belongs to the thread (opaque here), name, CPU time, stack.
@@ -88,9 +87,7 @@ void *thr_data(const struct thread *t);
 void thr_set_data(struct thread *t, void *data, uint16_t module); // its number, for the trace
 const char *thr_name(const struct thread *t);
 uint64_t thr_cpu_ns(const struct thread *t); // time spent running; the running thread's own up to its last tick
-uint64_t thr_stack_top(const struct thread *t);
 uint64_t thr_stack_bottom(const struct thread *t);
-enum thr_level thr_level(const struct thread *t);
 uint32_t thr_cpu(const struct thread *t); // where it runs or ran last
 
 // At most so much of a CPU in each window (0: no limit). Nothing happens by itself: thr_hold_if_over(), called by a tick's hook that finds the

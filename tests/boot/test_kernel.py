@@ -7,7 +7,7 @@ import qemu
 import tap
 
 KTEST = os.path.join(qemu.BUILD, 'boot', 'ktest.elf')
-CORE_POINTS = 55
+CORE_POINTS = 53
 CPU_POINTS = 15
 
 

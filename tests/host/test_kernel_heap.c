@@ -46,8 +46,7 @@ static void sizes(void **state) {
         size_t align = size > 2048 ? 4096 : 16;
         while (align < size && align < 4096) align *= 2;
         assert_int_equal((uint64_t)p % align, 0);
-        assert_true(kalloc_size(p) >= size && kalloc_size(p) < size * 2 + 4096);
-        memset(p, 0x55, kalloc_size(p));
+        memset(p, 0x55, size);
         for (size_t i = 0; i < size; i++) assert_int_equal(q[i], 0);
         memset(q, 0xaa, size);
         kfree(p), kfree(q);
@@ -74,17 +73,9 @@ static void model(void **state) {
         } else {
             for (size_t k = 0; k < live[i].size; k += 1 + k / 8)
                 assert_int_equal(live[i].p[k], (uint8_t)i);
-            if (r >> 30 & 1) {
-                size_t kept = live[i].size < size ? live[i].size : size;
-                live[i].p = krealloc(live[i].p, size);
-                for (size_t k = 0; k < kept; k += 1 + k / 8)
-                    assert_int_equal(live[i].p[k], (uint8_t)i);
-                live[i].size = size;
-            } else {
-                kfree(live[i].p);
-                live[i].p = NULL;
-                continue;
-            }
+            kfree(live[i].p);
+            live[i].p = NULL;
+            continue;
         }
         assert_non_null(live[i].p);
         memset(live[i].p, (int)(uint8_t)i, live[i].size);
@@ -118,8 +109,7 @@ static void exhaustion(void **state) {
     }
     void *p = kalloc(100);
     fail_after = 0;
-    assert_null(krealloc(p, 50000));
-    memset(p, 1, 100); // still there
+    assert_null(kalloc(50000));
     fail_after = -1;
     assert_null(kalloc(RANGE));
     assert_null(kalloc(SIZE_MAX));

@@ -228,7 +228,7 @@ static void interrupt(void) {
 }
 
 static void test_interrupts(void) {
-    const struct pci_fn *victim = pci_match(0x1af4, 0x1044, 0); // virtio-rng
+    const struct pci_fn *victim = ktest_function(0x1af4, 0x1044); // virtio-rng
     struct msix *m, *mine;
     pci_reset(disk.fn);
     pci_enable(disk.fn);
