@@ -37,10 +37,7 @@ static bool map_span(const struct acpi_source *source, uint64_t phys, uint64_t s
 }
 
 static void reject(struct acpi_info *info, const void *signature, enum acpi_status status) {
-    if (info->reject_count == ACPI_REJECTS_MAX) {
-        info->dropped++;
-        return;
-    }
+    if (!room(info, info->reject_count, ACPI_REJECTS_MAX)) return;
     struct acpi_reject *r = &info->rejects[info->reject_count++];
     memcpy(r->signature, signature, 4);
     r->status = (uint8_t)status;
@@ -72,14 +69,11 @@ static struct acpi_gas get_gas(struct span s, uint64_t o) {
 
 // ---- MADT, §5.2.12 ----
 
-static void madt_cpu(struct acpi_info *info, uint32_t apic_id, uint32_t uid, uint32_t flags) {
+static void madt_cpu(struct acpi_info *info, uint32_t apic_id, uint32_t flags) {
     if (!(flags & 3)) // neither Enabled nor Online Capable: the slot is empty
         return;
-    if (info->cpu_count == ACPI_CPUS_MAX) {
-        info->dropped++;
-        return;
-    }
-    info->cpus[info->cpu_count++] = (struct acpi_cpu){apic_id, uid, flags & 1};
+    if (room(info, info->cpu_count, ACPI_CPUS_MAX))
+        info->cpus[info->cpu_count++] = (struct acpi_cpu){apic_id, flags & 1};
 }
 
 static enum acpi_status parse_madt(struct span t, struct acpi_info *info) {
@@ -97,7 +91,6 @@ static enum acpi_status parse_madt(struct span t, struct acpi_info *info) {
     };
     if (!need(t, 36, 8)) return ACPI_LENGTH;
     info->lapic_base = get32(t, 36);
-    info->pcat_compat = get32(t, 40) & 1;
 
     for (uint64_t o = 44; o < t.size;) {
         if (!need(t, o, 2)) return ACPI_ENTRY_LENGTH;
@@ -105,22 +98,16 @@ static enum acpi_status parse_madt(struct span t, struct acpi_info *info) {
         if (length < 2 || !need(t, o, length) || (type < KINDS && length < sizes[type]))
             return ACPI_ENTRY_LENGTH;
         switch (type) {
-        case LOCAL_APIC: madt_cpu(info, get8(t, o + 3), get8(t, o + 2), get32(t, o + 4)); break;
-        case LOCAL_X2APIC:
-            madt_cpu(info, get32(t, o + 4), get32(t, o + 12), get32(t, o + 8));
-            break;
+        case LOCAL_APIC: madt_cpu(info, get8(t, o + 3), get32(t, o + 4)); break;
+        case LOCAL_X2APIC: madt_cpu(info, get32(t, o + 4), get32(t, o + 8)); break;
         case LAPIC_ADDRESS_OVERRIDE: info->lapic_base = get64(t, o + 4); break;
         case IO_APIC:
-            if (info->ioapic_count == ACPI_IOAPICS_MAX)
-                info->dropped++;
-            else
+            if (room(info, info->ioapic_count, ACPI_IOAPICS_MAX))
                 info->ioapics[info->ioapic_count++] = (struct acpi_ioapic){
                     .id = get8(t, o + 2), .address = get32(t, o + 4), .gsi_base = get32(t, o + 8)};
             break;
         case SOURCE_OVERRIDE:
-            if (info->override_count == ACPI_OVERRIDES_MAX)
-                info->dropped++;
-            else
+            if (room(info, info->override_count, ACPI_OVERRIDES_MAX))
                 info->overrides[info->override_count++] = (struct acpi_override){
                     .irq = get8(t, o + 3), .gsi = get32(t, o + 4), .flags = get16(t, o + 8)};
             break;
@@ -141,10 +128,7 @@ static enum acpi_status parse_mcfg(struct span t, struct acpi_info *info) {
         uint64_t end = m.base + ((uint64_t)m.bus_last << 20) + (1u << 20) - 1;
         if (m.bus_first > m.bus_last || m.base % (1u << 20) || m.base == 0 || end < m.base)
             return ACPI_ENTRY_LENGTH;
-        if (info->mcfg_count == ACPI_MCFG_MAX)
-            info->dropped++;
-        else
-            info->mcfg[info->mcfg_count++] = m;
+        if (room(info, info->mcfg_count, ACPI_MCFG_MAX)) info->mcfg[info->mcfg_count++] = m;
     }
     if (info->mcfg_count) info->have |= ACPI_HAVE_MCFG;
     return ACPI_OK;
@@ -175,7 +159,6 @@ static enum acpi_status parse_fadt(struct span t, struct acpi_info *info, uint64
         info->pm_timer = fadt_block(t, 76, 208, 32);
     info->pm_timer_32bit = flags & FADT_TMR_VAL_EXT;
     info->hw_reduced = flags & FADT_HW_REDUCED_ACPI;
-    info->iapc_boot_arch = get16(t, 109);
     if ((flags & FADT_RESET_REG_SUP) && need(t, 116, 13)) {
         info->reset_reg = get_gas(t, 116);
         info->reset_value = get8(t, 128);
@@ -264,9 +247,7 @@ static enum acpi_status parse_hpet(struct span t, struct acpi_info *info) {
         return ACPI_ENTRY_LENGTH;
     if (info->have & ACPI_HAVE_HPET) // further blocks are not needed
         return ACPI_OK;
-    info->hpet_block_id = get32(t, 36);
     info->hpet_base = base.address;
-    info->hpet_min_tick = get16(t, 53);
     info->have |= ACPI_HAVE_HPET;
     return ACPI_OK;
 }
@@ -306,8 +287,7 @@ static enum acpi_status parse_scopes(struct span t, uint64_t o, uint64_t end, st
 
 static enum acpi_status parse_drhd(struct span t, uint64_t o, uint16_t length, struct acpi_info *info) {
     if (length < 16) return ACPI_ENTRY_LENGTH;
-    if (info->drhd_count == ACPI_DRHD_MAX) {
-        info->dropped++;
+    if (!room(info, info->drhd_count, ACPI_DRHD_MAX)) {
         info->dmar_incomplete = true;
         return ACPI_OK;
     }
@@ -324,19 +304,11 @@ static enum acpi_status parse_drhd(struct span t, uint64_t o, uint16_t length, s
     return status;
 }
 
-static enum acpi_status parse_rmrr(struct span t, uint64_t o, uint16_t length, struct acpi_info *info) {
-    if (length < 24) return ACPI_ENTRY_LENGTH;
-    if (info->rmrr_count == ACPI_RMRR_MAX) {
-        info->dropped++;
-        return ACPI_OK;
-    }
-    struct acpi_rmrr r = {
-        .segment = get16(t, o + 6), .base = get64(t, o + 8), .limit = get64(t, o + 16)};
-    if (r.base > r.limit) return ACPI_ENTRY_LENGTH;
-    enum acpi_status status =
-        parse_scopes(t, o + 24, o + length, info, &r.scope_first, &r.scope_count);
-    if (status == ACPI_OK) info->rmrrs[info->rmrr_count++] = r;
-    return status;
+enum acpi_status acpi_reserve(struct acpi_info *info, uint64_t base, uint64_t limit) {
+    if (base > limit) return ACPI_ENTRY_LENGTH;
+    if (room(info, info->reserved_count, ACPI_RESERVED_MAX))
+        info->reserved[info->reserved_count++] = (struct acpi_reserved){base, limit};
+    return ACPI_OK;
 }
 
 static enum acpi_status parse_dmar(struct span t, struct acpi_info *info) {
@@ -344,7 +316,6 @@ static enum acpi_status parse_dmar(struct span t, struct acpi_info *info) {
     if (t.size < DMAR_HEADER_SIZE) return ACPI_LENGTH;
     info->dmar_host_address_width = (uint8_t)(get8(t, 36) + 1); // Host Address Width is stored minus one
     info->dmar_intr_remap = get8(t, 37) & 1;
-    info->dmar_x2apic_opt_out = get8(t, 37) & 2;
     for (uint64_t o = DMAR_HEADER_SIZE; o < t.size;) {
         if (!need(t, o, 4)) return ACPI_ENTRY_LENGTH;
         uint16_t type = get16(t, o), length = get16(t, o + 2);
@@ -353,7 +324,8 @@ static enum acpi_status parse_dmar(struct span t, struct acpi_info *info) {
         if (type == DRHD)
             status = parse_drhd(t, o, length, info);
         else if (type == RMRR)
-            status = parse_rmrr(t, o, length, info);
+            status = length < 24 ? ACPI_ENTRY_LENGTH
+                                 : acpi_reserve(info, get64(t, o + 8), get64(t, o + 16));
         if (status != ACPI_OK) return status;
         o += length;
     }
@@ -382,11 +354,12 @@ static void parse_table(const struct acpi_source *source, struct span t, struct 
         status = parse_hpet(t, info);
     } else if (has_signature(t, "DMAR") && !(have & ACPI_HAVE_DMAR)) {
         status = parse_dmar(t, info);
-        if (status != ACPI_OK) info->drhd_count = info->rmrr_count = info->scope_count = 0;
+        if (status != ACPI_OK) info->drhd_count = info->scope_count = info->reserved_count = 0;
     } else if (has_signature(t, "IVRS") && !(have & ACPI_HAVE_IVRS)) {
         status = acpi_parse_ivrs(t, info);
         if (status != ACPI_OK)
-            info->ivhd_count = info->ivrs_range_count = info->ivrs_ioapic_count = info->ivmd_count = 0;
+            info->ivhd_count = info->ivrs_range_count = info->ivrs_ioapic_count =
+                info->reserved_count = 0;
     } else if (has_signature(t, "SSDT")) {
         scan_s5(t, info);
     }

@@ -25,13 +25,12 @@ struct bootinfo;
 #define ACPI_OVERRIDES_MAX 32u
 #define ACPI_MCFG_MAX 8u
 #define ACPI_DRHD_MAX 16u
-#define ACPI_RMRR_MAX 16u
 #define ACPI_SCOPES_MAX 128u
 #define ACPI_SCOPE_PATH_MAX 8u
 #define ACPI_IVHD_MAX 16u
 #define ACPI_IVHD_REGISTERS 0x4000u // 48882 §3.4: bytes at register_base
 #define ACPI_IVRS_RANGES_MAX 256u
-#define ACPI_IVMD_MAX 16u
+#define ACPI_RESERVED_MAX 16u
 #define ACPI_REJECTS_MAX 8u
 
 #define ACPI_STATUS_LIST(X)                                                        \
@@ -69,7 +68,7 @@ struct acpi_gas { // §5.2.3.2 generic address structure; address 0 = register i
 };
 
 struct acpi_cpu { // §5.2.12.2, §5.2.12.12; only processors that are enabled or can be brought online
-    uint32_t apic_id, uid;
+    uint32_t apic_id;
     bool enabled;
 };
 
@@ -94,8 +93,6 @@ enum acpi_scope_type { // VT-d §8.3.1
     ACPI_SCOPE_ENDPOINT = 1,
     ACPI_SCOPE_BRIDGE = 2,
     ACPI_SCOPE_IOAPIC = 3,
-    ACPI_SCOPE_HPET = 4,
-    ACPI_SCOPE_ACPI_DEVICE = 5,
 };
 
 struct acpi_scope { // VT-d §8.3.1: start bus, then a path of (device, function) through bridges
@@ -113,10 +110,9 @@ struct acpi_drhd { // VT-d §8.3: one DMA remapping hardware unit
     uint16_t scope_first, scope_count; // into acpi_info.scopes
 };
 
-struct acpi_rmrr { // VT-d §8.4: memory that firmware says a device must reach; reported, never mapped silently
+// VT-d §8.4 (RMRR), 48882 §5.2.2.8 (IVMD): memory that firmware says devices must reach; reported, never mapped silently.
+struct acpi_reserved {
     uint64_t base, limit; // limit is the last byte
-    uint16_t segment;
-    uint16_t scope_first, scope_count;
 };
 
 struct acpi_ivhd { // 48882 §5.2.2.1: one AMD-Vi unit
@@ -138,10 +134,6 @@ struct acpi_ivrs_ioapic { // 48882 §5.2.2.3: under which id an I/O APIC's inter
     uint8_t id, unit; // unit: index of the IVHD
 };
 
-struct acpi_ivmd { // 48882 §5.2.2.8: memory that firmware says devices must reach; reported, never mapped silently
-    uint64_t base, size;
-};
-
 struct acpi_reject {
     char signature[4];
     uint8_t status; // enum acpi_status
@@ -155,7 +147,6 @@ struct acpi_info {
 
     // MADT (§5.2.12)
     uint64_t lapic_base;
-    bool pcat_compat; // two 8259s are present and must be masked
     uint32_t cpu_count, ioapic_count, override_count;
     struct acpi_cpu cpus[ACPI_CPUS_MAX];
     struct acpi_ioapic ioapics[ACPI_IOAPICS_MAX];
@@ -177,33 +168,30 @@ struct acpi_info {
     struct acpi_gas reset_reg; // address 0 where RESET_REG_SUP is clear
     uint8_t reset_value;
     bool hw_reduced;
-    uint16_t iapc_boot_arch; // bit 1: 8042 present; bit 3: MSI not supported
     uint16_t sci_int;
     uint8_t s5_slp_typa, s5_slp_typb; // valid with ACPI_HAVE_S5
 
     // HPET (IA-PC HPET 1.0a §3.2.4)
     uint64_t hpet_base; // memory mapped, 1 KiB
-    uint32_t hpet_block_id;
-    uint16_t hpet_min_tick;
 
     // DMAR (VT-d §8.1)
     uint8_t dmar_host_address_width; // in bits
     bool dmar_intr_remap;            // INTR_REMAP: platform supports interrupt remapping
-    bool dmar_x2apic_opt_out;
-    bool dmar_incomplete; // units or scopes had no room: not every device can be fenced
-    uint32_t drhd_count, rmrr_count, scope_count;
+    bool dmar_incomplete;            // units or scopes had no room: not every device can be fenced
+    uint32_t drhd_count, scope_count;
     struct acpi_drhd drhds[ACPI_DRHD_MAX];
-    struct acpi_rmrr rmrrs[ACPI_RMRR_MAX];
     struct acpi_scope scopes[ACPI_SCOPES_MAX];
 
     // IVRS (48882 §5.2.1)
     uint8_t ivrs_physical_bits; // PASize
     bool ivrs_incomplete;       // units or ranges had no room: not every device can be fenced
-    uint32_t ivhd_count, ivrs_range_count, ivrs_ioapic_count, ivmd_count;
+    uint32_t ivhd_count, ivrs_range_count, ivrs_ioapic_count;
     struct acpi_ivhd ivhds[ACPI_IVHD_MAX];
     struct acpi_ivrs_range ivrs_ranges[ACPI_IVRS_RANGES_MAX];
     struct acpi_ivrs_ioapic ivrs_ioapics[ACPI_IOAPICS_MAX];
-    struct acpi_ivmd ivmds[ACPI_IVMD_MAX];
+
+    uint32_t reserved_count; // of DMAR or IVRS
+    struct acpi_reserved reserved[ACPI_RESERVED_MAX];
 };
 
 // How the parser reads physical memory: a pointer to `size` readable bytes, or NULL if that range

@@ -66,12 +66,9 @@ static void report(const struct acpi_info *a) {
         log_warn("acpi", "table %s is left out: %s", name, acpi_status_text(r->status));
     }
     if (a->dropped) log_warn("acpi", "%u entries did not fit and are ignored", a->dropped);
-    for (uint32_t i = 0; i < a->rmrr_count; i++)
-        log_warn("acpi", "firmware wants a device to reach %llx-%llx for itself (RMRR): not granted",
-                 (unsigned long long)a->rmrrs[i].base, (unsigned long long)a->rmrrs[i].limit);
-    for (uint32_t i = 0; i < a->ivmd_count; i++)
-        log_warn("acpi", "firmware wants devices to reach %llx+%llx for itself (IVMD): not granted",
-                 (unsigned long long)a->ivmds[i].base, (unsigned long long)a->ivmds[i].size);
+    for (uint32_t i = 0; i < a->reserved_count; i++)
+        log_warn("acpi", "firmware wants devices to reach %llx-%llx for itself: not granted",
+                 (unsigned long long)a->reserved[i].base, (unsigned long long)a->reserved[i].limit);
     if (!(a->have & ACPI_HAVE_MCFG))
         log_error("acpi", "no MCFG table: PCI Express configuration space cannot be found, there "
                           "will be no devices");

@@ -40,8 +40,7 @@ static void add_range(struct acpi_info *info, struct acpi_ivhd *unit, struct acp
             return;
         }
     }
-    if (info->ivrs_range_count == ACPI_IVRS_RANGES_MAX) {
-        info->dropped++;
+    if (!room(info, info->ivrs_range_count, ACPI_IVRS_RANGES_MAX)) {
         info->ivrs_incomplete = true;
         return;
     }
@@ -50,12 +49,9 @@ static void add_range(struct acpi_info *info, struct acpi_ivhd *unit, struct acp
 }
 
 static void add_ioapic(struct acpi_info *info, uint8_t id, uint16_t rid) {
-    if (info->ivrs_ioapic_count == ACPI_IOAPICS_MAX) {
-        info->dropped++;
-        return;
-    }
-    info->ivrs_ioapics[info->ivrs_ioapic_count++] =
-        (struct acpi_ivrs_ioapic){.rid = rid, .id = id, .unit = (uint8_t)info->ivhd_count};
+    if (room(info, info->ivrs_ioapic_count, ACPI_IOAPICS_MAX))
+        info->ivrs_ioapics[info->ivrs_ioapic_count++] =
+            (struct acpi_ivrs_ioapic){.rid = rid, .id = id, .unit = (uint8_t)info->ivhd_count};
 }
 
 // Bytes of the entry at o: the upper two bits of its type say (§5.2.2.2); entries that name an ACPI
@@ -115,8 +111,7 @@ static enum acpi_status parse_entries(struct span t, uint64_t o, uint64_t end,
 static enum acpi_status parse_ivhd(struct span t, uint64_t o, uint16_t length, struct acpi_info *info) {
     unsigned header = get8(t, o) == IVHD_10 ? 24 : 40; // §5.2.2.1, tables 95 and 98
     if (length < header) return ACPI_ENTRY_LENGTH;
-    if (info->ivhd_count == ACPI_IVHD_MAX) {
-        info->dropped++;
+    if (!room(info, info->ivhd_count, ACPI_IVHD_MAX)) {
         info->ivrs_incomplete = true;
         return ACPI_OK;
     }
@@ -136,14 +131,8 @@ static enum acpi_status parse_ivhd(struct span t, uint64_t o, uint16_t length, s
 
 static enum acpi_status parse_ivmd(struct span t, uint64_t o, uint16_t length, struct acpi_info *info) {
     if (length < IVMD_SIZE) return ACPI_ENTRY_LENGTH;
-    if (info->ivmd_count == ACPI_IVMD_MAX) {
-        info->dropped++;
-        return ACPI_OK;
-    }
-    struct acpi_ivmd m = {.base = get64(t, o + 16), .size = get64(t, o + 24)};
-    if (m.size == 0 || m.base + (m.size - 1) < m.base) return ACPI_ENTRY_LENGTH;
-    info->ivmds[info->ivmd_count++] = m;
-    return ACPI_OK;
+    uint64_t base = get64(t, o + 16), size = get64(t, o + 24);
+    return size ? acpi_reserve(info, base, base + (size - 1)) : ACPI_ENTRY_LENGTH;
 }
 
 enum acpi_status acpi_parse_ivrs(struct span t, struct acpi_info *info) {

@@ -28,6 +28,13 @@ static inline uint64_t get64(struct span s, uint64_t o) {
     return (uint64_t)get32(s, o) | (uint64_t)get32(s, o + 4) << 32;
 }
 
+// True if an array of `max` entries, `count` of them in use, has room for one more; what has none is counted.
+static inline bool room(struct acpi_info *info, uint32_t count, uint32_t max) {
+    info->dropped += count == max;
+    return count < max;
+}
+
+enum acpi_status acpi_reserve(struct acpi_info *info, uint64_t base, uint64_t limit);
 // IVRS (acpi_ivrs.c). A table that fails leaves counts behind that the caller clears.
 enum acpi_status acpi_parse_ivrs(struct span t, struct acpi_info *info);
 #endif

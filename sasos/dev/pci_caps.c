@@ -33,30 +33,20 @@ static unsigned capability_size(uint8_t id) {
 }
 
 static void take(struct pci_caps *out, uint8_t id, uint8_t offset) {
-    switch (id) { // the first of a kind counts
-    case PCI_CAP_POWER_MANAGEMENT:
-        if (!out->power_management) out->power_management = offset;
-        break;
-    case PCI_CAP_MSI:
-        if (!out->msi) out->msi = offset;
-        break;
-    case PCI_CAP_EXPRESS:
-        if (!out->express) out->express = offset;
-        break;
-    case PCI_CAP_MSIX:
-        if (!out->msix) out->msix = offset;
-        break;
-    case PCI_CAP_ADVANCED_FEATURES:
-        if (!out->advanced_features) out->advanced_features = offset;
-        break;
-    case PCI_CAP_VENDOR:
+    if (id == PCI_CAP_VENDOR) {
         if (out->vendor_count < PCI_VENDOR_CAPS_MAX)
             out->vendor[out->vendor_count++] = offset;
         else
             out->malformed = true;
-        break;
-    default: break;
+        return;
     }
+    uint8_t *kind = id == PCI_CAP_POWER_MANAGEMENT    ? &out->power_management
+                    : id == PCI_CAP_MSI               ? &out->msi
+                    : id == PCI_CAP_EXPRESS           ? &out->express
+                    : id == PCI_CAP_MSIX              ? &out->msix
+                    : id == PCI_CAP_ADVANCED_FEATURES ? &out->advanced_features
+                                                      : NULL;
+    if (kind && !*kind) *kind = offset; // the first of a kind counts
 }
 
 static void parse_legacy(const volatile uint8_t *cfg, struct pci_caps *out) {
