@@ -240,14 +240,3 @@ enum status iommu_pt_unmap(struct iommu_pt *pt, uint64_t iova, uint64_t len, uin
     clear_range(pt, iova, len, out_pages);
     return ST_OK;
 }
-
-bool iommu_pt_lookup(const struct iommu_pt *pt, uint64_t iova, uint64_t *out_phys,
-                     unsigned *out_rights) {
-    unsigned level;
-    if (iova >= level_size(pt->levels) * ENTRIES) return false;
-    uint64_t entry = *walk(pt, iova, &level);
-    if (!is_present(pt, entry)) return false;
-    *out_phys = (entry & ENTRY_ADDRESS) + (iova & (level_size(level) - 1));
-    *out_rights = rights_of(pt, entry);
-    return true;
-}

@@ -66,6 +66,4 @@ enum status iommu_pt_map(struct iommu_pt *pt, uint64_t iova, uint64_t phys, uint
 // Pages that are not mapped are skipped. *out_pages counts what was unmapped (in 4 KiB). NO_MEMORY
 // if a 2 MiB leaf at an end of the range had to be split and could not; then nothing is changed.
 enum status iommu_pt_unmap(struct iommu_pt *pt, uint64_t iova, uint64_t len, uint64_t *out_pages);
-bool iommu_pt_lookup(const struct iommu_pt *pt, uint64_t iova, uint64_t *out_phys,
-                     unsigned *out_rights);
 #endif

@@ -252,9 +252,7 @@ const struct pci_fn *pci_get(unsigned index) {
 }
 
 const struct pci_fn *pci_find(uint16_t segment, uint16_t rid) {
-    for (unsigned i = 0; i < function_count; i++)
-        if (functions[i].segment == segment && functions[i].rid == rid) return &functions[i];
-    return NULL;
+    return pci_find_in(functions, function_count, segment, rid);
 }
 
 bool pci_bar_page_grantable(const struct pci_fn *fn, unsigned bar, uint64_t page) {

@@ -153,7 +153,10 @@ bool pci_page_grantable(const struct pci_fn *all, unsigned count, const struct p
 bool pci_config_writable(const volatile uint8_t *cfg, const struct pci_caps *caps, unsigned offset,
                          unsigned size);
 
-struct pci_window { // of addresses; empty where last < first
+bool pci_below(const struct pci_fn *fn, const struct pci_fn *bridge); // however many bridges are between
+const struct pci_fn *pci_find_in(const struct pci_fn *all, unsigned count, uint16_t segment,
+                                 uint16_t rid); // NULL if there is no such function
+struct pci_window {                             // of addresses; empty where last < first
     uint64_t first, last;
 };
 // What a bridge forwards downwards: plain and prefetchable memory. False if neither.

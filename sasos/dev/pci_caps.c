@@ -5,6 +5,7 @@
 // only if all of its fields lie inside the space it was found in. PCIe = PCI Express Base 5.0,
 // virtio = VIRTIO 1.2.
 #include "sasos/dev/pci.h"
+#include "sasos/dev/space.h"
 
 #define CONFIG_LEGACY_SIZE \
     0x100u // the PCI-compatible part; extended capabilities follow (PCIe §7.6.1)
@@ -184,8 +185,11 @@ bool pci_virtio_cap(const struct pci_fn *fn, uint8_t cfg_type, unsigned nth,
     return false;
 }
 
-static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) {
-    return a_size && b_size && a <= b + (b_size - 1) && b <= a + (a_size - 1);
+const struct pci_fn *pci_find_in(const struct pci_fn *all, unsigned count, uint16_t segment,
+                                 uint16_t rid) {
+    for (unsigned i = 0; i < count; i++)
+        if (all[i].segment == segment && all[i].rid == rid) return &all[i];
+    return NULL;
 }
 
 bool pci_page_grantable(const struct pci_fn *all, unsigned count, const struct pci_fn *fn,
@@ -200,16 +204,17 @@ bool pci_page_grantable(const struct pci_fn *all, unsigned count, const struct p
     const struct pci_msix *m = &fn->msix;
     if (fn->caps.msix && !m->count) return false; // it has a table, but nobody knows where
     if (m->count) {
-        if (overlap(start, PAGE, fn->bars[m->table_bar].base + m->table_offset, 16ull * m->count))
+        if (space_overlap(start, PAGE, fn->bars[m->table_bar].base + m->table_offset, 16ull * m->count))
             return false;
-        if (overlap(start, PAGE, fn->bars[m->pba_bar].base + m->pba_offset, (m->count + 63ull) / 64 * 8))
+        if (space_overlap(start, PAGE, fn->bars[m->pba_bar].base + m->pba_offset,
+                          (m->count + 63ull) / 64 * 8))
             return false;
     }
     for (unsigned i = 0; i < count; i++)
         for (unsigned k = 0; k < PCI_BARS; k++) {
             const struct pci_bar *other = &all[i].bars[k];
             if (other == b || other->io) continue;
-            if (overlap(start, PAGE, other->base, other->size)) return false;
+            if (space_overlap(start, PAGE, other->base, other->size)) return false;
         }
     return true;
 }
@@ -255,7 +260,7 @@ bool pci_bridge_windows(const volatile uint8_t *cfg, struct pci_window out[2]) {
     return out[0].last || out[1].last;
 }
 
-static bool below(const struct pci_fn *fn, const struct pci_fn *bridge) {
+bool pci_below(const struct pci_fn *fn, const struct pci_fn *bridge) {
     for (const struct pci_fn *b = fn->bridge; b; b = b->bridge)
         if (b == bridge) return true;
     return false;
@@ -271,8 +276,8 @@ uint64_t pci_place(const struct pci_fn *all, unsigned count, const struct pci_fn
         for (unsigned i = 0; i < count && !moved; i++)
             for (unsigned k = 0; k < PCI_BARS && !moved; k++) {
                 const struct pci_bar *b = &all[i].bars[k];
-                if (b->io || !b->size || !b->base || !below(&all[i], bridge)) continue;
-                if (!overlap(at, size, b->base, b->size)) continue;
+                if (b->io || !b->size || !b->base || !pci_below(&all[i], bridge)) continue;
+                if (!space_overlap(at, size, b->base, b->size)) continue;
                 at = (b->base + b->size + size - 1) & ~(size - 1);
                 moved = true;
             }

@@ -34,28 +34,26 @@ void space_init(const struct bootinfo *info, uint64_t direct) {
     }
 }
 
-static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) {
-    return a_size && b_size && a <= b + (b_size - 1) && b <= a + (a_size - 1);
-}
-
 bool space_is_device(const struct acpi_info *acpi, uint64_t base, uint64_t size) {
     if (overflow || size == 0 || base + (size - 1) < base) return false;
     for (unsigned i = 0; i < count; i++)
-        if (overlap(base, size, ranges[i].base, ranges[i].size)) return false;
-    if (overlap(base, size, APIC_SPACE, APIC_SPACE_SIZE)) return false;
-    if (acpi->lapic_base && overlap(base, size, acpi->lapic_base, 4096)) return false;
-    if (acpi->hpet_base && overlap(base, size, acpi->hpet_base, 4096)) return false;
+        if (space_overlap(base, size, ranges[i].base, ranges[i].size)) return false;
+    if (space_overlap(base, size, APIC_SPACE, APIC_SPACE_SIZE)) return false;
+    if (acpi->lapic_base && space_overlap(base, size, acpi->lapic_base, 4096)) return false;
+    if (acpi->hpet_base && space_overlap(base, size, acpi->hpet_base, 4096)) return false;
     for (uint32_t i = 0; i < acpi->ioapic_count; i++)
-        if (overlap(base, size, acpi->ioapics[i].address, 4096)) return false;
+        if (space_overlap(base, size, acpi->ioapics[i].address, 4096)) return false;
     for (uint32_t i = 0; i < acpi->drhd_count; i++)
-        if (overlap(base, size, acpi->drhds[i].register_base, acpi->drhds[i].register_size))
+        if (space_overlap(base, size, acpi->drhds[i].register_base, acpi->drhds[i].register_size))
             return false;
     for (uint32_t i = 0; i < acpi->ivhd_count; i++)
-        if (overlap(base, size, acpi->ivhds[i].register_base, ACPI_IVHD_REGISTERS)) return false;
+        if (space_overlap(base, size, acpi->ivhds[i].register_base, ACPI_IVHD_REGISTERS))
+            return false;
     for (uint32_t i = 0; i < acpi->mcfg_count; i++) {
         const struct acpi_mcfg *m = &acpi->mcfg[i];
         uint64_t first = m->base + ((uint64_t)m->bus_first << 20);
-        if (overlap(base, size, first, (m->bus_last - m->bus_first + 1ull) << 20)) return false;
+        if (space_overlap(base, size, first, (m->bus_last - m->bus_first + 1ull) << 20))
+            return false;
     }
     return true;
 }

@@ -12,6 +12,9 @@
 struct bootinfo;
 struct acpi_info;
 
+static inline bool space_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) {
+    return a_size && b_size && a <= b + (b_size - 1) && b <= a + (a_size - 1);
+}
 // Copies the map; `info` names it by physical address, reached at `direct` + address.
 void space_init(const struct bootinfo *info, uint64_t direct);
 // True if no byte of the range is in the map (but as memory-mapped I/O), in the APICs' MiB, or in a

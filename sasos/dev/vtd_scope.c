@@ -7,13 +7,6 @@
 // nothing.
 #include "sasos/dev/vtd_scope.h"
 
-static const struct pci_fn *function_at(const struct pci_fn *all, unsigned count, uint16_t segment,
-                                        uint16_t rid) {
-    for (unsigned i = 0; i < count; i++)
-        if (all[i].segment == segment && all[i].rid == rid) return &all[i];
-    return NULL;
-}
-
 static const struct pci_fn *resolve(const struct pci_fn *all, unsigned count, uint16_t segment,
                                     const struct acpi_scope *s) {
     uint8_t bus = s->start_bus;
@@ -23,7 +16,7 @@ static const struct pci_fn *resolve(const struct pci_fn *all, unsigned count, ui
             if (!at || at->header_type != 1) return NULL;
             bus = at->secondary;
         }
-        at = function_at(all, count, segment, pci_rid(bus, s->path[i].device, s->path[i].function));
+        at = pci_find_in(all, count, segment, pci_rid(bus, s->path[i].device, s->path[i].function));
     }
     return at;
 }
@@ -41,9 +34,7 @@ int vtd_scope_find(const struct acpi_info *acpi, const struct pci_fn *all, unsig
             const struct pci_fn *named = resolve(all, count, d->segment, s);
             if (!named) continue;
             if (named == fn) return (int)i;
-            if (s->type != ACPI_SCOPE_BRIDGE) continue;
-            for (const struct pci_fn *b = fn->bridge; b; b = b->bridge)
-                if (b == named) return (int)i;
+            if (s->type == ACPI_SCOPE_BRIDGE && pci_below(fn, named)) return (int)i;
         }
     }
     return include_all;
