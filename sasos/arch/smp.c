@@ -43,6 +43,7 @@ static uint64_t kernel_cr3;
 
 void smp_init(void) { cpu_init_gs(&cpus[0]); }
 unsigned smp_count(void) { return __atomic_load_n(&count, __ATOMIC_ACQUIRE); }
+
 // ---- Requests ------------------------------------------------------------------------------------------------------------------
 
 void smp_interrupt(unsigned index, uint8_t vector) { apic_ipi(cpus[index].apic_id, vector); }
