@@ -46,13 +46,14 @@ $(eval $(call twin,virtio-blk,drivers/virtio/blk))
 $(eval $(call twin,nvme,drivers/nvme))
 $(eval $(call twin,netload,bench/apps/netload))
 $(eval $(call twin,virtio-net,drivers/virtio/net))
+$(eval $(call twin,e1000e,drivers/e1000e))
 $(eval $(call twin,caller,bench/apps/caller))
 $(eval $(call twin,callee,bench/apps/callee))
 rig_main := bench/rig/main.c bench/rig/crossings.c
 rig_objs := $(call objs,host,$(filter-out bench/rig/twin.c $(rig_main),$(wildcard bench/rig/*.c))) $B/o/libhost.a
 
 # Not position-independent: a twin's statics then have 32-bit addresses, as its module's have.
-$B/bench/rig: $(call objs,host,bench/rig/main.c) $(foreach t,blkload netload virtio-blk nvme virtio-net,$B/bench/twin/$t.o)
+$B/bench/rig: $(call objs,host,bench/rig/main.c) $(foreach t,blkload netload virtio-blk nvme virtio-net e1000e,$B/bench/twin/$t.o)
 $B/bench/crossings: $(call objs,host,bench/rig/crossings.c) $(foreach t,caller callee,$B/bench/twin/$t.o)
 $B/bench/rig $B/bench/crossings: $(rig_objs)
 	@$(call say,LD,$@)

@@ -17,6 +17,7 @@ import time
 import jit
 import report
 from common import OUT, Failed, run
+from peers import qemu
 from results import Results
 from terminal import Terminal
 
@@ -52,11 +53,11 @@ def misses(results, term):
         return
     term.line()
     term.line(f'{len(bars) - len(missed)} of {len(bars)} bars are met')
-    for name, m in missed.items():
-        bar = f"at least {m['bar']['min']}" if 'min' in m['bar'] else f"at most {m['bar']['max']}"
-        term.line(f"  MISSED  {name}: {m['value']:.2f} {m['unit']}, {bar}")
-    for note in dict.fromkeys(m['note'] for m in missed.values() if 'note' in m):
-        term.line('  why: ' + note)
+    for why, names in report.by_reason(missed).items():
+        for name in names:
+            m = missed[name]
+            term.line(f"  MISSED  {name}: {m['value']:.2f} {m['unit']}, {report.bar_of(m)}")
+        term.line('          why: ' + why)
 
 
 def main():
@@ -68,7 +69,7 @@ def main():
         for name, what in PARTS.items():
             print(f'{name:<10} {what}')
         return 0
-    quick = bool(os.environ.get('QUICK'))
+    quick = os.environ.get('QUICK', '0') not in ('', '0')
     names = chosen(os.environ.get('ONLY'))
     term, failed, started = Terminal(), 0, time.monotonic()
     results = Results({**jit.machine(), 'tsc_hz': tsc_hz()}, quick)
@@ -77,12 +78,19 @@ def main():
     if m['load'] > 0.5:
         term.line('this machine is busy with something else: times are noisier than they need be')
     for name in names:
+        began = time.monotonic()
         try:
             importlib.import_module('parts.' + name).measure(results, term, quick)
-        except Failed as e:
+        except (Failed, qemu.Failure) as e:
             failed += 1
             term.line(f'FAILED: {name}: {e}')
             results.section(name, name, f'This part failed: {e}')
+        except KeyboardInterrupt:
+            term.line(f'interrupted in {name}: the report has what was measured before')
+            failed += 1
+            break
+        results.seconds[name] = round(time.monotonic() - began, 1)
+        term.line(f'({name}: {results.seconds[name]:.0f} s)')
     misses(results, term)
     results.save(os.path.join(args.out, 'results.json'))
     report.write(results, os.path.join(args.out, 'report.html'))

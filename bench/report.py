@@ -4,6 +4,7 @@ Everything shown is in results.json, so a report can be made again:  bench/repor
 A section's charts are data: {'kind': 'bars' | 'lines' | 'timeline', 'title': …, 'unit': …, …}; see the functions of these names.
 """
 import html
+import re
 import sys
 
 from results import Results, Section
@@ -141,7 +142,10 @@ def chart(c):
 
 def cell(c):
     bad = isinstance(c, dict) and c.get('met') is False
-    return f'<td{" class=bad" if bad else ""}>{esc(text(c).rstrip("!"))}</td>'
+    spread = ''
+    if isinstance(c, dict) and c.get('n', 1) > 1 and c['value']:
+        spread = f'<small class=soft> ±{(c["hi"] - c["lo"]) / 2 / abs(c["value"]):.0%}</small>'
+    return f'<td{" class=bad" if bad else ""}>{esc(text(c).rstrip("!"))}{spread}</td>'
 
 
 def table(t):
@@ -162,23 +166,41 @@ def section(s):
     return ''.join(parts)
 
 
+def bar_of(m):
+    return f"at least {m['bar']['min']:.3g}" if 'min' in m['bar'] else f"at most {m['bar']['max']:.3g}"
+
+
+def by_reason(missed):
+    """{reason: [names of the metrics that miss their bar for it]}."""
+    found = {}
+    for name, m in missed.items():
+        found.setdefault(m.get('note', 'no reason is known: this is to be looked into'), []).append(name)
+    return found
+
+
 def bars_overview(r):
     every, missed = r.with_bar(), r.missed()
     if not every:
         return ''
     parts = [f'<h2>What this project promises</h2><p><span class={"bad" if missed else "good"}>{len(every) - len(missed)} of {len(every)}</span> '
              'bars are met.</p>']
-    if missed:
-        rows = [[name, {'value': m['value'], 'met': False}, m['unit'],
-                 f"at least {m['bar']['min']}" if 'min' in m['bar'] else f"at most {m['bar']['max']}"] for name, m in missed.items()]
-        parts.append(table({'title': 'Missed', 'head': ['metric', 'measured', 'unit', 'bar'], 'rows': rows, 'explain': ''}))
-        parts += [f'<p>Why: {esc(n)}.</p>' for n in dict.fromkeys(m['note'] for m in missed.values() if 'note' in m)]
+    for why, names in by_reason(missed).items():
+        rows = [[name, {'value': missed[name]['value'], 'met': False}, missed[name]['unit'], bar_of(missed[name])] for name in names]
+        parts.append(table({'title': 'Missed', 'head': ['metric', 'measured', 'unit', 'bar'], 'rows': rows, 'explain': f'Why: {why}.'}))
+    groups = {}
+    for name, m in every.items():
+        key = (re.sub(r'\.\d+', '.*', name), bar_of(m))
+        groups.setdefault(key, []).append(m)
+    rows = [[name, bar, {'value': sum(m['met'] for m in ms), 'met': all(m['met'] for m in ms)}, len(ms),
+             (min if 'min' in ms[0]['bar'] else max)(m['value'] for m in ms), ms[0]['unit']] for (name, bar), ms in groups.items()]
+    parts.append(table({'title': 'All bars', 'head': ['metrics', 'bar', 'met', 'of', 'the worst', 'unit'], 'rows': rows, 'explain': '* stands for sizes, depths and the like.'}))
     return ''.join(parts)
 
 
 METHOD = '''<h2>Method</h2><p>Every ratio pairs two runs of one round, which follow each other at once; the order changes from round to round. Shown are medians; a range
-is the middle half of the rounds. Numbers of one run of <code>make bench</code> compare with each other; those of another machine or another day
-do not, except by <code>bench/compare</code>, which takes each number's own spread for its noise. Nothing is left out because it looks bad.</p>
+is the middle half of the rounds, and ± half of that range. Numbers of one run of <code>make bench</code> compare with each other; those of another machine or another day
+do not, except by <code>bench/compare</code>, which takes each number's own spread for its noise. Nothing is left out because it looks bad:
+a bar that is missed is red, with the reason if one is known.</p>
 <p>QEMU here is software emulation unless the section says otherwise: its times are those of an emulated machine, good for ratios on one command line, and its
 instruction counts are exact. Cycles come from the real CPU, in a Linux process.</p>'''
 

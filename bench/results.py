@@ -4,7 +4,7 @@ A *metric* is one number that a later run can be compared with: its median over 
 and whether more is better. It may have a *bar*, a promise of this project ('min' or 'max'); one that is missed says why in `note`.
 A *section* is one part of the report: what was done (text, commands) and tables. Ids are words with dots: part.what.case.value.
 
-build/bench/results.json: {"machine": {...}, "quick": bool, "metrics": {id: {...}}, "sections": [{...}]}
+build/bench/results.json: {"machine": {...}, "quick": bool, "seconds": {part: …}, "metrics": {id: {...}}, "sections": [{...}]}
 """
 import json
 import os
@@ -40,6 +40,7 @@ class Results:
     def __init__(self, machine=None, quick=False):
         self.machine, self.quick = machine or {}, quick
         self.metrics, self.sections = {}, []
+        self.seconds = {}  # that each part took
 
     def section(self, name, title, text):
         s = Section(name, title, text)
@@ -68,7 +69,7 @@ class Results:
     def save(self, path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path + '.tmp', 'w') as f:
-            json.dump({'machine': self.machine, 'quick': self.quick, 'metrics': self.metrics,
+            json.dump({'machine': self.machine, 'quick': self.quick, 'seconds': self.seconds, 'metrics': self.metrics,
                        'sections': [s.as_dict() if isinstance(s, Section) else s for s in self.sections]}, f, indent=1)
         os.replace(path + '.tmp', path)
 
@@ -77,5 +78,5 @@ class Results:
         with open(path) as f:
             d = json.load(f)
         r = Results(d['machine'], d['quick'])
-        r.metrics, r.sections = d['metrics'], d['sections']
+        r.metrics, r.sections, r.seconds = d['metrics'], d['sections'], d.get('seconds', {})
         return r

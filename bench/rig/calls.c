@@ -28,6 +28,7 @@ CALL(time_ns) {
     struct timespec t;
     if (d == s->app && s->marks < RIG_MARKS)
         s->mark[s->marks++] = (struct rig_mark){rig_tsc(), s->time};
+    if (d == s->driver && s->device->look) s->device->look(s->device);
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * 1000000000 + t.tv_nsec;
 }

@@ -1,7 +1,7 @@
 // main.c — the rig's program: cycles per request of a block driver, sandboxed and native, on this CPU.
 //
 //   rig hz                                            the time-stamp counter's frequency
-//   rig DRIVER APP.wasm DRIVER.wasm ROUNDS CELL…      DRIVER: virtio-blk, nvme or virtio-net. CELL: an argument of bench/apps/blkload or
+//   rig DRIVER APP.wasm DRIVER.wasm ROUNDS CELL…      DRIVER: virtio-blk, nvme, virtio-net or e1000e. CELL: an argument of bench/apps/blkload or
 //                                                     netload, one measurement
 //
 // Every round runs a cell sandboxed and native in turn, as a whole and with the time divided, the fastest of three tries each. A line of JSON for
@@ -27,7 +27,8 @@
 #define ROUNDS_MAX 101
 #define TRIES 3
 
-extern const struct rig_twin twin_blkload, twin_netload, twin_virtio_blk, twin_nvme, twin_virtio_net;
+extern const struct rig_twin twin_blkload, twin_netload, twin_virtio_blk, twin_nvme,
+    twin_virtio_net, twin_e1000e;
 
 static const struct kind {
     const char *name;
@@ -36,7 +37,8 @@ static const struct kind {
     void (*load)(struct rig_device *d, uint32_t size, uint32_t burst); // NULL: the application says all
 } kinds[] = {{"virtio-blk", &twin_blkload, &twin_virtio_blk, rig_virtio_blk, NULL},
              {"nvme", &twin_blkload, &twin_nvme, rig_nvme, NULL},
-             {"virtio-net", &twin_netload, &twin_virtio_net, rig_virtio_net, rig_net_load}};
+             {"virtio-net", &twin_netload, &twin_virtio_net, rig_virtio_net, rig_net_load},
+             {"e1000e", &twin_netload, &twin_e1000e, rig_e1000e, rig_net_load}};
 static const struct kind *kind;
 
 enum { SANDBOXED, NATIVE, SIDES };

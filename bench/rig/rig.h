@@ -54,6 +54,13 @@ void rig_registers_release(struct rig_device *d);
 void rig_space_init(void); // after host_init()
 
 // ---- Devices ----
+// What a network model sees sent vanishes after a look at it, and frames come from nowhere, `burst` of them at each turn, 0: none. Frames are numbered
+// from byte 16 on; a sent frame with another number than the next, or of another size than `size`, ends the program: a driver that loses, doubles or cuts
+// frames is found out. (What comes is checked by the application.)
+struct rig_load {
+    uint32_t size, burst;
+    uint32_t sent, received;
+};
 struct rig_device {
     const char *name;
     struct rig_space *space; // the driver's
@@ -67,9 +74,11 @@ struct rig_device {
     uint64_t latency;    // time-stamp counts from the model's look to its answer; 0: at once
     uint32_t irqs;       // messages raised and not yet delivered, bit n
     uint32_t irqs_enabled;
+    struct rig_load load;
     void (*before)(struct rig_device *d, uint32_t offset, bool write);
     void (*after)(struct rig_device *d, uint32_t offset, bool write);
     bool (*pump)(struct rig_device *d); // false: there was nothing to do
+    void (*look)(struct rig_device *d); // when the driver asks for the time; NULL: nothing
 };
 struct rig_disk { // shared by the block models
     uint8_t *data;
@@ -78,8 +87,11 @@ struct rig_disk { // shared by the block models
 struct rig_device *rig_virtio_blk(struct rig_disk *disk);
 struct rig_device *rig_nvme(struct rig_disk *disk);
 struct rig_device *rig_virtio_net(struct rig_disk *disk); // has none
-// What comes from now on, and what size is sent: frames of `size` bytes, `burst` of them at each turn.
+struct rig_device *rig_e1000e(struct rig_disk *disk);     // likewise
+// load.c. What comes from now on, and what size is sent; numbers begin again.
 void rig_net_load(struct rig_device *d, uint32_t size, uint32_t burst);
+void rig_frame_comes(struct rig_device *d, uint8_t *to); // load.size bytes
+void rig_frame_sent(struct rig_device *d, const uint8_t *start, uint32_t total);
 
 // ---- Domains and stacks: domain.c ----
 struct rig_export {

@@ -36,13 +36,17 @@ for driver, module in DRIVERS.items():
     tap.ok(done.returncode == 1 and 'cannot do' in done.stderr, f'{driver}: a cell that cannot be done is refused', done.stderr)
 
 # The model numbers what it sends and checks the numbers of what it gets, the application likewise: a frame lost, doubled or cut ends the run.
-NET, NET_LOAD = 'build/modules/virtio-net.wasm', 'build/bench/modules/netload.wasm'
+NET_LOAD = 'build/bench/modules/netload.wasm'
 frames = ['tx:64:1:300', 'tx:1514:128:1000', 'rx:64:32:1000', 'rx:1514:1:300', 'forward:64:32:1000', 'forward:1514:128:1000', 'forward:999:1:300']
-done = rig('virtio-net', NET, *frames, load=NET_LOAD)
-lines = [json.loads(x) for x in done.stdout.splitlines()]
-tap.ok(done.returncode == 0 and [x['cell'] for x in lines] == frames, 'virtio-net: frames are sent, received, sent back', done.stderr[-300:])
-done = rig('virtio-net', NET, 'tx:63:1:1', load=NET_LOAD)
-tap.ok(done.returncode == 1 and 'cannot do' in done.stderr, 'virtio-net: a frame that is none is refused', done.stderr)
+for driver in ('virtio-net', 'e1000e'):
+    module = f'build/modules/{driver}.wasm'
+    done = rig(driver, module, *frames, load=NET_LOAD)
+    lines = [json.loads(x) for x in done.stdout.splitlines()]
+    tap.ok(done.returncode == 0 and [x['cell'] for x in lines] == frames, f'{driver}: frames are sent, received, sent back', done.stderr[-300:])
+    for side in ('sandboxed', 'native'):
+        tap.ok(all(x[side]['events'][0] <= 0.04 for x in lines if x['cell'].startswith('rx:64:32')), f'{driver}, {side}: one event for 32 frames', lines)
+    done = rig(driver, module, 'tx:63:1:1', load=NET_LOAD)
+    tap.ok(done.returncode == 1 and 'cannot do' in done.stderr, f'{driver}: a frame that is none is refused', done.stderr)
 
 done = rig('virtio-blk', LOAD, 'verify:seq:4096:32:600')
 tap.ok(done.returncode == 1 and 'unknown import: blk.blk_' in done.stderr, 'a module that is no driver is refused', done.stderr)
