@@ -186,13 +186,12 @@ class Machine:
         return shlex.join(self.command)
 
 
-def counted(text):
-    """Instructions between two requests for STATUS, the last that were made: (all, in sandboxed code). Each reaches the marked place once."""
-    marks = [(int(a), int(b)) for a, b in re.findall(r'mark: (\d+) (\d+)', text)]
-    if len(marks) < 2:
+def counted(text, measurements):
+    """[(instructions, those in sandboxed code)] of the measurements, before and after each of which STATUS was asked for; that reaches the marked place once."""
+    marks = [(int(a), int(b)) for a, b in re.findall(r'mark: (\d+) (\d+)', text)][-2 * measurements:]
+    if len(marks) < 2 * measurements:
         raise Failed('this QEMU does not run the counting plugin')
-    before, after = marks[-2:]
-    return after[0] - before[0], after[1] - before[1]
+    return [(after[0] - before[0], after[1] - before[1]) for before, after in zip(marks[::2], marks[1::2])]
 
 
 def counting(side):
