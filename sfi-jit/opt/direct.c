@@ -10,12 +10,17 @@
 #include "sfi-jit/opt/opt.h"
 
 #define ROWS_MAX 65536u // that are looked at, of all tables
+#define FOUND 256u      // answers that are kept
 #define NONE UINT32_MAX
 
 struct opt_tables {
     struct rows {
         uint32_t *func, rows; // [rows]: function, NONE if null; rows = 0: nothing is known
     } table[WASM_MAX_TABLES];
+    struct found { // the only function of a type in a table, in rows first … last; NONE if there is no such thing
+        bool valid;
+        uint32_t table, type, func, first, last;
+    } found[FOUND];
     uint64_t budget; // rows that may be looked at in all, so that compiling stays linear
 };
 
@@ -75,19 +80,29 @@ static bool has_type(const struct wasm_module *m, uint32_t func, uint32_t type) 
     return own == type || wasm_functype_equal(&m->type[own], &m->type[type]);
 }
 
-// The only function of that type in the table, in rows first … last; NONE if there is no such thing.
-static uint32_t only_one(struct direct *s, const struct rows *t, uint32_t type, uint32_t *out_first,
-                         uint32_t *out_last) {
-    uint32_t found = NONE;
-    if (t->rows > s->tables->budget) return NONE;
+static void look(struct direct *s, const struct rows *t, struct found *out) {
+    out->func = NONE;
+    if (t->rows > s->tables->budget) return;
     s->tables->budget -= t->rows;
     for (uint32_t k = 0; k < t->rows; k++) {
         uint32_t func = t->func[k];
-        if (func == NONE || !has_type(s->f->module, func, type)) continue;
-        if (found == NONE) *out_first = k;
-        if (found != NONE && (func != found || *out_last != k - 1)) return NONE;
-        found = func;
-        *out_last = k;
+        if (func == NONE || !has_type(s->f->module, func, out->type)) continue;
+        if (out->func == NONE) {
+            out->func = func;
+            out->first = k;
+        } else if (func != out->func || out->last != k - 1) {
+            out->func = NONE;
+            return;
+        }
+        out->last = k;
+    }
+}
+
+static const struct found *only_one(struct direct *s, uint32_t table, uint32_t type) {
+    struct found *found = &s->tables->found[type % FOUND];
+    if (!found->valid || found->table != table || found->type != type) {
+        *found = (struct found){.valid = true, .table = table, .type = type};
+        look(s, &s->tables->table[table], found);
     }
     return found;
 }
@@ -125,8 +140,9 @@ static uint32_t split_block(struct direct *s, ir_ref call) {
     return after;
 }
 
-static void compare_row(struct direct *s, ir_ref call, uint32_t func, uint32_t first, uint32_t last) {
+static void compare_row(struct direct *s, ir_ref call, const struct found *found) {
     struct ir_func *f = s->f;
+    uint32_t first = found->first, last = found->last;
     struct ir_ins copy = f->ins[call];
     ir_ref row = f->pool[copy.a + copy.b - 1];
     uint32_t b = copy.block, after = split_block(s, call), cold = ir_new_block(f);
@@ -147,7 +163,7 @@ static void compare_row(struct direct *s, ir_ref call, uint32_t func, uint32_t f
     ir_append(f, cold, IR_TRAP, IR_VOID, 0, 0, 0, 0);
     f->ins[f->block[cold].last].aux = SFI_TRAP_UNREACHABLE;
     for (ir_ref r = old; r; r = f->ins[r].next) f->ins[r].wasm = copy.wasm;
-    make_direct(f, call, func);
+    make_direct(f, call, found->func);
 }
 
 static void try_call(struct direct *s, ir_ref call) {
@@ -155,15 +171,15 @@ static void try_call(struct direct *s, ir_ref call) {
     const struct ir_ins *i = &f->ins[call];
     const struct rows *t = &s->tables->table[i->aux];
     const struct ir_ins *row = &f->ins[f->pool[i->a + i->b - 1]];
-    uint32_t type = (uint32_t)i->imm, func = NONE, first = 0, last = 0;
+    uint32_t type = (uint32_t)i->imm, func = NONE;
     bool tail = i->op == IR_RETURN_CALL_INDIRECT;
     if (row->op == IR_CONST) {
         if (row->imm < t->rows) func = t->func[row->imm];
         if (func == NONE || !has_type(f->module, func, type)) return;
         if (!tail || func >= f->module->imported_funcs) make_direct(s->f, call, func);
     } else if (!tail) {
-        func = only_one(s, t, type, &first, &last);
-        if (func != NONE) compare_row(s, call, func, first, last);
+        const struct found *found = only_one(s, i->aux, type);
+        if (found->func != NONE) compare_row(s, call, found);
     }
 }
 
