@@ -101,7 +101,7 @@ ifneq ($(wildcard sasos/kernel.ld),)
 products += $B/kernel/kernel.elf $B/kernel/kernel.sym $B/boot/BOOTX64.EFI $B/sasos.img
 endif
 
-.PHONY: all demo do-demo run test check format dis deps clean help do-run do-test do-check bench fuzz gdb appliance do-appliance verify-image
+.PHONY: all demo do-demo run test check format dis deps clean help do-run do-test do-check bench fuzz gdb appliance do-appliance verify-image grow-image
 all: $(products)
 
 # The packages come first: nothing else of these verbs works without them.
@@ -132,6 +132,7 @@ help:
 	@echo 'make appliance   a WASI program as a bootable VM image: APP=prog.wasm ARGS= ENV= FILES=dir DATA=64M LISTEN=tcp:8080'
 	@echo '               NET=dhcp MEMORY=64M STDIN=console CONFIG=file OUT=name SIGN=key,cert'
 	@echo 'make verify-image   what an image holds, who signed it, what each module is granted: IMAGE=file.img'
+	@echo 'make grow-image   more room for its data, with what is in it: IMAGE=file.img DATA=1G'
 	@echo 'make gdb      the demonstration under gdb, with the symbols of the kernel and, by "sasos modules", of compiled modules'
 	@echo 'make check    the walls between the parts, formatting, the kernel image (part of make test)'
 	@echo 'make dis      build/kernel/kernel.dis, the disassembly of the kernel'
@@ -150,6 +151,8 @@ do-appliance: all
 	@efi/appliance make --from-environment
 verify-image: all
 	@efi/appliance verify '$(or $(IMAGE),$(error make verify-image: which one? IMAGE=file.img))'
+grow-image: all
+	@efi/appliance grow '$(or $(IMAGE),$(error make grow-image: which one? IMAGE=file.img))' '$(or $(DATA),$(error make grow-image: to what size? DATA=1G))'
 
 # ---- host tools and the verifier as a library ----
 host_objs := $(call objs,host,$(jit) $(ldr) $(host_lib))

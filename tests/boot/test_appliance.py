@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 
@@ -68,24 +69,18 @@ with tempfile.TemporaryDirectory() as folder:
     web = make('--app', os.path.join(qemu.BUILD, 'modules', 'httpd.wasm'), '--files', os.path.join(qemu.ROOT, 'apps', 'httpd', 'site'), '--data', '16M',
                '--listen', 'tcp:8080', '--out', at('web'))
     tap.ok(web.returncode == 0, 'an appliance with files, data and network', web)
-    place = re.search(r'^  arg (\d+):(\d+)$', read(at('web.conf')).decode(), re.M)
-    with open(at('web.img'), 'rb') as image, open(at('data'), 'wb') as data:
-        image.seek(int(place[1]) * 512)
-        data.write(image.read(int(place[2]) * 512))
-    checked = subprocess.run(['/sbin/e2fsck', '-fn', at('data')], capture_output=True, text=True)
-    tap.ok(checked.returncode == 0, 'the data partition, where the configuration says, is a clean ext4 file system', checked)
-    shown = subprocess.run([APPLIANCE, 'verify', at('web.img')], capture_output=True, text=True)
-    disk = re.search(r'^virtio-blk \(.*?(?=^\S)', shown.stdout, re.M | re.S)
-    tap.ok(disk and all(re.search(grant, disk[0]) for grant in (r'memory +asks \d+, granted 2097152', r'dma +asks \d+, granted 65536', r'pci +1af4:1042')),
-           'verify: what the disk driver asks for and is granted', shown)
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        port = s.getsockname()[1]
-    line = re.search(r'^  qemu-system-x86_64 (.*)$', read(at('web.txt')).decode(), re.M)[1].replace('web.qcow2', at('web.qcow2'))
-    line = line.replace('127.0.0.1:8080-', f'127.0.0.1:{port}-')
-    unfenced = re.sub(r' -device intel-iommu\S*|,iommu_platform=on', '', line)  # as most clouds are
-    for machine_line, what in (line, 'it boots and answers'), (unfenced, 'so it does without an IOMMU'):
-        with qemu.Machine(shlex.split(machine_line)) as m:
+    def check_data(image, what):
+        """Its second partition, cut out, is a file system in order."""
+        whole = read(image)
+        first, last = struct.unpack_from('<QQ', whole, 1024 + 128 + 32)
+        with open(at('data'), 'wb') as data:
+            data.write(whole[first * 512:(last + 1) * 512])
+        checked = subprocess.run(['/sbin/e2fsck', '-fn', at('data')], capture_output=True, text=True)
+        tap.ok(checked.returncode == 0, what, checked)
+
+    def is_up(line, port, what):
+        """Boots it, asks for the page, and ends it by Ctrl-C; what was said."""
+        with qemu.Machine(shlex.split(line)) as m:
             why = m.read_until(b'httpd: ready', 120)
             reply = ''
             if not why:
@@ -99,6 +94,29 @@ with tempfile.TemporaryDirectory() as folder:
             why = m.read_until(None, 120)
             tap.ok(re.search(r'httpd: ended with status 130\b(.*\n)+.*run: ext4: stopped\n(.*\n)+.*: power off$', m.text, re.M) and not why,
                    'Ctrl-C at its terminal ends the program, and the machine in order', m.text + f'[{why}]')
+            return m.text
+
+    check_data(at('web.img'), 'the data partition is a clean ext4 file system')
+    shown = subprocess.run([APPLIANCE, 'verify', at('web.img')], capture_output=True, text=True)
+    disk = re.search(r'^virtio-blk \(.*?(?=^\S)', shown.stdout, re.M | re.S)
+    tap.ok(disk and all(re.search(grant, disk[0]) for grant in (r'memory +asks \d+, granted 2097152', r'dma +asks \d+, granted 65536', r'pci +1af4:1042')),
+           'verify: what the disk driver asks for and is granted', shown)
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    line = re.search(r'^  qemu-system-x86_64 (.*)$', read(at('web.txt')).decode(), re.M)[1].replace('web.qcow2', at('web.qcow2'))
+    line = line.replace('127.0.0.1:8080-', f'127.0.0.1:{port}-')
+    unfenced = re.sub(r' -device intel-iommu\S*|,iommu_platform=on', '', line)  # as most clouds are
+    is_up(line, port, 'it boots and answers')
+    is_up(unfenced, port, 'so it does without an IOMMU')
+    subprocess.run(['qemu-img', 'convert', '-O', 'raw', at('web.qcow2'), at('web.img')], check=True)
+    grown = subprocess.run([APPLIANCE, 'grow', at('web.img'), '40M'], capture_output=True, text=True)
+    tap.ok(grown.returncode == 0, 'more room for its data', grown)
+    text = is_up(unfenced.replace('format=qcow2', 'format=raw').replace('web.qcow2', 'web.img'), port, 'it boots as before')
+    tap.has(text, 'ext4: 40960 KiB', 'and has that room')
+    check_data(at('web.img'), 'a clean file system again')
+    again = subprocess.run([APPLIANCE, 'grow', at('web.img'), '40M'], capture_output=True, text=True)
+    tap.ok(again.returncode == 1 and 'has 40960 KiB already' in again.stderr, 'refused: to grow to what it is', again)
 
     # Its keys go to the program where that is asked for.
     typed = make('--app', os.path.join(qemu.BUILD, 'wasi', 'typed.wasm'), '--stdin', 'console', '--out', at('typed'))
