@@ -130,7 +130,7 @@ help:
 	@echo 'make test     every test; the last line says N passed, N failed'
 	@echo 'make fuzz     the escape range: every campaign once; TIME=seconds SEED=n ONLY=name for more or less of it; ONLY=kill: 5000 kills; ONLY=net: hostile clients and packets'
 	@echo 'make appliance   a WASI program as a bootable VM image: APP=prog.wasm ARGS= ENV= FILES=dir DATA=64M LISTEN=tcp:8080'
-	@echo '               NET=dhcp MEMORY=64M STDIN=console CONFIG=file OUT=name SIGN=key,cert'
+	@echo '               NET=dhcp MEMORY=64M STDIN=console SYSLOG=host CONFIG=file OUT=name SIGN=key,cert'
 	@echo 'make verify-image   what an image holds, who signed it, what each module is granted: IMAGE=file.img'
 	@echo 'make grow-image   more room for its data, with what is in it: IMAGE=file.img DATA=1G'
 	@echo 'make gdb      the demonstration under gdb, with the symbols of the kernel and, by "sasos modules", of compiled modules'

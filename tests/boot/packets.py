@@ -37,12 +37,13 @@ class Peer:
     def __init__(self, w):
         self.w = w
         self.asked_for_time = False
+        self.found = FOUND  # what names mean
 
     def serve(self, f, port):
         """As a name server and a time server."""
         asked = f[42:]
         if port == 53:
-            answer = asked[:2] + struct.pack('>HHHHH', 0x8180, 1, 1, 0, 0) + asked[12:] + struct.pack('>HHHIH', 0xc00c, 1, 1, 60, 4) + FOUND
+            answer = asked[:2] + struct.pack('>HHHHH', 0x8180, 1, 1, 0, 0) + asked[12:] + struct.pack('>HHHIH', 0xc00c, 1, 1, 60, 4) + self.found
             if asked[12:].startswith(b'\x04none'):
                 answer = asked[:2] + struct.pack('>HHHHH', 0x8183, 1, 0, 0, 0) + asked[12:]
         else:

@@ -67,7 +67,7 @@ with tempfile.TemporaryDirectory() as folder:
 
     # A server with files, data and a network, by the line in its notes, but for the port on this side.
     web = make('--app', os.path.join(qemu.BUILD, 'modules', 'httpd.wasm'), '--files', os.path.join(qemu.ROOT, 'apps', 'httpd', 'site'), '--data', '16M',
-               '--listen', 'tcp:8080', '--out', at('web'))
+               '--listen', 'tcp:8080', '--syslog', '10.0.2.2:9', '--out', at('web'))
     tap.ok(web.returncode == 0, 'an appliance with files, data and network', web)
     def check_data(image, what):
         """Its second partition, cut out, is a file system in order."""
@@ -135,6 +135,7 @@ with tempfile.TemporaryDirectory() as folder:
             (['--app', PROGRAM, '--listen', 'udp:1'], r'LISTEN=udp:1: expected tcp:PORT'),
             (['--app', PROGRAM, '--data', '5X'], r'DATA=5X: expected a size'),
             (['--app', PROGRAM, '--env', 'X'], r'ENV: X: expected NAME=VALUE'),
+            (['--app', PROGRAM, '--syslog', 'host:x'], r'SYSLOG=host:x: expected HOST or HOST:PORT'),
             (['--app', PROGRAM, '--stdin', 'tty'], r'STDIN=tty: expected console'),
             (['--app', PROGRAM, '--args', '"'], r'ARGS=": No closing quotation'),
             (['--app', PROGRAM, '--files', at('nowhere')], r'FILES=.*: not a folder'),
