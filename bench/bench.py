@@ -5,7 +5,7 @@ Every part pairs the sandboxed thing with its native twin, built from the same s
 while it runs; build/bench/results.json has every number, build/bench/report.html the plots and the method. A bar that is missed is shown
 with an exclamation mark (red on a terminal) and the reason; it is no failure of the command.
 
-  ONLY=part,…   some of the parts (names below)        QUICK=1   fewer cells and rounds: at most five minutes
+  ONLY=part,…   some of the parts (names below)        QUICK=1   fewer cells and rounds: at most five minutes on a quiet machine, where all takes 25
   bench/bench.py --list                                names the parts
 """
 import argparse
@@ -23,11 +23,11 @@ from terminal import Terminal
 
 PARTS = {  # name: what it answers
     'hosted': 'drivers on the real CPU, cycles a request',
-    'crossings': 'a call between domains, against other ways to call',
+    'crossings': 'a call between domains, against other ways to call: rings and page tables, Linux',
     'boot': 'from reset to the first block, packet and HTTP reply; modules, sizes',
     'guest': 'drivers in the guest, end to end: module, native twin, Linux; instructions a request',
     'mechanisms': 'in the guest: the fence against DMA, interrupts, preemption, restarts',
-    'network': 'a network driver in the guest: frames sent by module, native twin, Linux',
+    'network': 'network drivers in the guest: frames sent, received and forwarded by module, native twin, Linux',
     'http': 'HTTP by wrk from this host: requests a second and latency, against a C server on Linux',
     'tcp': 'bulk transfers by TCP, against Linux',
     'compute': 'compiled code against native, V8, wasm2c; what each mechanism costs',
@@ -70,6 +70,8 @@ def main():
             print(f'{name:<10} {what}')
         return 0
     quick = os.environ.get('QUICK', '0') not in ('', '0')
+    if not quick:
+        os.environ.pop('QUICK', None)  # parts look, too
     names = chosen(os.environ.get('ONLY'))
     term, failed, started = Terminal(), 0, time.monotonic()
     results = Results({**jit.machine(), 'tsc_hz': tsc_hz()}, quick)

@@ -82,9 +82,10 @@ def symbol(path, name):
     return '0x' + m[1]
 
 
-def counting(plugin, side, kernel_path):
-    """QEMU's arguments for counting instructions: marked where the load generator looks at the clock, which it does around each cell."""
-    where = symbol(program(), 'now') if side == 'linux' else symbol(kernel_path, 'hc_time_ns')
+def counting(plugin, side, kernel_path, call='hc_time_ns'):
+    """QEMU's arguments for counting instructions: marked where the load generator looks at the clock (or makes another kernel call), which it does
+    around each cell."""
+    where = symbol(program(), 'now') if side == 'linux' else symbol(kernel_path, call)
     return ['-plugin', f'{plugin},mark={where}', '-d', 'plugin']
 
 

@@ -242,8 +242,8 @@ def sizes(results, section, term, used, total):
 def measure(results, term, quick):
     section = results.section('boot', 'Start-up and sizes', TEXT)
     results.machine.update(qemu=run([qemu.QEMU, '--version']).splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=peers.kernel()[2])
-    used, total = boots(results, section, term, 1 if quick else 5)
+    used, total = boots(results, section, term, 1 if quick else 3)
     serving(results, section, term, 1 if quick else 5)
-    linux(results, section, term, 1 if quick else 3)
+    linux(results, section, term, 1 if quick else 2)
     modules(results, section, term)
     sizes(results, section, term, used, total)

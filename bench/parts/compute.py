@@ -21,7 +21,7 @@ def fetch(quick, term):
     env['COLUMNS'] = ','.join(['native', *COLUMNS, *ABLATIONS])
     if quick:
         env['ONLY'] = QUICK_ONLY
-    command = [sys.executable, 'bench/jit.py', '--rounds', '2' if quick else '5']
+    command = [sys.executable, 'bench/jit.py', '--rounds', '2' if quick else '3']
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as p, open(OUT + '/jit.txt', 'w') as log:
         for line in p.stdout:
             log.write(line)

@@ -86,7 +86,7 @@ def instructions(results, term, section, wire, names):
                 m.ask('close', STATUS)
             for cell, n, counts in zip(names, requests, counted(m.stop(), len(names))):
                 found[side, cell] = [i / n for i in counts]
-                results.metric(f'{key(wire, *cell)}.{side}.instructions', found[side, cell][0], 'instructions')
+                results.metric(f'{key(wire, *cell)}.{side}.instructions', found[side, cell][0], 'instructions a request')
     term.title(f'HTTP, {wire}: guest instructions a request', head)
     for keep, c in names:
         ours, linux = found['sandboxed', (keep, c)], found['linux', (keep, c)][0]
@@ -107,7 +107,7 @@ def measure(results, term, quick):
             section.notes.append(f'{wire}: not measured: {why}')
             continue
         names = cells(quick)
-        got = rounds_of(term, section, wire, names, 1 if quick else 5, 1 if quick else 3)
+        got = rounds_of(term, section, wire, names, 1 if quick else 3, 1 if quick else 2)
         term.title(f'HTTP, {wire}: a file of 1 KiB', HEAD)
         rows = []
         for keep, c in names:

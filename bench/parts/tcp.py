@@ -67,7 +67,7 @@ def instructions(results, term, section, wire, seconds):
                 m.ask('close', STATUS)
             for (name, _), n, counts in zip(DIRECTIONS.values(), size, counted(m.stop(), len(size))):
                 found[side, name] = [i * 1460 / n for i in counts]
-                results.metric(f'tcp.{wire}.{name}.{side}.instructions', found[side, name][0], 'instructions')
+                results.metric(f'tcp.{wire}.{name}.{side}.instructions', found[side, name][0], 'instructions for 1460 bytes')
     term.title(f'TCP, {wire}: guest instructions', head)
     for label, (name, _) in DIRECTIONS.items():
         ours, linux = found['sandboxed', name], found['linux', name][0]
@@ -101,7 +101,7 @@ def bulk(results, term, section, wire, rounds, seconds):
 def measure(results, term, quick):
     section = results.section('tcp', 'TCP against Linux', TEXT)
     results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=kernel()[2])
-    rounds, seconds = (1, 1) if quick else (5, 3)
+    rounds, seconds = (1, 1) if quick else (3, 2)
     for wire, why in wires():
         if why:
             section.notes.append(f'{wire}: not measured: {why}')

@@ -3,7 +3,8 @@
 //
 // Arguments: one measurement each, "ports:SIZE:BATCH:COUNT": COUNT frames of SIZE bytes come on channel 0 and leave on channel 1, at most BATCH of them
 // with one call of the driver. The result is one line "cell ports:64:32:1000 ns=… errors=…"; a frame is wrong when it has not the size, or when the number in it
-// (from byte 16 on, little endian) does not follow the one before. The clock is read exactly twice for each measurement.
+// (from byte 16 on, little endian) does not follow the one before. The number of channels is asked for exactly twice for each
+// measurement, around it, where instructions are counted.
 #include "drivers/sdk/net.h"
 
 __attribute__((import_module("a"), import_name("net_attach"))) int32_t a_attach(void);
@@ -123,9 +124,11 @@ static int32_t measure(const char *text) {
         return 1;
     }
     int32_t error = attach();
+    sasos_chan_count();
     int64_t start = sasos_time_ns();
     if (!error) error = pass();
     int64_t ns = sasos_time_ns() - start;
+    sasos_chan_count();
     log_line("cell %s ns=%ld errors=%u", text, ns, net.errors);
     if (error) log_line("stopped by error %d after %u frames", error, net.done);
     return error || net.errors;
