@@ -8,6 +8,7 @@ import time
 
 import qemu
 import tap
+import tapdev
 import wire
 
 ECHO, PAGE, DISCARD, SOURCE, MUTE, ORDERS = 7, 80, 9, 19, 99, 99
@@ -123,6 +124,14 @@ class Program:
             self.run.machine.process.kill()
         self.run.join()
         return text
+
+
+class Direct(Guest):
+    """Behind the tap device, with an address of its own: no ports are forwarded."""
+    address = tapdev.GUEST
+
+    def netdev(self):
+        return tapdev.NETDEV
 
 
 def check_streams(g, name):

@@ -11,15 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap  # noqa: E402
 import tapdev  # noqa: E402
 import wire  # noqa: E402
-from net_guest import ECHO, SOURCE, Guest, check_streams  # noqa: E402
-
-
-class Direct(Guest):
-    """The guest has an address of its own: no ports are forwarded."""
-    address = tapdev.GUEST
-
-    def netdev(self):
-        return tapdev.NETDEV
+from net_guest import ECHO, SOURCE, Direct, check_streams  # noqa: E402
 
 
 def reaches(g):
