@@ -101,8 +101,8 @@ static void emit_pieces(struct x64_emitter *e, unsigned index, const struct piec
 
 // A switch between two places, by one of 32 bits: no branch for each piece, which is wrong as often as the pieces alternate.
 static bool emit_bits(struct x64_emitter *e, unsigned index, const struct piece *p, uint32_t n) {
+    if (n < 4 || p[n - 1].first > 32) return false;
     uint32_t other = p[n - 1].to, one = p[n - 2].to, mask = 0, end = p[n - 1].first;
-    if (n < 4 || end > 32) return false;
     for (uint32_t k = 0; k < n; k++) {
         if (p[k].to != one && p[k].to != other) return false;
         uint64_t to = k + 1 < n ? p[k + 1].first : end;
