@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The network stack on a raw wire: ARP, ICMP, neighbours and addresses of IPv6, fragments, half-open connections. Malformed packets: test_net_fuzz.py."""
+"""The network stack on a raw wire: ARP, ICMP, neighbours and addresses of IPv6, fragments, half-open connections. Malformed packets: test_net_packets.py."""
 import os
 import struct
 import time

@@ -1,11 +1,8 @@
-#!/usr/bin/env python3
-"""A server under hostile clients and neighbours: many connections, slow and silent ones, malformed requests and packets. It goes on answering, every
-request gets the answer that it must, and what the stack, the personality and the server hold comes back to what it was.
-
-  tests/boot/test_net_fuzz.py [web] [wire] [lease]
+"""net_fuzz.py — a server under hostile clients (web) and neighbours (wire, lease): it goes on answering, every request gets the answer that it must, and
+what the stack, the personality and the server hold comes back to what it was. test_net_clients.py and test_net_packets.py are these parts.
 
 LONG=1: 10,000 connections, 1,000 at once, more of everything, and fragments time out before the last count (campaign `net` of make fuzz). SEED=n.
-REPRO=DIR: where a request or the packets that broke something are written; PACKETS=FILE sends those again.
+REPRO=DIR: where a request or the packets that broke something are written; PACKETS=FILE tests/boot/test_net_packets.py wire sends those again.
 """
 import collections
 import json
@@ -394,8 +391,9 @@ def wire_():
             broken = n.frames(rng, FRAMES // 2, True)
             if not tap.ok(not broken, f'{FRAMES // 2} malformed packets: it answers after each {BATCH}', broken):
                 return
-            n.names(rng, NAMES)
-            n.half_open(HALF_OPEN)
+            if LONG:
+                n.names(rng, NAMES)
+                n.half_open(HALF_OPEN)
             before = settled(n.get)
             broken = n.frames(rng, FRAMES // 2, LONG)
             if not tap.ok(not broken, f'{FRAMES // 2} more', broken):
@@ -443,8 +441,9 @@ def dhcp(data):
     return wire.ethernet(0x800, wire.ip4(17, wire.udp(ME, GUEST, 67, 68, data), ME, GUEST))
 
 
-for part in sys.argv[1:] or ('web', 'wire', 'lease'):
-    {'web': web, 'wire': wire_, 'lease': lease}[part]()
-for name, value in figures.items():
-    print(f'# {name}: {value}')
-tap.done()
+def main(*parts):
+    for part in sys.argv[1:] or parts:
+        {'web': web, 'wire': wire_, 'lease': lease}[part]()
+    for name, value in figures.items():
+        print(f'# {name}: {value}')
+    tap.done()
