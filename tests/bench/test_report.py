@@ -70,7 +70,7 @@ with tempfile.TemporaryDirectory() as folder:
 
     # ---- the report ----
     r = run(fine=([1, 2, 3], 'µs', 'lower'))
-    r.metric('late', [9, 9, 9], 'µs', most=5, note='the <device> is slow')
+    r.metric('late', [6, 8, 10], 'µs', most=5, note='the <device> is slow')
     s = r.section('one', 'Part & parcel', 'What it is')
     s.commands.append('rig --x "<y>"')
     s.table('t', ['case', 'µs'], [['<a>', r.metrics['late']], ['b', None]], 'explained')
@@ -87,6 +87,11 @@ with tempfile.TemporaryDirectory() as folder:
     tap.same(page.count('<svg'), 4, 'every chart is there, and well-formed')
     tap.ok('&lt;device&gt;' in page and '<device>' not in page and '<y>' not in page, 'what is shown is escaped')
     tap.ok('class=bad' in page and 'prefers-color-scheme: dark' in page, 'a missed bar is red; light and dark')
+    tap.ok('Why: the &lt;device&gt; is slow.' in page and 'at most 5' in page, 'with its reason, and what was promised')
+    tap.ok('±12%' in page, 'numbers with their spread')
+    r.metric('early', 9, 'µs', most=5)
+    tap.same(list(report.by_reason(r.missed()).values()), [['late'], ['early']], 'bars are grouped by why they are missed')
+    tap.ok('no reason is known' in list(report.by_reason(r.missed()))[1], 'which may be unknown')
     tap.lacks(page, r'(src|href)="?(https?:|//)|@import|url\(', 'no outside resources')
 
     # ---- one part, small ----
