@@ -4,14 +4,14 @@
 // driver calls ns_open() at its start and ns_describe() when the device works. Whenever there may be something to do it begins a round by ns_begin(), moves
 // what the device has received (ns_received()) and sent (ns_sent()), calls ns_transmit(), which gives it frame after frame by device_send(),
 // posts the buffers that ns_buffer() finds, and ends with ns_done(): in between the rings' indices are neither read nor written.
-// The manifest's first counters are those of enum ns_counter; they are told ten times a second at most: driver_event() calls ns_tell() on
+// The manifest's first counters are those of enum ns_counter; they are told once a second: driver_event() calls ns_tell() on
 // SASOS_EVENT_TIMER, which is netserve's.
 // Not trusted: what the client puts into its rings, checked here from private copies; a bad entry ends the client's use until it attaches again.
 #ifndef SASOS_NETSERVE_H
 #define SASOS_NETSERVE_H
 #include "drivers/sdk/net.h"
 
-#define NS_TELL_NS 100000000ll // between two tellings of the counters: a kernel call each
+#define NS_TELL_NS 1000000000ll // between two tellings of the counters: a kernel call each
 
 enum ns_counter {
     NS_RECEIVED_FRAMES,
@@ -29,7 +29,7 @@ static struct {
     uint32_t signals;       // frames in flight that ask for a signal: the driver counts them
     struct ring transmit, sent, post, receive;
     uint32_t sent_room, receive_room, posted; // left of what ns_begin() has found
-    bool telling;                             // the timer runs
+    int64_t tell_at;
     int64_t count[NS_COUNTERS], told[NS_COUNTERS];
 } ns;
 
@@ -41,18 +41,6 @@ static uint32_t device_send(uint32_t count); // the frame of ns_fragment(0 … c
 static void device_work(void); // all there is to do, on the client's call
 
 // ---- for the driver ----
-
-// The client's channel. 0 or an error.
-static int ns_open(void) {
-    ns.address = sasos_chan_map(0);
-    ns.size = sasos_chan_size(0);
-    if (!ns.address || ns.size < NET_DATA + NET_BUFFER) {
-        log_line("there is no client, or its channel has no room for buffers");
-        return E_INVAL;
-    }
-    ns.shared = (struct net_channel *)(uintptr_t)ns.address;
-    return 0;
-}
 
 static void ns_describe(void) {
     device_describe();
@@ -157,9 +145,24 @@ static inline void ns_received_end(uint32_t n, uint32_t frames, uint32_t bytes) 
 }
 
 static void ns_tell(void) {
-    ns.telling = false;
     for (uint32_t i = 0; i < NS_COUNTERS; i++)
         if (ns.count[i] != ns.told[i]) sasos_counter(i, ns.told[i] = ns.count[i]);
+    ns.tell_at += NS_TELL_NS;
+    sasos_timer(ns.tell_at);
+}
+
+// The client's channel. 0 or an error.
+static int ns_open(void) {
+    ns.address = sasos_chan_map(0);
+    ns.size = sasos_chan_size(0);
+    if (!ns.address || ns.size < NET_DATA + NET_BUFFER) {
+        log_line("there is no client, or its channel has no room for buffers");
+        return E_INVAL;
+    }
+    ns.shared = (struct net_channel *)(uintptr_t)ns.address;
+    ns.tell_at = sasos_time_ns(); // the only look at the clock: data have to do with none
+    ns_tell();
+    return 0;
 }
 
 // The round is over. `news`: there is something for the client.
@@ -170,11 +173,6 @@ static void ns_done(bool news) {
     if (ns.transmit.broken || ns.sent.broken || ns.post.broken || ns.receive.broken)
         ns_refuse("broke a ring", 0);
     if (news) sasos_chan_signal(0);
-    if (!ns.telling && (ns.count[NS_SENT_FRAMES] != ns.told[NS_SENT_FRAMES] ||
-                        ns.count[NS_RECEIVED_FRAMES] != ns.told[NS_RECEIVED_FRAMES])) {
-        ns.telling = true;
-        sasos_timer(sasos_time_ns() + NS_TELL_NS);
-    }
 }
 
 // ---- the class's calls ----
