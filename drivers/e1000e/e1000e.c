@@ -80,7 +80,7 @@ static struct {
     uint32_t rx_buffer[RING];
     uint32_t tx_next, tx_done; // next to write; next to be done: run freely
     uint32_t context;          // checksum start and offset that the device has been told
-    struct {
+    struct sent {
         uint32_t cookie;
         bool last, signal;
     } tx[RING];
@@ -113,11 +113,13 @@ static void post_buffers(void) {
     set(RDT, (net.rx_next + net.rx_filled) % RING);
 }
 
-static void write_tx(uint64_t low, uint64_t high) {
+static inline void write_tx(uint64_t low, uint64_t high) {
     uint32_t i = net.tx_next++ % RING;
+    volatile uint64_t *d = (volatile uint64_t *)(uintptr_t)(net.tx_ring + 16 * i);
+    keep_base(d);
     net.tx[i].last = false;
-    write64(net.tx_ring + 16 * i, low);
-    write64(net.tx_ring + 16 * i + 8, high);
+    d[0] = low;
+    d[1] = high;
 }
 
 static uint32_t tx_free(void) { return RING - 1 - (net.tx_next - net.tx_done); }
@@ -126,36 +128,45 @@ static bool device_room(uint32_t count) {
     return tx_free() >= count + 1 && ns.sent_room > net.frames;
 }
 
-// All is checked before any is written.
-static uint32_t device_send(uint32_t count) {
-    struct net_transmit f[NET_FRAGMENTS_MAX];
-    uint32_t total = 0;
-    for (uint32_t k = 0; k < count; k++) {
-        if (!ns_fragment(k, &f[k])) return 0;
-        total += f[k].length;
-    }
-    bool sum = f[0].flags & NET_CHECKSUM;
-    if (total > NET_FRAME_MAX || f[0].flags & (NET_SEGMENT4 | NET_SEGMENT6)) return 0;
-    if (sum && (f[0].checksum_start + f[0].checksum_offset + 2u > total ||
-                f[0].checksum_start + f[0].checksum_offset > UINT8_MAX))
-        return 0; // TUCSO has eight bits
-    uint32_t context = (uint32_t)f[0].checksum_start << 16 | f[0].checksum_offset;
+// The descriptors of one fragment's frame or of a longer one; the device does not look at them before transmit() tells it to.
+static inline uint32_t write_frame(const struct net_transmit *first, uint32_t count) {
+    bool sum = first->flags & NET_CHECKSUM;
+    uint32_t start = first->checksum_start, at = start + first->checksum_offset;
+    uint32_t context = start << 16 | first->checksum_offset, total = first->length;
+    uint64_t options = TX_DTYP_DATA | TX_DEXT | TX_IFCS | (sum ? (uint64_t)TX_POPTS_TXSM << 32 : 0);
+    if (first->flags & (NET_SEGMENT4 | NET_SEGMENT6)) return 0;
+    if (sum && at > UINT8_MAX) return 0; // TUCSO has eight bits
     if (sum && context != net.context) {
-        uint32_t start = f[0].checksum_start, at = start + f[0].checksum_offset;
         write_tx((uint64_t)start << 32 | (uint64_t)at << 40,
-                 TX_DEXT | (f[0].checksum_offset == 16 ? TX_TUCMD_TCP : 0));
+                 TX_DEXT | (first->checksum_offset == 16 ? TX_TUCMD_TCP : 0));
         net.context = context;
     }
-    for (uint32_t k = 0; k < count; k++) {
-        uint32_t command =
-            f[k].length | TX_DTYP_DATA | TX_DEXT | TX_IFCS | (k == count - 1 ? TX_EOP | TX_RS : 0);
-        write_tx(net.bus + f[k].buffer, command | (sum ? (uint64_t)TX_POPTS_TXSM << 32 : 0));
+    write_tx(net.bus + first->buffer, options | first->length | (count == 1 ? TX_EOP | TX_RS : 0));
+    for (uint32_t k = 1; k < count; k++) {
+        struct net_transmit f;
+        if (!ns_fragment(k, &f)) return 0;
+        total += f.length;
+        write_tx(net.bus + f.buffer, options | f.length | (k == count - 1 ? TX_EOP | TX_RS : 0));
     }
-    uint32_t last = (net.tx_next - 1) % RING;
-    net.tx[last].last = true;
-    net.tx[last].cookie = f[0].cookie;
-    net.tx[last].signal = f[0].flags & NET_SIGNAL;
-    ns.signals += net.tx[last].signal;
+    return total > NET_FRAME_MAX || (sum && at + 2 > total) ? 0 : total;
+}
+
+static uint32_t device_send(uint32_t count) {
+    uint32_t next = net.tx_next, context = net.context, total;
+    struct net_transmit first;
+    if (!ns_fragment(0, &first)) return 0;
+    total = write_frame(&first, count);
+    if (!total) { // as if nothing had been written
+        net.tx_next = next;
+        net.context = context;
+        return 0;
+    }
+    struct sent *last = &net.tx[(net.tx_next - 1) % RING];
+    keep_base(last);
+    last->last = true;
+    last->cookie = first.cookie;
+    last->signal = first.flags & NET_SIGNAL;
+    ns.signals += last->signal;
     net.frames++;
     return total;
 }
@@ -173,14 +184,17 @@ static void transmit(void) {
 // Sent frames go back to the client. True: one of them asked for a signal.
 static bool collect_sent(void) {
     uint32_t signals = 0, n = 0;
-    for (uint32_t at = net.tx_done; at != net.tx_next; at++) {
-        uint32_t i = at % RING;
-        if (!net.tx[i].last) continue;
-        if (!(read32(net.tx_ring + 16 * i + 12) & TX_DD)) break;
-        net.tx_done = at + 1;
-        signals += net.tx[i].signal;
-        ns_sent(n++, net.tx[i].cookie);
+    uint32_t done = net.tx_done, end = net.tx_next;
+    for (uint32_t at = done; at != end; at++) {
+        const struct sent *sent = &net.tx[at % RING];
+        keep_base(sent);
+        if (!sent->last) continue;
+        if (!(read32(net.tx_ring + 16 * (at % RING) + 12) & TX_DD)) break;
+        done = at + 1;
+        signals += sent->signal;
+        ns_sent(n++, sent->cookie);
     }
+    net.tx_done = done;
     ns_sent_end(n);
     net.frames -= n;
     ns.signals -= signals;
