@@ -24,7 +24,7 @@ LONG = bool(os.environ.get('LONG'))
 SEED = int(os.environ.get('SEED', 1))
 REPRO = os.environ.get('REPRO')
 CONNECTIONS, TOGETHER, REQUESTS, FRAMES = (10000, 1000, 5000, 100000) if LONG else (1000, 300, 200, 3000)
-HALF_OPEN, NAMES, LIES = (1000, 200, 2000) if LONG else (400, 10, 100)
+HALF_OPEN, NAMES, LIES, LIES_AT_ONCE = (1000, 200, 2000, 500) if LONG else (400, 10, 100, 100)
 SLOW, PATIENCE = 100, 2
 BATCH = 64
 CONFIG = net_guest.HTTPD[1] + f'\n  env HTTPD_PATIENCE={PATIENCE}'
@@ -423,9 +423,9 @@ def lease():
             asked = f[42:]
             kind = asked[asked.index(b'\x35\x01', 240) + 2]
             if kind == 1 and told < LIES:
-                for _ in range(100):
+                for _ in range(LIES_AT_ONCE):  # it asks again at ever longer intervals
                     w.send(dhcp(net_hostile.dhcp_reply(rng, asked, rng.choice([2, 2, 2, 5, 6, 0, 255]))))
-                told += 100
+                told += LIES_AT_ONCE
             elif kind == 1:
                 w.send(dhcp(net_hostile.dhcp_reply(None, asked, 2)))
             elif kind == 3:
