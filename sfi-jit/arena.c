@@ -6,7 +6,8 @@
 
 struct jit_chunk {
     struct jit_chunk *older;
-    size_t bytes; // with this header
+    size_t bytes;      // with this header
+    uint8_t *used_end; // once there is a newer one
     _Alignas(16) uint8_t data[];
 };
 
@@ -21,15 +22,28 @@ _Noreturn void jit_fail(struct jit_arena *a, enum jit_status status, uint32_t of
     __builtin_trap(); // a host whose fail() returns is broken
 }
 
+static void give_back(struct jit_arena *a, struct jit_chunk *c) {
+    if (c && a->host->release) a->host->release(a->host->ctx, c, c->bytes);
+}
+
 static void new_chunk(struct jit_arena *a, size_t bytes) {
     size_t size = sizeof(struct jit_chunk) + bytes;
     if (size < CHUNK_MIN) size = CHUNK_MIN;
     if (a->limit && a->used + size > a->limit)
         jit_fail(a, JIT_ERR_LIMIT, 0, UINT32_MAX, "compilation needs more memory than its limit");
-    struct jit_chunk *c = a->host->alloc(a->host->ctx, size);
-    if (!c) jit_fail(a, JIT_ERR_MEMORY, 0, UINT32_MAX, "out of memory");
+    struct jit_chunk *c = a->spare;
+    if (!c || c->bytes < size) {
+        a->spare = NULL;
+        give_back(a, c);
+        c = a->host->alloc(a->host->ctx, size);
+        if (!c) jit_fail(a, JIT_ERR_MEMORY, 0, UINT32_MAX, "out of memory");
+        c->bytes = size;
+    } else {
+        a->spare = NULL;
+        size = c->bytes;
+    }
+    if (a->chunk) a->chunk->used_end = a->next;
     c->older = a->chunk;
-    c->bytes = size;
     a->chunk = c;
     a->next = c->data;
     a->end = (uint8_t *)c + size;
@@ -51,14 +65,25 @@ struct jit_mark jit_mark(struct jit_arena *a) {
 }
 
 void jit_release(struct jit_arena *a, struct jit_mark mark) {
-    // Zero what will be handed out again: jit_alloc() promises zeroed memory. Chunks beyond the mark go back to the host,
-    // or, where the host takes none back, stay unused until the end.
-    uint8_t *used_end = a->chunk == mark.chunk ? a->next : mark.end;
-    if (mark.next) memset(mark.next, 0, (size_t)(used_end - mark.next));
+    // Zero what will be handed out again: jit_alloc() promises zeroed memory. The largest of the chunks beyond the mark is kept,
+    // as fresh memory costs a fault a page; the others go back to the host, or, where it takes none, stay unused until the end.
+    uint8_t *used_end = a->next;
     while (a->chunk != mark.chunk) {
-        struct jit_chunk *c = a->chunk;
+        struct jit_chunk *c = a->chunk, *spare = a->spare;
         a->chunk = c->older;
-        if (a->host->release) a->host->release(a->host->ctx, c, c->bytes);
+        if (!spare || spare->bytes < c->bytes) {
+            memset(c->data, 0, (size_t)(used_end - c->data));
+            a->spare = c;
+            c = spare;
+        }
+        give_back(a, c);
+        if (a->chunk) used_end = a->chunk->used_end;
+    }
+    if (mark.next) {
+        memset(mark.next, 0, (size_t)(used_end - mark.next));
+    } else { // nothing is in use
+        give_back(a, a->spare);
+        a->spare = NULL;
     }
     a->next = mark.next;
     a->end = mark.end;

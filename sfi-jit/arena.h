@@ -37,6 +37,7 @@ struct jit_chunk;
 struct jit_arena {
     const struct jit_host *host;
     struct jit_chunk *chunk; // newest; the rest behind it
+    struct jit_chunk *spare; // the largest that jit_release() gave up, zeroed: the next function wants it again
     uint8_t *next, *end;
     size_t used, limit; // bytes; limit 0 = none
     struct jit_error error;

@@ -97,6 +97,7 @@ static void compile_func(struct compiler *c, const struct wasm_module *m, uint32
     x64_lower(&c->scratch, &c->module, f, &code); // instruction selection
     dump_machine(c, index, 'm', &code, NULL, NULL);
     allocate(c, &code, &in, &ra, index);                                // registers
+    x64_twins(&c->scratch, &code, &ra);                                 // edges with the same moves
     const struct x64_order *order = x64_order(&c->scratch, &code, &ra); // loops rotated
     dump_machine(c, index, 'r', &code, &ra, order);
     const struct wasm_functype *type = &m->type[m->func[index].type];

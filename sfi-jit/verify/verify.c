@@ -418,7 +418,7 @@ static enum sfi_rule check_instructions(struct state *s) {
         if (is_control(s, p)) return check_control(s, p);
         struct sfi_insn insn;
         int length = sfi_decode(p, &insn);
-        if (length < 0) return (enum sfi_rule) - length;
+        if (length < 0) return (enum sfi_rule)(-length);
         if (insn.named & 1u << SFI_RSP) return SFI_RULE_RSP;
         if (insn.named & 1u << SFI_R15) return SFI_RULE_R15;
         enum sfi_rule rule = insn.width ? check_memory(s, &insn, at + (uint32_t)length) : SFI_RULE_NONE;

@@ -68,6 +68,9 @@ void x64_lower(struct jit_arena *a, struct x64_module *m, struct ir_func *f, str
 // For each instruction that is a call: the registers whose clean upper halves must be made known anew behind it; NULL if there is none.
 // (reclean.c)
 uint16_t *x64_reclean(struct jit_arena *a, const struct x64_code *code, const struct ra_output *ra);
+// One block of several that hold the same moves and jump to the same place. The graph is not that of the IR any more, nor one for
+// ra_check(). (twins.c)
+void x64_twins(struct jit_arena *a, const struct x64_code *code, struct ra_output *ra);
 struct x64_order {
     uint32_t blocks,
         *order; // what is laid out, in order; behind the last one stands the number of all blocks
