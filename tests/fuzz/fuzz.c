@@ -43,6 +43,8 @@ uint64_t fuzz_noise(void) {
     return noise_state * 0x2545f4914f6cdd1du;
 }
 
+uint64_t fuzz_seed(void) { return seed; }
+
 bool fuzz_time_is_up(void) { return now() - started > seconds; }
 
 static void print_counts(const char *what, uint64_t next, const char *more) {

@@ -33,6 +33,7 @@ extern bool fuzz_without_policy;
 
 int fuzz_main(int argc, char **argv, const struct fuzz_campaign *campaign);
 
+uint64_t fuzz_seed(void);
 // Random numbers: a function of the seed and the item.
 uint64_t fuzz_noise(void);
 static inline uint32_t fuzz_below(uint32_t n) { return (uint32_t)(fuzz_noise() >> 33) % n; }

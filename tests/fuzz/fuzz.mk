@@ -49,6 +49,6 @@ fuzz_all := $(fuzz_bins) $B/fuzz/decode.bin $B/fuzz/corpus.list $B/fuzz/cases
 fuzz: deps
 	@$(MAKE) --no-print-directory do-fuzz
 do-fuzz: all $(fuzz_all)
-	@tests/fuzz/fuzz.py --report $(if $(TIME),--time '$(TIME)') $(if $(SEED),--seed '$(SEED)') $(if $(ONLY),--only '$(ONLY)')
+	@tests/fuzz/fuzz.py --report $(if $(TIME),--time='$(TIME)') $(if $(SEED),--seed='$(SEED)') $(if $(ONLY),--only='$(ONLY)')
 do-test: $(fuzz_all)
 .PHONY: do-fuzz

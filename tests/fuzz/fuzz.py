@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Runs the campaigns of the escape range, shows how they get on, and fails if anything got out.
 
-  tests/fuzz/fuzz.py [--time SECONDS] [--seed N] [--only NAME[,NAME]] [--short] [--fresh] [--report]
+  tests/fuzz/fuzz.py [--time TIME] [--seed N] [--only NAME[,NAME]] [--short] [--fresh] [--report]
 
-Without --time each campaign does its share of one CI run (GOALS). With it, the campaigns share the time, and each goes on
-where the last run with that seed stopped (build/fuzz/state.json; --fresh forgets it); a campaign that comes to its end
-begins again with the next seed. --short is the share of "make test". Every campaign runs as two processes.
---report adds what is no campaign, if all of them run: lemmas, oracles, the verifier's mutants and coverage, miscompiles of the
-JIT, and writes build/fuzz/report.html. Reproducers are written to build/fuzz/repro/. Exit status 1 and a "failed" count if an oracle fired or a process died.
+Without --time each campaign does its share of one CI run (GOALS), with a seed of its own each day. With it (90, 15m, 8h), the
+campaigns share the time, and each goes on where the last run with that seed stopped, or was interrupted (build/fuzz/state.json;
+--fresh forgets it); a campaign that comes to its end begins again with the next seed. --short is the share of "make test".
+Every campaign runs as a process a CPU. What is no campaign (STUDIES) is part of a CI run with --report, or asked for by --only.
+--report writes build/fuzz/report.html and .txt. Reproducers are written to build/fuzz/repro/. Exit status 1 and a "failed"
+count if an oracle fired, a process died or nothing was tried.
 """
 import argparse
 import json
@@ -22,14 +23,16 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 FUZZ = os.path.join(ROOT, 'build', 'fuzz')
 STATE = os.path.join(FUZZ, 'state.json')
 RESULTS = os.path.join(FUZZ, 'results.json')
-SHARDS = 2
+SHARDS = max(2, os.cpu_count() or 2)
+SEED_MAX = 2**63 - 1
+QUIET = 30  # seconds between lines about a campaign, where there is no terminal
 COUNTS = ('tried', 'accepted', 'executed', 'faults')
 
 # name: what it is, items of a CI run, items of make test (None: all there are)
 GOALS = {
     'enum': ('structured encodings, two decoders and the policy', None, 3000),
     'raw': ('raw encodings, two decoders and the policy', 256 + 1024, 128),
-    'rows': ('the accepted language, and on the CPU', 580 * 4, 580),
+    'rows': ('the accepted language, and on the CPU', None, None),
     'templates': ('edits of templates and proofs, executed', 11200 + 8000, 1200),
     'blocks': ('random blocks, executed between guards', 312500, 1500),
     'tables': ('hostile side tables under ASan', 2000000, 40000),
@@ -46,18 +49,22 @@ ASKED = ('kill', 'net')  # boot machines: by --only, and not part of a run of al
 class Shard:
     """One process of a campaign, and a thread that reads what it says."""
 
-    def __init__(self, name, number, options, env):
+    def __init__(self, name, number, options):
         self.counts = dict.fromkeys(COUNTS, 0)
-        self.next, self.complete, self.violations, self.ended = 0, False, [], False
+        self.next, self.complete, self.violations, self.ended, self.stopped = 0, False, [], False, False
         self.at = os.path.join(FUZZ, f'{name}.{number}.at')
         script = os.path.join(ROOT, 'tests', 'fuzz', f'camp_{name}.py')
         program = [sys.executable, script] if os.path.exists(script) else [os.path.join(FUZZ, name)]
         self.command = program + ['--shard', f'{number}/{SHARDS}', '--at', self.at, *options]
         self.log = open(os.path.join(FUZZ, f'{name}.{number}.log'), 'w+')
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.log, text=True, errors='replace',
-                                        cwd=ROOT, env={**os.environ, **env})
+                                        cwd=ROOT)
         self.thread = threading.Thread(target=self.read)
         self.thread.start()
+
+    def stop(self):
+        self.stopped = True
+        self.process.terminate()
 
     def read(self):
         for line in self.process.stdout:
@@ -71,7 +78,7 @@ class Shard:
             elif kind == 'violation':
                 self.violations.append(rest)
         status = self.process.wait()
-        if not self.ended or status not in (0, 1):
+        if not self.stopped and (not self.ended or status not in (0, 1)):
             with open(self.at, 'rb') as f:
                 item = int.from_bytes(f.read(8), 'little')
             self.log.seek(0)
@@ -103,52 +110,57 @@ def show(name, result, end):
         print(text, flush=True)
 
 
-def run_campaign(name, seed, start, items, seconds, env):
-    """Counts, violations, where it stopped, whether it came to its end."""
+def run_campaign(name, seed, start, items, seconds):
+    """Counts, violations, where it stopped, whether it came to its end, whether it was interrupted."""
     options = ['--seed', str(seed), '--from', str(start), '--repro', os.path.join(FUZZ, 'repro')]
     if items is not None:
         options += ['--items', str(items)]
     if seconds:
         options += ['--seconds', str(seconds)]
-    began = time.monotonic()
-    shards = [Shard(name, k, options, env) for k in range(SHARDS)]
+    began = said = time.monotonic()
+    shards = [Shard(name, k, options) for k in range(SHARDS)]
 
     def sum_up():
         result = {c: sum(s.counts[c] for s in shards) for c in COUNTS}
         result.update(seconds=time.monotonic() - began, violations=[v for s in shards for v in s.violations])
         return result
-    try:
-        while any(s.thread.is_alive() for s in shards):
+    interrupted = False
+    while any(s.thread.is_alive() for s in shards):
+        try:
             time.sleep(0.05)
             if sys.stdout.isatty():
                 show(name, sum_up(), False)
-    except KeyboardInterrupt:
-        for s in shards:
-            s.process.terminate()
-        raise
+            elif time.monotonic() - said > QUIET:
+                said = time.monotonic()
+                show(name, sum_up(), True)
+        except KeyboardInterrupt:
+            interrupted = True
+            for s in shards:
+                s.stop()
     result = sum_up()
-    result.update(what=GOALS[name][0], seed=seed, next=min(s.next for s in shards),
-                  complete=all(s.complete for s in shards))
+    result.update(what=GOALS[name][0], seed=seed, next=max(start, min(s.next for s in shards)), interrupted=interrupted,
+                  complete=all(s.complete for s in shards), when=time.strftime('%Y-%m-%d %H:%M'))
     show(name, result, True)
     for violation in result['violations']:
         print('  ' + violation)
+    if not result['tried'] and not interrupted and not result['violations']:
+        print('  nothing was tried: it takes more time')
     return result
 
 
-# What is no campaign: name, command.
-STUDIES = [
-    ('lemmas', ['lemmas/test_lemmas.py']),
-    ('oracles', ['test_oracles.py']),
-    ('mutants', ['mutants/mutants.py']),
-    ('coverage', ['coverage.py']),
-    ('miscompiles', ['miscompiles/miscompiles.py']),
-]
+# What is no campaign: name, program.
+STUDIES = {
+    'lemmas': 'lemmas/test_lemmas.py',
+    'oracles': 'test_oracles.py',
+    'mutants': 'mutants/mutants.py',
+    'coverage': 'coverage.py',
+    'miscompiles': 'miscompiles/miscompiles.py',
+}
 
 
-def study(what, command):
+def study(what):
     began = time.monotonic()
-    run = subprocess.run([os.path.join(ROOT, 'tests', 'fuzz', command[0]), *command[1:]], capture_output=True, text=True,
-                         errors='replace')
+    run = subprocess.run([os.path.join(ROOT, 'tests', 'fuzz', STUDIES[what])], capture_output=True, text=True, errors='replace')
     last = next((line for line in reversed(run.stdout.splitlines()) if line.strip()), '')
     print(f'{what:10s} {time.monotonic() - began:6.1f} s  {last if run.returncode == 0 else run.stdout[-2000:] + run.stderr[-1000:]}',
           flush=True)
@@ -169,42 +181,73 @@ def save(path, value):
     os.replace(path + '.tmp', path)
 
 
+def time_of(text):
+    m = re.fullmatch(r'(\d+(?:\.\d+)?)([smh]?)', text)
+    seconds = float(m[1]) * {'': 1, 's': 1, 'm': 60, 'h': 3600}[m[2]] if m else 0
+    if not seconds:
+        sys.exit(f'TIME is seconds, or minutes or hours as in 15m and 8h, not "{text}"')
+    return seconds
+
+
+def seed_of(text):
+    try:
+        seed = int(text, 0)
+    except ValueError:
+        seed = 0
+    if not 1 <= seed <= SEED_MAX:
+        sys.exit(f'SEED is a number from 1 on, not "{text}"')
+    return seed
+
+
+def names_of(text):
+    """Campaigns and studies; each once, in the order in which they are named."""
+    names = list(dict.fromkeys(name for name in re.split(r'[,\s]+', text) if name))
+    for name in names:
+        if name not in GOALS and name not in STUDIES:
+            sys.exit(f'ONLY knows no "{name}"; there are {", ".join([*GOALS, *STUDIES])}')
+    return names
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('--time', type=float)
-    parser.add_argument('--seed', type=int)
-    parser.add_argument('--only', default='')
+    parser.add_argument('--time', type=time_of)
+    parser.add_argument('--seed', type=seed_of)
+    parser.add_argument('--only', type=names_of)
     parser.add_argument('--short', action='store_true')
     parser.add_argument('--fresh', action='store_true')
     parser.add_argument('--report', action='store_true')
     o = parser.parse_args()
-    names = o.only.split(',') if o.only else [name for name in GOALS if name not in ASKED]
-    for name in names:
-        if name not in GOALS:
-            sys.exit(f'no campaign {name}; there are {", ".join(GOALS)}')
+    campaigns = [name for name in GOALS if name not in ASKED]
+    studies = STUDIES if o.report and not o.time else ()
+    if o.only:
+        campaigns, studies = [n for n in o.only if n in GOALS], [n for n in o.only if n in STUDIES]
+    base = o.seed or (1 if o.time or o.short else int(time.strftime('%Y%m%d')))
     os.makedirs(os.path.join(FUZZ, 'repro'), exist_ok=True)
     state = {} if o.fresh else load(STATE)
     results = load(RESULTS)
-    failed = 0
-    for name in names:
-        seed, start, items = o.seed or 1, 0, GOALS[name][2 if o.short else 1]
-        seconds = None
+    passed = failed = 0
+    print(f'seed {base}, {SHARDS} processes a campaign, reproducers go to build/fuzz/repro/', flush=True)
+    for name in campaigns:
+        seed, start, items, seconds = base, 0, GOALS[name][2 if o.short else 1], None
         if o.time:
-            items, seconds = None, o.time / len(names)
-            seed, start = state.get(f'{name}/{seed}', (seed, 0))
-        result = run_campaign(name, seed, start, items, seconds, {})
-        failed += bool(result['violations'])
-        if o.time and not result['violations']:
-            state[f'{name}/{o.seed or 1}'] = (seed + 1, 0) if result['complete'] else (seed, result['next'])
+            items, seconds = None, max(1.0, o.time / len(campaigns))
+            seed, start = state.get(f'{name}/{base}', (base, 0))
+            if (seed, start) != (base, 0):
+                print(f'{name:10s} goes on with seed {seed} at item {start}', flush=True)
+        result = run_campaign(name, seed, start, items, seconds)
+        good = result['tried'] and not result['violations']
+        if o.time and good:
+            state[f'{name}/{base}'] = (seed + 1, 0) if result['complete'] else (seed, result['next'])
             save(STATE, state)
-        total = results.setdefault(name, {})
-        results[name] = {**result, 'ever': total.get('ever', 0) + result['tried']}
+        results[name] = {**result, 'ever': results.get(name, {}).get('ever', 0) + result['tried']}
         save(RESULTS, results)
-    passed = len(names) - failed
+        if result['interrupted']:
+            raise KeyboardInterrupt
+        passed, failed = passed + bool(good), failed + (not good)
+    for name in studies:
+        good = study(name)
+        passed, failed = passed + good, failed + (not good)
     if o.report:
-        for what, command in STUDIES if not o.only else ():
-            good = study(what, command)
-            passed, failed = passed + good, failed + (not good)
         subprocess.run([os.path.join(ROOT, 'tests', 'fuzz', 'report.py')])
     print(f'{passed} passed, {failed} failed')
     return 1 if failed else 0
