@@ -5,11 +5,11 @@ The host compares the disk's image with what the client says that it wrote: no a
 KILLS=5000 in the environment makes it a long one; KILLED=virtio-blk keeps it to the machine of that name."""
 import os
 import re
-import struct
 import tempfile
 
 import qemu
 import tap
+from zones import image_hash
 
 KILLS = int(os.environ.get('KILLS', '200'))
 KILLED = os.environ.get('KILLED')
@@ -32,30 +32,6 @@ start DRIVER
 run blk-check
 stop DRIVER
 """
-MASK = (1 << 64) - 1
-
-
-def content(sector, generation):
-    head = sector << 32 | generation
-    words = [head]
-    for i in range(1, 64):
-        x = ((head << 8 & MASK) ^ i) * 0x9e3779b97f4a7c15 & MASK
-        words.append(x ^ x >> 29)
-    return struct.pack('<64Q', *words)
-
-
-def image_hash(path, zones):
-    """The hash of how often each sector was written; None if a sector holds anything but one of its own writings."""
-    h = 0xcbf29ce484222325
-    with open(path, 'rb') as f:
-        for sector in range(zones):
-            data = f.read(512)
-            head = struct.unpack('<Q', data[:8])[0]
-            generation = head & 0xffffffff
-            if generation and data != content(sector, generation):
-                return None
-            h = (h ^ (generation & 0xffff)) * 0x100000001b3 & MASK
-    return h
 
 
 def killed(name, driver, pci, kills, mean_us, **machine):

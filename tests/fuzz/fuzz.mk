@@ -1,6 +1,6 @@
 # The escape range. Every tests/fuzz/camp_X.c is a campaign: build/fuzz/X.
 fuzz_main := $(wildcard tests/fuzz/camp_*.c)
-fuzz_lib := $(filter-out $(fuzz_main),$(wildcard tests/fuzz/*.c tests/fuzz/*.S)) \
+fuzz_lib := $(filter-out $(fuzz_main) tests/fuzz/speed.c,$(wildcard tests/fuzz/*.c tests/fuzz/*.S)) \
     $(addprefix tests/host/verify_,case.c rows.c policy.c stub.c)
 fuzz_bins := $(patsubst tests/fuzz/camp_%.c,$B/fuzz/%,$(fuzz_main))
 fuzz_lib_objs := $(call objs,host,$(fuzz_lib))
@@ -18,6 +18,12 @@ $(fuzz_asan): $B/fuzz/%: $(call objs,test,tests/fuzz/camp_%.c $(filter tests/fuz
 	@$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$Q$(CC) $(sanitise) -fuse-ld=lld -o $@ $^ -Wl,--as-needed $(host_libs) -lcapstone
+
+# The verifier alone, as others link it.
+$B/fuzz/speed: $(call objs,host,tests/fuzz/speed.c) $B/host/libsfiverify.a
+	@$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) -fuse-ld=lld -o $@ $^
 
 # The corpus of tests/verify, as tests/escape asks for it.
 $B/fuzz/cases: $B/o/host/tests/fuzz/mutants/corpus.c.o $B/o/libfuzz.a $B/o/libhost.a
@@ -45,7 +51,7 @@ $B/fuzz/corpus.list: $(corpus_wat) $(modules) $(testmods) $B/fuzz/wasmgen $(call
 	$Q$B/fuzz/wasmgen --seed 7 --items 48 --corpus $(@D)/corpus >/dev/null
 	@rm -f $(@D)/corpus/*.sfi; ls $(@D)/corpus >$@
 
-fuzz_all := $(fuzz_bins) $B/fuzz/decode.bin $B/fuzz/corpus.list $B/fuzz/cases
+fuzz_all := $(fuzz_bins) $B/fuzz/decode.bin $B/fuzz/corpus.list $B/fuzz/cases $B/fuzz/speed
 fuzz: deps
 	@$(MAKE) --no-print-directory do-fuzz
 do-fuzz: all $(fuzz_all)

@@ -148,19 +148,20 @@ def run_campaign(name, seed, start, items, seconds):
     return result
 
 
-# What is no campaign: name, program.
+# What is no campaign: name, command.
 STUDIES = {
-    'lemmas': 'lemmas/test_lemmas.py',
-    'oracles': 'test_oracles.py',
-    'mutants': 'mutants/mutants.py',
-    'coverage': 'coverage.py',
-    'miscompiles': 'miscompiles/miscompiles.py',
+    'lemmas': ['tests/fuzz/lemmas/test_lemmas.py'],
+    'oracles': ['tests/fuzz/test_oracles.py'],
+    'mutants': ['tests/fuzz/mutants/mutants.py'],
+    'coverage': ['tests/fuzz/coverage.py'],
+    'miscompiles': ['tests/fuzz/miscompiles/miscompiles.py'],
+    'speed': ['build/fuzz/speed', os.path.join(FUZZ, 'speed.json')],
 }
 
 
 def study(what):
     began = time.monotonic()
-    run = subprocess.run([os.path.join(ROOT, 'tests', 'fuzz', STUDIES[what])], capture_output=True, text=True, errors='replace')
+    run = subprocess.run(STUDIES[what], cwd=ROOT, capture_output=True, text=True, errors='replace')
     last = next((line for line in reversed(run.stdout.splitlines()) if line.strip()), '')
     print(f'{what:10s} {time.monotonic() - began:6.1f} s  {last if run.returncode == 0 else run.stdout[-2000:] + run.stderr[-1000:]}',
           flush=True)

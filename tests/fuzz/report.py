@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes build/fuzz/report.txt and report.html from what the last runs left in build/fuzz: campaigns, coverage of the
-verifier, its mutants, seeded miscompiles, and for each row of the catalogue the check without which its cases fail.
+verifier, its mutants and speed, seeded miscompiles, and for each row of the catalogue the check without which its cases fail.
 """
 import html
 import json
@@ -22,10 +22,10 @@ def load(name):
 
 def campaigns():
     results = load('results') or {}
-    yield ('campaign', 'what', 'tried', 'a second', 'accepted', 'executed', 'tried ever', 'violations', 'seed')
+    yield ('campaign', 'what', 'tried', 'a second', 'accepted', 'executed', 'tried ever', 'violations', 'seed', 'when')
     for name, r in results.items():
         yield (name, r['what'], r['tried'], int(r['tried'] / max(r['seconds'], 0.01)), r['accepted'], r['executed'], r['ever'],
-               len(r['violations']), r['seed'])
+               len(r['violations']), r['seed'], r.get('when', ''))
 
 
 def coverage():
@@ -53,6 +53,14 @@ def survivors():
         for m in found['mutants']:
             if not m['by']:
                 yield (f'{os.path.basename(m["file"])}:{m["line"]}: {m["source"]}', m['change'], m['why'] or 'NOT EXPLAINED')
+
+
+def speed():
+    found = load('speed')
+    if found:
+        yield ('blocks of', 'bytes', 'MB/s', 'times as long for twice as much')
+        for s in found:
+            yield (s['shape'], s['bytes'], s['mb_s'], f'{s["ratio"]:.2f}')
 
 
 def catalogue():
@@ -87,7 +95,7 @@ def miscompiles():
 
 
 SECTIONS = [('Campaigns', campaigns), ('Coverage of the verifier', coverage), ('Mutants of the verifier', mutants),
-            ('Survivors', survivors), ('The catalogue, with and without its checks', catalogue),
+            ('Survivors', survivors), ('Speed of the verifier', speed), ('The catalogue, with and without its checks', catalogue),
             ('Seeded miscompiles of the JIT', miscompiles)]
 STYLE = 'body{font:14px sans-serif;margin:2em} table{border-collapse:collapse} td,th{padding:2px 8px;border:1px solid #ccc;' \
         'text-align:left;vertical-align:top}'

@@ -1,22 +1,27 @@
 #!/usr/bin/env python3
 """Every oracle still fires: campaigns against verifiers that are known to be bad, and a JIT that is.
 
-Each case takes a check out of a copy of the verifier (or the allow-list, a kernel call, the JIT), links a campaign with it, and demands that the
-oracle it is meant for reports a violation. The same campaigns find nothing with the verifier as it is (test_fuzz.py).
+Each case takes a check out of a copy of the verifier (or the allow-list, the layout, a kernel call, the JIT), links a campaign with it, and
+demands that the oracle it is meant for reports a violation. The same campaigns find nothing with the verifier as it is (test_fuzz.py).
+Disks are judged by what their image holds (O10): images that are not as they should be are made here.
 """
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, '..', '..'))
 BUILD = os.path.join(ROOT, 'build', 'fuzz', 'bad')
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'boot'))
 import tap  # noqa: E402
+import zones  # noqa: E402
 
 HOSTCALL, SYSTEM, DEVICES = 'sasos/run/hostcall.c', 'sasos/run/call_system.c', 'sasos/run/call_device.c'
 INFO, DEVICE, CAPS = 'sasos/run/info.c', 'sasos/run/device.c', 'sasos/dev/pci_caps.c'
 INTEGERS, VECTORS = 'sfi-jit/x64/lower_int.c', 'sfi-jit/x64/lower_simd.c'
+LAYOUT = 'sfi-jit/sfi.h'
 VERIFY, DECODE, ROWS = 'verify.c', 'decode.c', 'insns.def'
 SANITISE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
 
@@ -57,6 +62,10 @@ CASES = [
      [(VERIFY, 'if (code->size - at >= SFI_INSN_BYTES) return code->bytes + at;', 'return code->bytes + at;')]),
     ('labels searched beyond their end', 'ASan', 'tables', ['--items', '6000'],
      [(VERIFY, 's->label < s->code->labels ? s->code->label[s->label].offset : NEVER', 's->code->label[s->label].offset')]),
+    ('half of the guard behind the window', 'O5', 'lemmas', [],
+     [(LAYOUT, '#define SFI_SLOT_SHIFT 34', '#define SFI_SLOT_SHIFT 33'),
+      (LAYOUT, '_Static_assert(SFI_WINDOW_OFFSET + SFI_WINDOW_SIZE + (1ull << 31) + 16 <= SFI_SLOT_SIZE,', '_Static_assert(1,'),
+      (LAYOUT, '_Static_assert(SFI_SLOT_SIZE - SFI_WINDOW_OFFSET - SFI_WINDOW_SIZE >= (4ull << 30) + (64u << 10),', '_Static_assert(1,')]),
     ('a rotation the wrong way', 'O6', 'wasm', ['--items', '2'], [(INTEGERS, 'i->op == IR_ROTL ? MOP_ROL', 'i->op == IR_ROTL ? MOP_ROR')]),
     ('a vector instruction for another', 'O6', 'wasm', ['--items', '4'], [(VECTORS, 'ROW(V128_XOR, VPXOR', 'ROW(V128_XOR, VPOR')]),
     ('a line read twice', 'O7', 'calls', ['--items', '2000'],
@@ -79,14 +88,18 @@ CASES = [
 def edited(number, edits):
     """The folder with the changed sources, or None."""
     folder = os.path.join(BUILD, str(number))
+    texts = {}
     for name, old, new in edits:
-        with open(os.path.join(ROOT, name)) as f:
-            text = f.read()
-        if old not in text:
+        if name not in texts:
+            with open(os.path.join(ROOT, name)) as f:
+                texts[name] = f.read()
+        if old not in texts[name]:
             return None
+        texts[name] = texts[name].replace(old, new)
+    for name, text in texts.items():
         os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
         with open(os.path.join(folder, name), 'w') as f:
-            f.write(text.replace(old, new))
+            f.write(text)
     return folder
 
 
@@ -115,6 +128,8 @@ def build_calls(number, edits):
 
 def build(number, campaign, edits, sanitised):
     """The campaign with the changed verifier: its path, or None if a text is not there."""
+    if campaign == 'lemmas':
+        return edited(number, edits)
     if campaign in ('calls', 'wasm'):
         return (build_calls if campaign == 'calls' else build_wasm)(number, edits)
     folder = os.path.join(BUILD, str(number), 'sfi-jit', 'verify')
@@ -151,12 +166,14 @@ def fires(program, options, oracle):
     """Whether that oracle reported something, and what was said."""
     if program.endswith('.wasm'):
         options, program = ['--generator', program, *options], os.path.join(HERE, 'camp_wasm.py')
+    if oracle == 'O5':
+        options, program = [program], os.path.join(HERE, 'lemmas', 'test_lemmas.py')
     process = subprocess.Popen(['timeout', '60', program, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                text=True, errors='replace')
     said = []
     for line in process.stdout:
         said.append(line)
-        if line.startswith(f'violation {oracle} ') or (oracle == 'ASan' and 'AddressSanitizer' in line):
+        if line.startswith('not ok' if oracle == 'O5' else f'violation {oracle} ') or (oracle == 'ASan' and 'AddressSanitizer' in line):
             process.kill()
             process.communicate()
             return True, ''
@@ -164,7 +181,22 @@ def fires(program, options, oracle):
     return False, ''.join(said[-10:])
 
 
+def disks():
+    """A sector of an image that is torn, misdirected, stale or lost is seen (O10)."""
+    def hash_of(*sectors):
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(b''.join(sectors))
+            f.flush()
+            return zones.image_hash(f.name, len(sectors))
+    first, last, other = zones.content(0, 6), zones.content(0, 7), zones.content(1, 7)
+    good = hash_of(last, other)
+    tap.ok(good is not None and good == hash_of(last, other), 'O10 is content with a disk as it should be')
+    for name, sector in (('torn', last[:256] + first[256:]), ('misdirected', other), ('stale', first), ('lost', bytes(512))):
+        tap.ok(hash_of(sector, other) != good, f'O10 fires in kill: a sector that is {name}')
+
+
 def main():
+    shutil.rmtree(BUILD, ignore_errors=True)  # of other cases
     for number, (name, oracle, campaign, options, edits) in enumerate(CASES):
         program = build(number, campaign, edits, oracle == 'ASan')
         if not program:
@@ -172,7 +204,9 @@ def main():
             continue
         good, said = fires(program, options, oracle)
         tap.ok(good, f'{oracle} fires in {campaign}: {name}', said)
-        os.remove(program)
+        if os.path.isfile(program):
+            os.remove(program)
+    disks()
     tap.done()
 
 
