@@ -168,7 +168,7 @@ def fires(program, options, oracle):
         options, program = ['--generator', program, *options], os.path.join(HERE, 'camp_wasm.py')
     if oracle == 'O5':
         options, program = [program], os.path.join(HERE, 'lemmas', 'test_lemmas.py')
-    process = subprocess.Popen(['timeout', '60', program, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    process = subprocess.Popen(['timeout', '200', program, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                text=True, errors='replace')
     said = []
     for line in process.stdout:

@@ -33,6 +33,9 @@
       (local.set 0 (i32.add (local.get 0) (i32.const 4)))
       (br_if 0 (i32.ne (local.get 0) (i32.const 415))))
     (local.get 1))
+  ;; A switch whose labels turn out to be one place: the compiler crashed on it.
+  (func (export "one-place") (param i32)
+    (block (block (block (br_table 0 1 0 (local.get 0))))))
   ;; The next value is loaded before the present one is written through.
   (func (export "list") (param i32) (local i32)
     (loop
