@@ -184,7 +184,6 @@ int main(int argc, char **argv) {
     }
     fprintf(file, "]\n");
     fclose(file);
-    printf("at least %.0f MB/s; twice as much takes at most %.2f times as long\n",
-           slowest, worst);
+    printf("at least %.0f MB/s; twice as much takes at most %.2f times as long\n", slowest, worst);
     return 0;
 }
