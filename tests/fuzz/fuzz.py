@@ -35,11 +35,11 @@ GOALS = {
     'rows': ('the accepted language, and on the CPU', None, None),
     'templates': ('edits of templates and proofs, executed', 11200 + 8000, 1200),
     'blocks': ('random blocks, executed between guards', 312500, 1500),
-    'tables': ('hostile side tables under ASan', 2000000, 40000),
+    'tables': ('hostile side tables under ASan', 1000000, 40000),
     'jit': ("mutants of the JIT's output", 40000, 120),
     'wasm': ('generated modules in three engines', 313, 6),
     'calls': ('kernel calls with hostile arguments, requests refused', 2000000, 1500),
-    'decode': ('any bytes to decoder and compiler, libFuzzer', 300, 12),
+    'decode': ('any bytes to decoder and compiler, libFuzzer', 150, 12),
     'kill': ('a block driver killed under load, its disk compared', 5000, 200),
     'net': ('hostile clients and neighbours of the network, in rounds', 2, 1),
 }
