@@ -25,6 +25,8 @@ E1000E = f'e1000e,netdev=n0,mac={GUEST.hex(":")},romfile='
 
 
 class Wire:
+    knocks = 0
+
     def __enter__(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -56,13 +58,17 @@ class Wire:
         return None
 
     def knock(self, frame, timeout=60):
-        """Sends the frame until something comes back: the guest is up. What else comes back is dropped."""
+        """Sends the frame, its last four bytes a number of this call's, until it comes back: the guest has done all that was sent before.
+        What else comes back is dropped."""
+        self.knocks += 1
+        mark = self.knocks.to_bytes(4, 'big')
         for _ in range(timeout * 20):
-            self.send(frame)
-            if self.receive(0.05):
-                while self.receive(0.3):
-                    pass
-                return True
+            self.send(frame[:-4] + mark)
+            while (answer := self.receive(0.05)) is not None:
+                if answer.endswith(mark):
+                    while self.receive(0.3):
+                        pass
+                    return True
         return False
 
     def echo(self, frames, answer, window=32, timeout=5):
