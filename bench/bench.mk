@@ -106,7 +106,7 @@ $B/bench/count.so: bench/plugin/count.c
 	@mkdir -p $(@D)
 	$Q$(CC) -std=gnu17 $(warn) -O2 -shared -fPIC -fuse-ld=lld -o $@ $<
 
-do-test: $B/bench/rig $B/bench/crossings $B/bench/rings $B/bench/rings.bin $(bench_modules) $(bench_programs) $B/bench/kernel.elf
+do-test: $B/bench/rig $B/bench/crossings $B/bench/rings $B/bench/rings.bin $(bench_modules) $(bench_programs) $B/bench/kernel.elf $B/bench/count.so
 bench: deps
 	@$(MAKE) --no-print-directory do-bench
 do-bench: all $B/bench/rig $B/bench/crossings $B/bench/rings $B/bench/rings.bin $B/bench/run $B/bench/run-ablate $B/bench/kernel.elf $B/bench/count.so $(bench_modules) $(bench_programs)

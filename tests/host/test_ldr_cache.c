@@ -11,9 +11,10 @@
 
 #include <cmocka.h>
 
-// Indirect calls of several types, equal ones twice; a tail call; constants; a jump table; memory; a trap.
+// Indirect calls of several types, equal ones twice (the table is exported, so that they stay indirect); a tail call; constants; a jump table;
+// memory; a trap.
 static const char text[] =
-    "(module (memory 1) (table 8 funcref) (elem (i32.const 0) $a $b $c $d)"
+    "(module (memory 1) (table (export \"table\") 8 funcref) (elem (i32.const 0) $a $b $c $d)"
     " (type $t0 (func (param i32) (result i32))) (type $t1 (func (param i64) (result i64)))"
     " (type $t2 (func (param i32) (result i32)))"
     " (func $a (type $t0) (i32.add (local.get 0) (i32.const 1)))"
