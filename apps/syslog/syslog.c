@@ -20,6 +20,7 @@
 
 static struct sock_client net;
 static int32_t handle = -1, life;
+static bool fresh; // nothing was sent yet
 static uint32_t port = 514, host_length;
 static char host[WORD], self[WORD] = "-";
 static char lines[4096];
@@ -42,6 +43,7 @@ static bool ready(void) {
     ((struct sock_address *)space(ADDRESS))->port = (uint16_t)port;
     handle = sock_open(SOCK_DGRAM);
     if (handle < 0) return false;
+    fresh = true;
     if (sock_connect(handle, ADDRESS) == 0) return true;
     sock_close(handle);
     handle = -1;
@@ -161,10 +163,19 @@ int32_t SASOS_EXPORT(app_main)(void) {
         log_line("expected arguments: HOST, PORT (514), this machine's name");
         return 1;
     }
-    for (bool stop = false, more;;) {
-        more = false;
-        if (ready()) from = forward(from, &more);
-        if (stop && !more) return 0;
-        stop |= (sasos_wait(SASOS_EVENT_STOP, more ? LOOK_NS / 25 : LOOK_NS) & SASOS_EVENT_STOP) != 0;
+    bool stop = sasos_wait(SASOS_EVENT_STOP, 0) != 0; // from now on the kernel knows that we heed it
+    for (bool more, first;;) {
+        more = first = false;
+        if (ready()) {
+            first = fresh;
+            fresh = false;
+            from = forward(from, &more);
+        }
+        if (stop && !more) break;
+        stop |= (sasos_wait(SASOS_EVENT_STOP, more && !first ? LOOK_NS / 25 : LOOK_NS) &
+                 SASOS_EVENT_STOP) != 0;
+        if (stop && first) sasos_wait(0, LOOK_NS); // the neighbour's answer is needed even now
     }
+    sasos_wait(0, LOOK_NS); // a driver that is stopped next would drop what its device has not sent yet
+    return 0;
 }

@@ -43,7 +43,9 @@ def check(args, port):
         run = wire.Background(config=config(args), modules=['virtio-net', 'lwip', 'syslog', 'bad-divide'], disk=None, devices=[wire.VIRTIO], netdevs=[w.netdev], timeout=60)
         p, got = packets.Peer(w), []
         p.found = packets.ME
-        while run.is_alive():
+        f, alive = None, True
+        while alive or f:  # what it sent may be read after its end
+            alive = run.is_alive()
             f = p.next(0.2)
             if f and f[12:14] == b'\x08\0' and f[23] == 17 and f[36:38] == port.to_bytes(2, 'big'):
                 got.append(MESSAGE.fullmatch(f[42:14 + int.from_bytes(f[16:18], 'big')]))
