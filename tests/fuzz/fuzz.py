@@ -66,6 +66,14 @@ class Shard:
         self.stopped = True
         self.process.terminate()
 
+    def coincidence(self, item):
+        """O9: what looks like an address must look like one again, in a process whose addresses are others; a number of the sequence's own
+        does not."""
+        first = max(0, item - 2000)
+        again = [a for a in self.command if a not in ('--at', self.at)]
+        said = subprocess.run(again + ['--from', str(first), '--items', str(item + 1 - first)], capture_output=True, text=True, cwd=ROOT)
+        return said.returncode == 0 and 'complete=1' in said.stdout and f'item={item} ' not in said.stdout
+
     def read(self):
         for line in self.process.stdout:
             kind, _, rest = line.strip().partition(' ')
@@ -76,7 +84,10 @@ class Shard:
                 self.complete = values.get('complete') == '1'
                 self.ended = kind == 'done'
             elif kind == 'violation':
-                self.violations.append(rest)
+                if rest.startswith('O9') and self.coincidence(int(re.search(r'item=(\d+)', rest)[1])):
+                    print(f'  a number that happens to be an address here, and only here: {rest}')
+                else:
+                    self.violations.append(rest)
         status = self.process.wait()
         if not self.stopped and (not self.ended or status not in (0, 1)):
             with open(self.at, 'rb') as f:

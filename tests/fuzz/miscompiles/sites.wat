@@ -16,6 +16,8 @@
     (i32.load (i32.add (i32.and (local.get 0) (i32.const -256)) (i32.const 4096))))
   (func (export "byte") (param i32) (result i32)
     (i32.load (i32.add (i32.shl (i32.load8_u (local.get 0)) (i32.const 24)) (i32.const 0x02000000))))
+  (func (export "shift-bound") (param i32) (result i32)
+    (i32.load (i32.add (i32.shl (i32.shr_u (local.get 0) (i32.const 1)) (i32.const 1)) (i32.const 4096))))
   (func (export "choice") (param i32 i32) (result i32)
     (i32.load (i32.add (select (i32.const 5) (local.get 0) (local.get 1)) (i32.const 64))))
   (func (export "or") (param i32) (result i32)
