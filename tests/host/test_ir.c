@@ -1,78 +1,29 @@
 // test_ir.c — IR: dumps of small modules against what their files say, the checker's refusals by name, changes of the graph.
 //
 // tests/ir/*.wat hold a module and, behind ";;| ", the dump of its functions.
-#include "tests/host/wasm_case.h"
-#include <dirent.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "tests/host/golden.h"
 
 // ---- Dumps -----------------------------------------------------------------------------------------------------------------------
-struct text {
-    char *s;
-    size_t n;
-};
-
-static void put(void *ctx, const char *s, size_t n) {
-    struct text *t = ctx;
-    t->s = realloc(t->s, t->n + n + 1);
-    memcpy(t->s + t->n, s, n);
-    t->n += n;
-    t->s[t->n] = 0;
-}
-
-struct dump {
-    struct wbytes module;
-    struct text out;
-};
-
 static void dump_all(struct wcase *c, void *arg) {
-    struct dump *d = arg;
-    const struct wasm_module *m = wasm_parse(&c->arena, d->module.bytes, d->module.size);
+    struct golden *g = arg;
+    const struct wasm_module *m = wasm_parse(&c->arena, g->module.bytes, g->module.size);
     for (uint32_t i = m->imported_funcs; i < m->funcs; i++) {
         struct ir_func *f = ir_build(&c->arena, m, i);
-        ir_dump(f, put, &d->out);
+        ir_dump(f, text_put, &g->out);
         assert_null(ir_check(f));
     }
 }
 
-static void compare(const char *path) {
-    struct text expected = {0};
-    FILE *f = fopen(path, "r");
-    assert_non_null(f);
-    char line[256];
-    while (fgets(line, sizeof line, f))
-        if (!strncmp(line, ";;| ", 4)) put(&expected, line + 4, strlen(line + 4));
-    fclose(f);
+static void dumped(struct golden *g) {
     struct wcase c;
-    struct dump d = {.module = wbytes_wat(path)};
     wcase_begin(&c);
-    assert_int_equal(wcase_try(&c, dump_all, &d), JIT_OK);
+    assert_int_equal(wcase_try(&c, dump_all, g), JIT_OK);
     wcase_end(&c);
-    assert_non_null(expected.s);
-    assert_string_equal(d.out.s, expected.s);
-    free(expected.s);
-    free(d.out.s);
-    free(d.module.bytes);
 }
 
 static void test_dumps(void **state) {
     (void)state;
-    DIR *dir = opendir("tests/ir");
-    assert_non_null(dir);
-    uint32_t files = 0;
-    for (struct dirent *e; (e = readdir(dir));) {
-        char path[300];
-        if (!strstr(e->d_name, ".wat")) continue;
-        snprintf(path, sizeof path, "tests/ir/%s", e->d_name);
-        compare(path);
-        files++;
-    }
-    closedir(dir);
-    assert_true(files >= 4);
+    golden_folder("tests/ir", 4, dumped);
 }
 
 // ---- Functions by hand ------------------------------------------------------------------------------------------------------------

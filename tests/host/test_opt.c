@@ -3,14 +3,7 @@
 // tests/opt/*.wat hold a module, a line ";;passes NAME…", and behind ";;| " the dump of its functions after these passes. The IR
 // is checked between them.
 #include "sfi-jit/opt/opt.h"
-#include "tests/host/wasm_case.h"
-#include <dirent.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "tests/host/golden.h"
 
 static void direct(struct ir_func *f) { opt_direct(f, opt_tables(f->arena, f->module)); }
 
@@ -24,25 +17,6 @@ static const struct {
     {"sink", opt_sink},     {"direct", direct},     {"bytes", opt_bytes},
 };
 
-struct text {
-    char *s;
-    size_t n;
-};
-
-static void put(void *ctx, const char *s, size_t n) {
-    struct text *t = ctx;
-    t->s = realloc(t->s, t->n + n + 1);
-    memcpy(t->s + t->n, s, n);
-    t->n += n;
-    t->s[t->n] = 0;
-}
-
-struct job {
-    struct wbytes module;
-    char passes[256];
-    struct text out;
-};
-
 static void run_pass(struct ir_func *f, const char *name) {
     for (size_t k = 0; k < sizeof pass / sizeof *pass; k++)
         if (!strcmp(pass[k].name, name)) {
@@ -54,55 +28,27 @@ static void run_pass(struct ir_func *f, const char *name) {
 }
 
 static void optimise_all(struct wcase *c, void *arg) {
-    struct job *j = arg;
-    const struct wasm_module *m = wasm_parse(&c->arena, j->module.bytes, j->module.size);
+    struct golden *g = arg;
+    const struct wasm_module *m = wasm_parse(&c->arena, g->module.bytes, g->module.size);
     for (uint32_t i = m->imported_funcs; i < m->funcs; i++) {
-        char names[sizeof j->passes], *rest = names;
-        strcpy(names, j->passes);
+        char names[sizeof g->passes], *rest = names;
+        strcpy(names, g->passes);
         struct ir_func *f = ir_build(&c->arena, m, i);
         for (char *name; (name = strtok_r(rest, " \n", &rest));) run_pass(f, name);
-        ir_dump(f, put, &j->out);
+        ir_dump(f, text_put, &g->out);
     }
 }
 
-static void compare(const char *path) {
-    struct text expected = {0};
-    struct job j = {.module = wbytes_wat(path)};
-    FILE *f = fopen(path, "r");
-    assert_non_null(f);
-    char line[256];
-    while (fgets(line, sizeof line, f)) {
-        if (!strncmp(line, ";;| ", 4)) put(&expected, line + 4, strlen(line + 4));
-        if (!strncmp(line, ";;passes ", 9)) strcpy(j.passes, line + 9);
-    }
-    fclose(f);
+static void optimised(struct golden *g) {
     struct wcase c;
     wcase_begin(&c);
-    assert_int_equal(wcase_try(&c, optimise_all, &j), JIT_OK);
+    assert_int_equal(wcase_try(&c, optimise_all, g), JIT_OK);
     wcase_end(&c);
-    if (!expected.s || strcmp(j.out.s, expected.s)) {
-        fprintf(stderr, "# %s: the dump is\n%s# end\n", path, j.out.s);
-        fail();
-    }
-    free(expected.s);
-    free(j.out.s);
-    free(j.module.bytes);
 }
 
 static void test_dumps(void **state) {
     (void)state;
-    DIR *dir = opendir("tests/opt");
-    assert_non_null(dir);
-    uint32_t files = 0;
-    for (struct dirent *e; (e = readdir(dir));) {
-        char path[300];
-        if (!strstr(e->d_name, ".wat")) continue;
-        snprintf(path, sizeof path, "tests/opt/%s", e->d_name);
-        compare(path);
-        files++;
-    }
-    closedir(dir);
-    assert_true(files >= 1);
+    golden_folder("tests/opt", 9, optimised);
 }
 
 int main(void) {
