@@ -59,6 +59,23 @@ static void set_error(struct sock *s, int32_t error) {
     sock_set(s, SOCK_WRITABLE, false);
 }
 
+static void forget(struct tcp_pcb *pcb) {
+    tcp_arg(pcb, NULL);
+    tcp_recv(pcb, NULL);
+    tcp_sent(pcb, NULL);
+    tcp_err(pcb, NULL);
+    tcp_poll(pcb, NULL, 0);
+}
+
+// A connection that both sides have ended is lwIP's alone: it frees one in TIME-WAIT without a word, and so do we. The socket goes on without.
+static void let_go(struct sock *s) {
+    struct tcp_pcb *pcb = s->tcp;
+    bool ended = pcb->state == CLOSING || pcb->state == TIME_WAIT || pcb->state == LAST_ACK;
+    if (!ended || !(s->state & SOCK_EOF) || s->chunk_first != NIC_NO_CHUNK) return;
+    forget(pcb);
+    s->tcp = NULL;
+}
+
 // ---- what lwIP tells ----
 
 static void on_error(void *arg, err_t error) { // the pcb is gone
@@ -82,7 +99,9 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t n) {
             tcp_err(pcb, NULL);
             sock_release(s);
         }
-    } else if (!(s->state & SOCK_WRITABLE) && !s->shut_send && tcp_sndbuf(pcb) >= TCP_SNDLOWAT) {
+    } else if (s->shut_send) {
+        let_go(s);
+    } else if (!(s->state & SOCK_WRITABLE) && tcp_sndbuf(pcb) >= TCP_SNDLOWAT) {
         sock_set(s, SOCK_WRITABLE, true);
     }
     return ERR_OK;
@@ -103,6 +122,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
     (void)error;
     if (!p) {
         sock_set(s, SOCK_EOF | SOCK_READABLE, true);
+        let_go(s);
         return ERR_OK;
     }
     if (s->shut_receive) {
@@ -180,6 +200,7 @@ static void forget_closed(void) {
     for (uint32_t i = 0; p && i < TIME_WAIT_MAX; i++) p = p->next;
     for (; p; p = next) {
         next = p->next;
+        LWIP_ASSERT("no socket leads to it", !p->callback_arg); // let_go()
         tcp_abort(p); // of one in TIME-WAIT: it is freed, nothing is sent
     }
 }
@@ -386,16 +407,9 @@ int32_t stream_shutdown(struct sock *s, uint32_t how) {
         if (error != ERR_OK) return error == ERR_MEM ? E_AGAIN : sock_error_of(error);
         s->shut_send = true;
         sock_set(s, SOCK_WRITABLE, false);
+        let_go(s);
     }
     return 0;
-}
-
-static void forget(struct tcp_pcb *pcb) {
-    tcp_arg(pcb, NULL);
-    tcp_recv(pcb, NULL);
-    tcp_sent(pcb, NULL);
-    tcp_err(pcb, NULL);
-    tcp_poll(pcb, NULL, 0);
 }
 
 void stream_close(struct sock *s) {

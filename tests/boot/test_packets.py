@@ -88,6 +88,22 @@ def check_closed(p):
     tap.ok(p.ask(ends[0], is_tcp(ports[0], RST | ACK)), f'TCP: the first of {len(ports)} is forgotten')
 
 
+def check_kept(p):
+    """Connections that both sides have ended, whose sockets the program keeps: the stack forgets them, the program closes them later."""
+    ports, ended = range(31000, 31200), 0
+    for port in ports:
+        seq = handshake(p, port, 98)
+        f = seq and p.ask(frame4(6, wire.tcp(ME, GUEST, port, 98, 1001, seq, ACK)), is_tcp(port, FIN | ACK))
+        ended += bool(f and p.ask(frame4(6, wire.tcp(ME, GUEST, port, 98, 1001, seq + 1 & 0xffffffff, FIN | ACK)), is_tcp(port, ACK)))
+    tap.same(ended, len(ports), 'TCP: connections end whose sockets are kept')
+    seqs = {port: handshake(p, port) for port in range(32000, 32040)}  # in the memory of those that are forgotten
+    tap.same(p.order(b'h'), b'%d\nh' % len(ports), 'and are closed later')
+    def alive(port, seq):
+        return seq and p.ask(frame4(6, wire.tcp(ME, GUEST, port, 7, 1001, seq, ACK, b'as before')),
+                             lambda f: is_tcp(port, ACK)(f) and f[54:63] == b'as before')
+    tap.ok(all(alive(port, seq) for port, seq in seqs.items()), 'which does nothing to others')
+
+
 with wire.Wire() as w:
     run = wire.Background(
         config=wire.stack_config('virtio-net', ['1af4:1041'], '  arg 192.0.2.2/24\n  arg ipv6=fd00::2/64\n  arg dns=192.0.2.1\n  arg ntp=192.0.2.1\n') +
@@ -99,6 +115,7 @@ with wire.Wire() as w:
         check_services(peer)
         check_half_open(peer)
         check_closed(peer)
+        check_kept(peer)
         end = time.monotonic() + 20
         while 'the clock is set' not in run.machine.text and time.monotonic() < end:  # it asks when it likes
             peer.next(0.05)

@@ -3,15 +3,16 @@
 //   TCP 7   echo                              TCP 80  answers every request ("…\r\n\r\n") with a fixed page, keeps the connection
 //   TCP 9   discard, then the count of bytes  TCP 19  sends as many bytes as the first line says, then closes
 //   TCP 99  accepts and never reads           UDP 7   echo
+//   TCP 98  accepts, ends its own direction, and keeps the socket until the order 'h'
 //   UDP 99  orders, answered by a datagram: 'q' end; 'n' NAME look it up; 'c' ADDRESS connect there over TCP and send "hello\n"; 's' how many
 //           sockets are open; 'i' how many microseconds driver, stack and this have computed; 'k' NAME kill that module; 'm' misuse: calls with wrong
-//           handles, offsets and states, each of which must give its error; 'x' die by a trap
+//           handles, offsets and states, each of which must give its error; 'h' close what port 98 keeps: how many; 'x' die by a trap
 // When the stack has died it starts over as soon as there is one again.
 #include "drivers/sdk/sock.h"
 
-enum role { NONE, LISTENER, ECHO, PAGE, DISCARD, SOURCE, MUTE, CALLER, UDP_ECHO, ORDERS };
-static const uint16_t ports[] = {7, 80, 9, 19, 99};
-static const uint8_t roles[] = {ECHO, PAGE, DISCARD, SOURCE, MUTE};
+enum role { NONE, LISTENER, ECHO, PAGE, DISCARD, SOURCE, MUTE, KEEP, CALLER, UDP_ECHO, ORDERS };
+static const uint16_t ports[] = {7, 80, 9, 19, 99, 98};
+static const uint8_t roles[] = {ECHO, PAGE, DISCARD, SOURCE, MUTE, KEEP};
 
 struct connection {
     int32_t handle;
@@ -158,6 +159,13 @@ static void caller(struct connection *c) {
     }
 }
 
+static uint32_t close_kept(void) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < SOCK_MAX; i++)
+        if (connections[i].role == KEEP) end(&connections[i]), n++;
+    return n;
+}
+
 #define WRONG(call, error)                                             \
     do {                                                               \
         int32_t got = (call);                                          \
@@ -211,6 +219,8 @@ static void order(int32_t s) {
             for (uint32_t i = 0; i < 3; i++)
                 if (sasos_dom_info(i, &info, sizeof(info)) > 0) total += info.cpu_ns;
             answer = put_number(SCRATCH, (uint32_t)(total / 1000));
+        } else if (what == 'h') {
+            answer = put_number(SCRATCH, close_kept());
         } else if (what == 'm') {
             answer = put_number(SCRATCH, misuse());
         } else if (what == 'n') {
@@ -254,6 +264,9 @@ static void serve(struct connection *c) {
     case DISCARD: discard(c); break;
     case SOURCE: source(c); break;
     case CALLER: caller(c); break;
+    case KEEP:
+        if (!c->started) c->started = sock_shutdown(c->handle, SOCK_SHUT_SEND) == 0;
+        break;
     case UDP_ECHO: udp_echo(c->handle); break;
     case ORDERS: order(c->handle); break;
     case MUTE:
