@@ -21,7 +21,7 @@ from peers import qemu
 
 sys.path.insert(0, os.path.join(os.path.dirname(qemu.__file__)))
 import tapdev  # noqa: E402
-from wire import Background  # noqa: E402
+from wire import Background, network_config  # noqa: E402
 
 SIDES = ('sandboxed', 'linux')
 SINK, SOURCE, WEB = 9, 19, 80
@@ -29,18 +29,7 @@ FILE = '/1k'
 DEVICE = 'virtio-net-pci,netdev=n0,iommu_platform=on,disable-legacy=on,romfile='
 STREAM = os.path.abspath(os.path.join(OUT, 'stream.wasm'))
 STATUS = '/api/status'  # where a count of instructions begins and ends
-CONFIG = f'''sasos 1
-module virtio-net
-  pci 1af4:1041
-  irq 8
-  dma 512K
-  memory 2M
-module lwip
-  connect net virtio-net 8M
-  memory 32M
-  entropy
-ADDRESS
-module wasi1 wasi
+CONFIG = f'''module wasi1 wasi
   connect sock lwip 512K
   memory 4M
   console
@@ -116,7 +105,7 @@ class Machine:
         archive = os.path.join(self.folder.name, 'site.tar')
         site(archive)
         modules = ['virtio-net', 'lwip', 'wasi', 'httpd']
-        self.run = Background(config=CONFIG.replace('ADDRESS', f'  arg {tapdev.GUEST}/24' if self.wire == 'tap' else ''), disk=None, devices=[DEVICE], netdevs=[self.netdev], qemu_args=self.qemu_args, timeout=600,
+        self.run = Background(config=network_config(args=f'  arg {tapdev.GUEST}/24' if self.wire == 'tap' else '') + CONFIG, disk=None, devices=[DEVICE], netdevs=[self.netdev], qemu_args=self.qemu_args, timeout=600,
                                    modules=modules + [STREAM, archive] + [os.path.join(qemu.BUILD, 'modules', m + '.code') for m in modules])
         if not all(self.run.wait_for(sign) for sign in ('httpd: ready', 'stream: ready', 'lwip: address')):
             raise Failed(f'the system does not serve: {self.run.result()}')

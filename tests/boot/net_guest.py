@@ -67,18 +67,7 @@ class Guest:
         return None
 
 
-PROGRAM = '''sasos 1
-module virtio-net
-  pci 1af4:1041
-  irq 8
-  dma 512K
-  memory 2M
-module lwip
-  connect net virtio-net 8M
-  memory 32M
-  entropy
-STACK
-module wasi1 wasi
+PROGRAM = '''module wasi1 wasi
   connect sock lwip 512K
   memory 4M
   console
@@ -108,7 +97,7 @@ class Program:
                 self.port[port] = s.getsockname()[1]
         forwards = ''.join(f',hostfwd=tcp:127.0.0.1:{h}-:{g}' for g, h in self.port.items())
         config = PROGRAM.replace('STEPS', 'start wasi1\n' + (steps or f'run {program}\n'))
-        config = config.replace('STACK\n', stack).replace('GRANTS', grants).replace('PROGRAM', program)
+        config = wire.network_config(args=stack) + config.replace('GRANTS', grants).replace('PROGRAM', program)
         self.run = wire.Background(config=config, modules=['virtio-net', 'lwip', 'wasi', *modules], disk=None, devices=[wire.VIRTIO],
                                    netdevs=[netdev or 'user,ipv6=off' + forwards], timeout=timeout)
 

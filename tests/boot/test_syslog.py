@@ -12,20 +12,7 @@ MESSAGE = re.compile(rb'<(\d+)>1 (\S+) box (\S+) - - - (.*)', re.S)
 
 
 def config(args):
-    return f'''sasos 1
-module virtio-net
-  pci 1af4:1041
-  irq 8
-  dma 512K
-  memory 2M
-module lwip
-  connect net virtio-net 8M
-  memory 32M
-  entropy
-  arg 192.0.2.2/24
-  arg dns=192.0.2.1
-  restart on-fault
-module syslog
+    return wire.network_config(args='  arg 192.0.2.2/24\n  arg dns=192.0.2.1\n  restart on-fault') + f'''module syslog
   connect sock lwip 64K
   observe
 {args}

@@ -158,8 +158,8 @@ def ethernet(kind, payload, to=GUEST, source=HOST):
     return to + source + struct.pack('>H', kind) + payload
 
 
-def stack_config(driver, ids, args='', restart=''):
-    """Driver, stack and the test's client; the steps follow. restart: a line for driver and stack."""
+def network_config(driver='virtio-net', ids=('1af4:1041',), args='', restart=''):
+    """Driver and stack; other modules and the steps follow. args: more lines for the stack; restart: a line for both."""
     grants = ''.join(f'  pci {i}\n' for i in ids)
     return f'''sasos 1
 module {driver}
@@ -171,10 +171,14 @@ module lwip
   connect net {driver} 8M
   memory 32M
   entropy
-  clock
 {args}
 {restart}
-module sock-echo
+'''
+
+
+def stack_config(driver, ids, args='', restart=''):
+    """The same and the tests' client of the stack, which may set the clock."""
+    return network_config(driver, ids, '  clock\n' + args, restart) + '''module sock-echo
   connect sock lwip 512K
   observe
   control
