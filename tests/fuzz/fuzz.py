@@ -46,6 +46,15 @@ GOALS = {
 ASKED = ('kill', 'net')  # boot machines: by --only, and not part of a run of all
 
 
+def coincidence(command, violation):
+    """O9: what looks like an address must look like one again when the command runs anew, with other addresses; a number of the sequence's own
+    does not."""
+    item = int(re.search(r'item=(\d+)', violation)[1])
+    first = max(0, item - 2000)
+    said = subprocess.run(command + ['--from', str(first), '--items', str(item + 1 - first)], capture_output=True, text=True, cwd=ROOT)
+    return said.returncode == 0 and 'complete=1' in said.stdout and f'item={item} ' not in said.stdout
+
+
 class Shard:
     """One process of a campaign, and a thread that reads what it says."""
 
@@ -66,14 +75,6 @@ class Shard:
         self.stopped = True
         self.process.terminate()
 
-    def coincidence(self, item):
-        """O9: what looks like an address must look like one again, in a process whose addresses are others; a number of the sequence's own
-        does not."""
-        first = max(0, item - 2000)
-        again = [a for a in self.command if a not in ('--at', self.at)]
-        said = subprocess.run(again + ['--from', str(first), '--items', str(item + 1 - first)], capture_output=True, text=True, cwd=ROOT)
-        return said.returncode == 0 and 'complete=1' in said.stdout and f'item={item} ' not in said.stdout
-
     def read(self):
         for line in self.process.stdout:
             kind, _, rest = line.strip().partition(' ')
@@ -84,7 +85,7 @@ class Shard:
                 self.complete = values.get('complete') == '1'
                 self.ended = kind == 'done'
             elif kind == 'violation':
-                if rest.startswith('O9') and self.coincidence(int(re.search(r'item=(\d+)', rest)[1])):
+                if rest.startswith('O9') and coincidence([a for a in self.command if a not in ('--at', self.at)], rest):
                     print(f'  a number that happens to be an address here, and only here: {rest}')
                 else:
                     self.violations.append(rest)
