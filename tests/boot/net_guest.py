@@ -12,6 +12,7 @@ import tapdev
 import wire
 
 ECHO, PAGE, DISCARD, SOURCE, MUTE, ORDERS = 7, 80, 9, 19, 99, 99
+OWN = 8  # sockets that sock-echo has without clients: those that listen, and two for datagrams
 
 
 class Guest:

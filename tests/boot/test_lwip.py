@@ -10,7 +10,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap  # noqa: E402
 import wire  # noqa: E402
-from net_guest import ECHO, MUTE, PAGE, Guest, check_streams  # noqa: E402
+from net_guest import ECHO, MUTE, OWN, PAGE, Guest, check_streams  # noqa: E402
 
 MANY = 1000
 
@@ -23,7 +23,7 @@ def check_many(g):
         all_of_them[-1].sendall(b'connection %d' % i)
         good += all_of_them[-1].recv(100) == b'connection %d' % i
     tap.same(good, MANY, f'{MANY} connections at once, each answered')
-    tap.same(g.order(b's'), str(MANY + 7), 'the guest counts them')
+    tap.same(g.order(b's'), str(MANY + OWN), 'the guest counts them')
     for s in all_of_them:
         s.sendall(b'again')
     tap.same(sum(s.recv(100) == b'again' for s in all_of_them), MANY, 'all of them at once')
@@ -36,9 +36,9 @@ def check_many(g):
             good += wire.receive(s, 138).endswith(b'network\n')
     tap.same(good, 2 * MANY, f'{2 * MANY} connections one after the other')
     deadline = time.monotonic() + 20
-    while g.order(b's') != '7' and time.monotonic() < deadline:
+    while g.order(b's') != str(OWN) and time.monotonic() < deadline:
         pass
-    tap.same(g.order(b's'), '7', 'all of them are gone')
+    tap.same(g.order(b's'), str(OWN), 'all of them are gone')
 
 
 def check(name, device, driver, ids):

@@ -7,7 +7,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap  # noqa: E402
 import tapdev  # noqa: E402
 import wire  # noqa: E402
-from net_guest import ORDERS, SOURCE, ECHO, Direct, Guest, check_streams  # noqa: E402
+from net_guest import ORDERS, OWN, SOURCE, ECHO, Direct, Guest, check_streams  # noqa: E402
 
 
 def check_lives(name, device, driver, ids, kind=Guest, **machine):
@@ -33,7 +33,7 @@ def check_lives(name, device, driver, ids, kind=Guest, **machine):
         other.sendall(b' and after')
         tap.same(wire.receive(other, 16), b'before and after', f'{name}: another connection lives on')
     g.datagram(ORDERS, b'x', 0.1)
-    tap.ok(g.up() and g.order(b's') == '7', f'{name}: after the death of the client its ports are free for the next')
+    tap.ok(g.up() and g.order(b's') == str(OWN), f'{name}: after the death of the client its ports are free for the next')
     g.datagram(ORDERS, b'klwip', 0.1)
     tap.ok(g.up(), f'{name}: after the death of the stack its client starts over')
     check_streams(g, f'{name}, next life')
