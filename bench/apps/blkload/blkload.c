@@ -5,13 +5,13 @@
 //   cell read:rand:4096:32:20000 ns=… errors=…
 // The clock is read exactly twice for each measurement, around the loop. Exit status 1 if a request failed or data differed.
 // Channel 0 is the disk (drivers/sdk/blk.h); it is written without asking.
+#include "bench/apps/cells.h"
 #include "drivers/sdk/blk.h"
 
 __attribute__((import_module("blk"), import_name("blk_submit"))) int32_t blk_submit(void);
 __attribute__((import_module("blk"), import_name("blk_attach"))) int32_t blk_attach(void);
 
 #define DEPTH_MAX BLK_RING
-#define ARG_MAX 64u
 #define TIMEOUT_NS (10ll * 1000000000)
 
 struct cell {
@@ -115,32 +115,17 @@ static int32_t pass(const struct cell *c) {
 }
 
 // ---- what to do ----
-static bool take(const char **at, const char *word, char end) {
-    const char *p = *at;
-    for (; *word; word++, p++)
-        if (*p != *word) return false;
-    if (*p != end) return false;
-    *at = p + 1;
-    return true;
-}
-static uint32_t number(const char **at) {
-    uint32_t v = 0;
-    while (**at >= '0' && **at <= '9') v = v * 10 + (uint32_t)(*(*at)++ - '0');
-    if (**at == ':') (*at)++;
-    return v;
-}
-
 static bool parse(const char *text, struct cell *out) {
     const char *at = text;
-    bool read = take(&at, "read", ':');
+    bool read = cell_word(&at, "read");
     *out = (struct cell){.write = !read};
-    if (!read) out->verify = take(&at, "verify", ':');
-    if (!read && !out->verify && !take(&at, "write", ':')) return false;
-    out->random = take(&at, "rand", ':');
-    if (!out->random && !take(&at, "seq", ':')) return false;
-    out->size = number(&at);
-    out->depth = number(&at);
-    out->count = number(&at);
+    if (!read) out->verify = cell_word(&at, "verify");
+    if (!read && !out->verify && !cell_word(&at, "write")) return false;
+    out->random = cell_word(&at, "rand");
+    if (!out->random && !cell_word(&at, "seq")) return false;
+    out->size = cell_number(&at);
+    out->depth = cell_number(&at);
+    out->count = cell_number(&at);
     return out->size >= BLK_SECTOR && out->size % BLK_SECTOR == 0 &&
            out->size <= BLK_COUNT_MAX * BLK_SECTOR && out->depth && out->depth <= DEPTH_MAX &&
            out->count && out->size / BLK_SECTOR <= disk.sectors &&
@@ -178,15 +163,9 @@ static bool open_disk(void) {
 }
 
 int32_t SASOS_EXPORT(app_main)(void) {
-    char text[ARG_MAX];
-    int32_t length, failed = 0;
     if (!open_disk()) {
         log_line("channel 0 is no disk that is ready");
         return 1;
     }
-    for (uint32_t i = 0; (length = sasos_arg(i, text, ARG_MAX - 1)) >= 0; i++) {
-        text[length < (int32_t)ARG_MAX ? length : (int32_t)ARG_MAX - 1] = 0;
-        failed |= measure(text);
-    }
-    return failed ? 1 : 0;
+    return cells(measure);
 }

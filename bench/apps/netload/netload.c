@@ -8,6 +8,7 @@
 // in it (from byte 16 on, little endian) is not the one that is next; the first that comes may have any. The number of channels is asked
 // for exactly twice for each measurement, around it: there instructions are counted, since a driver asks for the time too, but not for that.
 // Channel 0 is the device (drivers/sdk/net.h).
+#include "bench/apps/cells.h"
 #include "drivers/sdk/net.h"
 
 __attribute__((import_module("net"), import_name("net_attach"))) int32_t net_attach(void);
@@ -15,7 +16,6 @@ __attribute__((import_module("net"), import_name("net_submit"))) int32_t net_sub
 
 #define BUFFERS 256u
 #define NUMBER_AT 16u
-#define ARG_MAX 64u
 #define TIMEOUT_NS (10ll * 1000000000)
 
 enum op { TX, RX, FORWARD };
@@ -119,33 +119,19 @@ static int32_t pass(const struct cell *c) {
 }
 
 // ---- what to do ----
-static uint32_t number(const char **at) {
-    uint32_t v = 0;
-    while (**at >= '0' && **at <= '9') v = v * 10 + (uint32_t)(*(*at)++ - '0');
-    if (**at == ':') (*at)++;
-    return v;
-}
-static bool is(const char **at, const char *word) {
-    const char *p = *at;
-    while (*word && *p == *word) p++, word++;
-    if (*word || *p != ':') return false;
-    *at = p + 1;
-    return true;
-}
-
 static bool parse(const char *text, struct cell *out) {
     const char *at = text;
-    if (is(&at, "tx"))
+    if (cell_word(&at, "tx"))
         out->op = TX;
-    else if (is(&at, "rx"))
+    else if (cell_word(&at, "rx"))
         out->op = RX;
-    else if (is(&at, "forward"))
+    else if (cell_word(&at, "forward"))
         out->op = FORWARD;
     else
         return false;
-    out->size = number(&at);
-    out->batch = number(&at);
-    out->count = number(&at);
+    out->size = cell_number(&at);
+    out->batch = cell_number(&at);
+    out->count = cell_number(&at);
     return out->size >= 64 && out->size <= NET_FRAME_MAX && out->batch &&
            out->batch <= BUFFERS / 2 && out->count && *at == 0;
 }
@@ -168,17 +154,11 @@ static int32_t measure(const char *text) {
 }
 
 int32_t SASOS_EXPORT(app_main)(void) {
-    char text[ARG_MAX];
-    int32_t length, failed = 0;
     net.shared = (struct net_channel *)(uintptr_t)sasos_chan_map(0);
     if (!net.shared || sasos_chan_size(0) < NET_DATA + BUFFERS * NET_BUFFER ||
         net.shared->info.version != NET_INFO_VERSION) {
         log_line("channel 0 is no network device that is ready, or too small");
         return 1;
     }
-    for (uint32_t i = 0; (length = sasos_arg(i, text, ARG_MAX - 1)) >= 0; i++) {
-        text[length < (int32_t)ARG_MAX ? length : (int32_t)ARG_MAX - 1] = 0;
-        failed |= measure(text);
-    }
-    return failed ? 1 : 0;
+    return cells(measure);
 }

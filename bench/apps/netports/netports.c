@@ -5,6 +5,7 @@
 // with one call of the driver. The result is one line "cell ports:64:32:1000 ns=… errors=…"; a frame is wrong when it has not the size, or when the number in it
 // (from byte 16 on, little endian) does not follow the one before. The number of channels is asked for exactly twice for each
 // measurement, around it, where instructions are counted.
+#include "bench/apps/cells.h"
 #include "drivers/sdk/net.h"
 
 __attribute__((import_module("a"), import_name("net_attach"))) int32_t a_attach(void);
@@ -14,7 +15,6 @@ __attribute__((import_module("b"), import_name("net_submit"))) int32_t b_submit(
 
 #define BUFFERS 256u
 #define NUMBER_AT 16u
-#define ARG_MAX 64u
 #define TIMEOUT_NS (10ll * 1000000000)
 
 static struct {
@@ -102,18 +102,11 @@ static int32_t attach(void) {
 }
 
 // ---- what to do ----
-static uint32_t number(const char **at) {
-    uint32_t v = 0;
-    while (**at >= '0' && **at <= '9') v = v * 10 + (uint32_t)(*(*at)++ - '0');
-    if (**at == ':') (*at)++;
-    return v;
-}
 static bool parse(const char *text) {
-    for (const char *word = "ports:"; *word; word++)
-        if (*text++ != *word) return false;
-    net.size = number(&text);
-    net.batch = number(&text);
-    net.count = number(&text);
+    if (!cell_word(&text, "ports")) return false;
+    net.size = cell_number(&text);
+    net.batch = cell_number(&text);
+    net.count = cell_number(&text);
     return net.size >= 64 && net.size <= NET_FRAME_MAX && net.batch && net.batch <= BUFFERS / 2 &&
            net.count && *text == 0;
 }
@@ -142,17 +135,11 @@ static struct net_channel *channel(uint32_t n) {
 }
 
 int32_t SASOS_EXPORT(app_main)(void) {
-    char text[ARG_MAX];
-    int32_t length, failed = 0;
     net.in = channel(0);
     net.out = channel(1);
     if (!net.in || !net.out) {
         log_line("channels 0 and 1 are no two network devices that are ready, or too small");
         return 1;
     }
-    for (uint32_t i = 0; (length = sasos_arg(i, text, ARG_MAX - 1)) >= 0; i++) {
-        text[length < (int32_t)ARG_MAX ? length : (int32_t)ARG_MAX - 1] = 0;
-        failed |= measure(text);
-    }
-    return failed ? 1 : 0;
+    return cells(measure);
 }
