@@ -26,6 +26,7 @@ REPRO = os.environ.get('REPRO')
 CONNECTIONS, TOGETHER, REQUESTS, FRAMES = (10000, 1000, 5000, 100000) if LONG else (1000, 300, 200, 3000)
 HALF_OPEN, NAMES, LIES, LIES_AT_ONCE = (1000, 200, 2000, 500) if LONG else (400, 10, 100, 100)
 SLOW, PATIENCE = 100, 2
+REPEATS = 5
 BATCH = 64
 CONFIG = net_guest.HTTPD[1] + f'\n  env HTTPD_PATIENCE={PATIENCE}'
 PING = wire.echo4(b'still there')
@@ -50,16 +51,27 @@ def held(status):
     return {**{c: d['lwip']['counters'][c] for c in COUNTERS}, **{f'memory of {n}': d[n]['memory'] for n in ('lwip', 'wasi1', 'httpd')}}
 
 
-def returns(get, before, patience, what):
-    """Until nothing is above what it was: closed connections' ports rest for some seconds."""
+def memory_of(now):
+    return {k: v for k, v in now.items() if 'memory' in k}
+
+
+def returns(get, before, patience, what, again=None):
+    """Until nothing is above what it was: closed connections' ports rest for some seconds. Memory is kept for the next time, in pieces as they
+    were needed: a little more of it may be there; or, with `again`, as much as the host let come together, but then doing that again takes none."""
+    steady = None
+    for _ in range(REPEATS if again else 0):
+        last, steady = steady, memory_of(settled(get))
+        if steady == last:
+            before = {**before, **steady}
+            break
+        again()
     deadline = time.monotonic() + patience
     more = None
     while more is None or (more and time.monotonic() < deadline):
         if more:
             time.sleep(0.25)
         now = held(get('/api/status'))
-        # Memory is kept for the next time, in pieces as they were needed.
-        more = {k: (before[k], v) for k, v in now.items() if v > before[k] * (1.25 if 'memory' in k else 1)}
+        more = {k: (before[k], v) for k, v in now.items() if v > before[k] * (1.25 if 'memory' in k and not again else 1)}
     tap.ok(not more, what, more)
 
 
@@ -228,7 +240,7 @@ def web():
         w.slow()
         w.malformed()
         w.together()
-        returns(w.get, before, 30, 'web: sockets, pools, buffers and memory are what they were')
+        returns(w.get, before, 30, 'web: sockets, pools, buffers and memory are what they were', w.together if LONG else None)
     finally:
         text = w.guest.end()
     tap.ok('trapped' not in text and 'warning: lwip' not in text, 'web: nothing of the machine failed', text[-2000:])
