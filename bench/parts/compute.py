@@ -13,6 +13,8 @@ QUICK_ONLY = 'drivers,calls'
 TEXT = '''make bench-jit's kernels (37 in 7 groups) and programs (Lua, SQLite), each built once by clang for this machine and once for wasm32; one wasm file goes to every
 column. CPU time over that of native code, geometric means of the medians. The lower table takes one mechanism away from the compiler (never from the verifier
 of what is shipped: a tool of bench/ only) and shows what the whole costs more with it; the last line puts comparisons where guard regions are.'''
+WHY = ('small functions that call each other pay most: each entry and each return begins a bundle. A quick run has few kernels, these among them; '
+       'over all of them it is a few percent')
 
 
 def fetch(quick, term):
@@ -63,7 +65,7 @@ def measure(results, term, quick):
     rows = []
     for column, value in ablation.items():
         most = 5 if column == 'bare' else None
-        rows.append([ABLATIONS[column], results.metric(f'compute.cost.{re.sub("bare", "both", column)}', 100 * (value - 1), '%', most=most)])
+        rows.append([ABLATIONS[column], results.metric(f'compute.cost.{re.sub("bare", "both", column)}', 100 * (value - 1), '%', most=most, note=WHY)])
         term.row(rows[-1])
     speeds = got.get('speeds', {})
     if speeds:
