@@ -30,13 +30,13 @@ $(eval $(call variant,twin))
 manifest_words = $(shell sed -n 's/^$1 *\(.*\.\)*//p' $2/manifest)
 twin_exports = $(call manifest_words,export,$1) $(if $(shell grep -x 'kind driver' $1/manifest),driver_start driver_event,app_main)
 twin_list = $(foreach w,$1,X($w))
-define twin
+define twin # $1 name, $2 folder, $3 the imports, where two have one name
 $B/bench/twin/$1.o: $(call objs,twin,$(wildcard $2/*.c) $(call shared_c,$2)) bench/rig/twin.c bench/rig/rig.h $2/manifest \
     sasos/run/hostcall.def $B/o/twin.flags
 	@$$(call say,TWIN,$$@)
 	@mkdir -p $$(@D)
 	$$Q$(CC) $(cflags_host) -fno-pie -DTWIN=twin_$(subst -,_,$1) -DTWIN_NAME='"$1"' '-DTWIN_EXPORTS=$(call twin_list,$(call twin_exports,$2))' \
-	    '-DTWIN_IMPORTS=$(call twin_list,$(call manifest_words,import,$2))' -MF $$@.d -c bench/rig/twin.c -o $$@.part
+	    '-DTWIN_IMPORTS=$(call twin_list,$(or $3,$(call manifest_words,import,$2)))' -MF $$@.d -c bench/rig/twin.c -o $$@.part
 	$$Qld.lld -r -o $$@.all $$@.part $$(filter $B/o/twin/%.o,$$^)
 	$$Qllvm-objcopy --keep-global-symbol=twin_$(subst -,_,$1) $$@.all $$@
 	@rm -f $$@.part $$@.all
@@ -47,13 +47,17 @@ $(eval $(call twin,nvme,drivers/nvme))
 $(eval $(call twin,netload,bench/apps/netload))
 $(eval $(call twin,virtio-net,drivers/virtio/net))
 $(eval $(call twin,e1000e,drivers/e1000e))
+# A twin is one instance: two ports have two of them.
+$(eval $(call twin,virtio-net-b,drivers/virtio/net))
+$(eval $(call twin,e1000e-b,drivers/e1000e))
+$(eval $(call twin,netports,bench/apps/netports,a_net_attach a_net_submit b_net_attach b_net_submit))
 $(eval $(call twin,caller,bench/apps/caller))
 $(eval $(call twin,callee,bench/apps/callee))
 rig_main := bench/rig/main.c bench/rig/crossings.c
 rig_objs := $(call objs,host,$(filter-out bench/rig/twin.c $(rig_main),$(wildcard bench/rig/*.c))) $B/o/libhost.a
 
 # Not position-independent: a twin's statics then have 32-bit addresses, as its module's have.
-$B/bench/rig: $(call objs,host,bench/rig/main.c) $(foreach t,blkload netload virtio-blk nvme virtio-net e1000e,$B/bench/twin/$t.o)
+$B/bench/rig: $(call objs,host,bench/rig/main.c) $(foreach t,blkload netload netports virtio-blk nvme virtio-net virtio-net-b e1000e e1000e-b,$B/bench/twin/$t.o)
 $B/bench/crossings: $(call objs,host,bench/rig/crossings.c) $(foreach t,caller callee,$B/bench/twin/$t.o)
 $B/bench/rig $B/bench/crossings: $(rig_objs)
 	@$(call say,LD,$@)

@@ -9,7 +9,7 @@ RIG = OUT + '/rig'
 DRIVERS = {'virtio-blk': 'build/modules/virtio-blk.wasm', 'nvme': 'build/modules/nvme.wasm'}
 LOAD = OUT + '/modules/blkload.wasm'
 NETS = {'virtio-net': 'build/modules/virtio-net.wasm', 'e1000e': 'build/modules/e1000e.wasm'}
-NET_LOAD = OUT + '/modules/netload.wasm'
+NET_LOAD, PORTS_LOAD = OUT + '/modules/netload.wasm', OUT + '/modules/netports.wasm'
 SIZES = (512, 4096, 65536)
 DEPTHS = (1, 8, 32, 128)
 COUNT = {512: 4000, 4096: 2000, 65536: 300}  # requests of one try: half a millisecond, so that some are not disturbed
@@ -54,10 +54,10 @@ def ratios(got):
     return whole, alone
 
 
-def paced(results, driver, module, rounds, names, load=LOAD):
+def paced(results, driver, module, rounds, names, runner=run_rig):
     """Throughput ratios of these cells against a device that takes its time: {cell: metric}."""
     out = {}
-    for got in run_rig(driver, module, rounds, [n.rsplit(':', 1)[0] + ':200' for n in names], load, DEVICE_US=DEVICE_US):
+    for got in runner(driver, module, rounds, [n.rsplit(':', 1)[0] + ':200' for n in names], DEVICE_US=DEVICE_US):
         key = got['cell'].rsplit(':', 1)[0]
         out[key] = results.metric(f'hosted.{driver}.{key.replace(":", ".")}.throughput-{DEVICE_US}us', ratios(got)[0], '× native', 'higher', least=0.90, note=WHY_PACED)
     return out
@@ -108,16 +108,22 @@ def charts(results, section, driver):
 # ---- network ----
 NET_HEAD = ['', 'bytes', 'batch', 'cycles', 'native', 'throughput ×', f'at {DEVICE_US} µs ×', 'apart ×', 'extra', 'driver', 'native', 'extra']
 NET_EXPLAIN = ('A packet: everything it costs, and inside the driver alone; extra is the difference. tx sends, rx receives, forward sends back each frame from the buffer '
-               'in which it came. A batch is what one call of the driver, or one interrupt, brings. apart: throughput over that of a twin whose application and driver have '
+               'in which it came, ports copies it to a second device with a driver of its own. A batch is what one call of the driver, or one interrupt, brings. apart: throughput over that of a twin whose application and driver have '
                'the channel at an address each, as domains have it and native code need not: a processor whose first cache goes by virtual address fetches a line anew '
                'when it is used by the other name. What is between the two columns is the price of that, the rest that of code and crossings.')
 
 
 def net_cells(quick):
-    for op in ('tx', 'rx', 'forward'):
+    for op in ('tx', 'rx', 'forward', 'ports'):
         for size in (64, 1500) if quick else (64, 512, 1500):
             for batch in (1, 32) if quick else (1, 8, 32):
                 yield f'{op}:{size}:{batch}:{2000 if batch == 1 else 3200}'
+
+
+def run_net(driver, module, rounds, names, **env):
+    """The rig's answers: of cells on one device, then of those on two."""
+    for rig, load, ports in ((driver, NET_LOAD, False), (driver + '-ports', PORTS_LOAD, True)):
+        yield from run_rig(rig, module, rounds, [n for n in names if n.startswith('ports:') == ports], load, **env)
 
 
 def record_net(results, driver, got, slow, apart):
@@ -131,7 +137,7 @@ def record_net(results, driver, got, slow, apart):
     m = {s: results.metric(f'{name}.{s}.total', total[s], 'cycles')['value'] for s in side}
     d = {s: results.metric(f'{name}.{s}.driver', inside[s], 'cycles')['value'] for s in side}
     ratio = results.metric(name + '.throughput', [b / a for a, b in zip(total['sandboxed'], total['native'])], '× native', 'higher', least=bar, note=WHY)
-    most = 30 if op == 'forward' else 15  # each way
+    most = 30 if op in ('forward', 'ports') else 15  # each way
     extra = results.metric(name + '.extra', pair(total), 'cycles a packet', most=most if batch == '32' else None, note=WHY)
     alone = results.metric(name + '.extra-driver', pair(inside), 'cycles a packet')
     return [op, int(size), int(batch), m['sandboxed'], m['native'], ratio, slow.get(got['cell'].rsplit(':', 1)[0]), apart.get(got['cell']), extra, d['sandboxed'], d['native'], alone]
@@ -141,13 +147,13 @@ def measure_net(results, section, term, quick, rounds, driver, module):
     hz = results.machine['tsc_hz']
     term.title(f'{driver}, cycles a packet on this CPU', NET_HEAD)
     rows, names = [], list(net_cells(quick))
-    section.commands.append(f'{RIG} {driver} {NET_LOAD} {module} {rounds} OP:SIZE:BATCH:COUNT …')
-    slow = paced(results, driver, module, rounds, [n for n in names if n.split(':')[2] == '1'], NET_LOAD)
+    section.commands += [f'{RIG} {driver} {NET_LOAD} {module} {rounds} OP:SIZE:BATCH:COUNT …', f'{RIG} {driver}-ports {PORTS_LOAD} {module} {rounds} ports:SIZE:BATCH:COUNT …']
+    slow = paced(results, driver, module, rounds, [n for n in names if n.split(':')[2] == '1'], run_net)
     apart = {}
-    for got in run_rig(driver, module, rounds, [n for n in names if n.split(':')[2] == '32'], NET_LOAD, CHANNEL_TWICE=1):
+    for got in run_net(driver, module, rounds, [n for n in names if n.split(':')[2] == '32'], CHANNEL_TWICE=1):
         key = got['cell'].rsplit(':', 1)[0].replace(':', '.')
         apart[got['cell']] = results.metric(f'hosted.{driver}.{key}.throughput-apart', ratios(got)[0], '× native', 'higher')
-    for got in run_rig(driver, module, rounds, names, NET_LOAD):
+    for got in run_net(driver, module, rounds, names):
         rows.append(record_net(results, driver, got, slow, apart))
         term.row(rows[-1])
         term.progress(f'{driver}: {len(rows)} of {len(names)}')

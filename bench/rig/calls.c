@@ -28,7 +28,7 @@ CALL(time_ns) {
     struct timespec t;
     if (d == s->app && s->marks < RIG_MARKS)
         s->mark[s->marks++] = (struct rig_mark){rig_tsc(), s->time};
-    if (d == s->driver && s->device->look) s->device->look(s->device);
+    if (d->device && d->device->look) d->device->look(d->device);
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * 1000000000 + t.tv_nsec;
 }
@@ -49,30 +49,36 @@ CALL(arg) {
     return length;
 }
 
-// One round of the machine: the device, then the driver if something is pending for it. False: nothing happened.
-static bool turn(struct rig_stack *s) {
-    struct rig_domain *driver = s->driver;
-    struct rig_device *device = s->device;
-    uint64_t before = s->timing || device->latency ? rig_tsc() : 0;
-    bool moved = device->pump(device);
-    while (moved && device->latency && rig_tsc() - before < device->latency)
-        ;
-    if (s->timing) {
-        s->time.model += rig_tsc() - before - rig_tsc_cost();
-        s->time.models++;
-    }
-    driver->pending |= device->irqs & device->irqs_enabled;
-    device->irqs = 0;
-    if (!driver->pending) return moved;
-    uint32_t events = driver->pending;
-    driver->pending = 0;
-    before = s->timing ? rig_tsc() : 0;
+// The driver, if something is pending for it. False: nothing is.
+static bool deliver(struct rig_stack *s, struct rig_domain *driver) {
+    uint32_t events = driver->pending | (driver->device->irqs & driver->device->irqs_enabled);
+    driver->pending = driver->device->irqs = 0;
+    if (!events) return false;
+    uint64_t before = s->timing ? rig_tsc() : 0;
     rig_enter(driver, &driver->event, events);
     if (s->timing) {
         s->time.event += rig_tsc() - before - rig_tsc_cost();
         s->time.events++;
     }
     return true;
+}
+
+// One round of the machine: the devices, then the drivers. False: nothing happened.
+static bool turn(struct rig_stack *s) {
+    uint64_t latency = s->port[0].device->latency, before = s->timing || latency ? rig_tsc() : 0;
+    bool moved = false;
+    for (unsigned i = 0; i < s->ports; i++) {
+        struct rig_device *device = s->port[i].device;
+        moved = device->pump(device) || moved;
+    }
+    while (moved && latency && rig_tsc() - before < latency)
+        ;
+    if (s->timing) {
+        s->time.model += rig_tsc() - before - rig_tsc_cost();
+        s->time.models++;
+    }
+    for (unsigned i = 0; i < s->ports; i++) moved = deliver(s, s->port[i].driver) || moved;
+    return moved;
 }
 
 CALL(wait) {
@@ -112,7 +118,7 @@ CALL(chan_signal) {
 CALL(pci_config_read) {
     UNUSED;
     uint32_t offset = (uint32_t)a, bytes = (uint32_t)b, value = 0;
-    const struct rig_device *device = d->stack->device;
+    const struct rig_device *device = d->device;
     if (bytes > 4 || offset > sizeof device->config - bytes) return E_INVAL;
     memcpy(&value, device->config + offset, bytes);
     return value;
@@ -120,7 +126,7 @@ CALL(pci_config_read) {
 CALL(pci_bar_map) {
     UNUSED;
     uint32_t offset = (uint32_t)b, bytes = (uint32_t)c, first = offset / RIG_PAGE;
-    struct rig_device *device = d->stack->device;
+    struct rig_device *device = d->device;
     if ((uint32_t)a || !bytes || offset >= device->pages.size || bytes > device->pages.size - offset)
         return 0;
     uint32_t pages = (offset + bytes - 1) / RIG_PAGE - first + 1;
@@ -139,11 +145,11 @@ CALL(dma_alloc) {
 CALL(irq_enable) {
     UNUSED;
     if ((uint32_t)a >= SASOS_IRQS_MAX) return E_NOENT;
-    d->stack->device->irqs_enabled |= 1u << (uint32_t)a;
+    d->device->irqs_enabled |= 1u << (uint32_t)a;
     return 0;
 }
 
-// Whose call it is: a stack's driver is called by its application only.
+// Whose call it is: a driver is called by its application only.
 CALL(caller_channel) {
     UNUSED;
     for (uint32_t i = 0; d != d->stack->app && i < d->channels; i++)

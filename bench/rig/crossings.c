@@ -74,7 +74,7 @@ static void calls(struct rig_stack *s, const char *side, int rounds) {
             double cost = loop(s->app, text, CALLS) - nothing;
             if (r >= 0) value[i][r] = cost > 0 ? cost : 0;
         }
-        if (r >= 0) entering[r] = enter(s->driver);
+        if (r >= 0) entering[r] = enter(s->port[0].driver);
     }
     snprintf(text, sizeof text, "%s.enter", side);
     print(text, entering, rounds, false);
@@ -151,8 +151,10 @@ int main(int argc, char **argv) {
     }
     host_init("crossings");
     rig_space_init();
-    struct rig_stack *s = rig_stack_sandboxed(argv[1], argv[2], &device, CHANNEL, false);
-    struct rig_stack *n = rig_stack_native(&twin_caller, &twin_callee, &device, CHANNEL);
+    struct rig_device *const devices[RIG_PORTS] = {&device};
+    const struct rig_twin *const callees[RIG_PORTS] = {&twin_callee};
+    struct rig_stack *s = rig_stack_sandboxed(argv[1], argv[2], devices, CHANNEL, false);
+    struct rig_stack *n = rig_stack_native(&twin_caller, callees, devices, CHANNEL);
     rig_stack_start(s);
     rig_stack_start(n);
     rig_stack_run(s, "");

@@ -1,4 +1,4 @@
-// domain.c — see rig.h: the two domains of a stack, sandboxed or native, what ties them together, and entering them.
+// domain.c — see rig.h: the domains of a stack, sandboxed or native, what ties them together, and entering them.
 #include "bench/rig/rig.h"
 #include "sfi-jit/host/host.h"
 #include <stdarg.h>
@@ -17,7 +17,7 @@ static uint32_t native_dma_next = SFI_DMA_BASE, native_device_next = SFI_DEVICE_
 
 // A call of the driver by the application that goes through C, because the driver or the clock is there.
 static struct bridge {
-    struct rig_stack *stack;
+    struct rig_domain *driver;
     struct rig_entry entry;
     struct ldr_hostfunc host;
     void **import; // native: the application's pointer
@@ -106,16 +106,16 @@ int32_t rig_call(struct rig_domain *d, const char *export, uint32_t argument) {
     return rig_enter(d, &e, argument);
 }
 
-static struct bridge *bridge_new(struct rig_stack *s, struct rig_entry entry) {
+static struct bridge *bridge_new(struct rig_domain *driver, struct rig_entry entry) {
     if (bridge_count == BRIDGES_MAX) rig_fail("too many calls between domains");
-    bridges[bridge_count] = (struct bridge){.stack = s, .entry = entry};
+    bridges[bridge_count] = (struct bridge){.driver = driver, .entry = entry};
     return &bridges[bridge_count++];
 }
 
 static int64_t cross(const struct bridge *b) {
-    struct rig_stack *s = b->stack;
+    struct rig_stack *s = b->driver->stack;
     uint64_t before = rig_tsc();
-    int32_t result = rig_enter(s->driver, &b->entry, 0);
+    int32_t result = rig_enter(b->driver, &b->entry, 0);
     s->time.submit += rig_tsc() - before - rig_tsc_cost();
     s->time.submits++;
     return result;
@@ -132,21 +132,36 @@ static struct rig_domain *native_domain(struct rig_stack *s, const struct rig_tw
     return d;
 }
 
-static struct rig_stack *stack_new(struct rig_device *device, uint32_t channel_bytes) {
+static struct rig_stack *stack_new(struct rig_device *const device[RIG_PORTS], uint32_t channel_bytes) {
     struct rig_stack *s = allocate(sizeof *s);
-    s->device = device;
-    s->channel.pages = rig_pages_new(channel_bytes);
+    for (; s->ports < RIG_PORTS && device[s->ports]; s->ports++) {
+        s->port[s->ports].device = device[s->ports];
+        s->port[s->ports].channel.pages = rig_pages_new(channel_bytes);
+    }
     return s;
 }
 
-struct rig_stack *rig_stack_native(const struct rig_twin *app, const struct rig_twin *driver,
-                                   struct rig_device *device, uint32_t channel_bytes) {
+// Its port's device has this driver.
+static void port_driver(struct rig_port *p, struct rig_domain *driver) {
+    p->driver = driver;
+    driver->device = p->device;
+    p->device->space = &driver->space;
+}
+
+// The port whose name is this letter.
+static struct rig_domain *driver_of(struct rig_stack *s, char port) {
+    return s->port[s->ports > 1 && port == 'b'].driver;
+}
+
+struct rig_stack *rig_stack_native(const struct rig_twin *app,
+                                   const struct rig_twin *const driver[RIG_PORTS],
+                                   struct rig_device *const device[RIG_PORTS], uint32_t channel_bytes) {
     struct rig_stack *s = stack_new(device, channel_bytes);
-    s->driver = native_domain(s, driver);
+    for (unsigned i = 0; i < s->ports; i++) port_driver(&s->port[i], native_domain(s, driver[i]));
     s->app = native_domain(s, app);
-    device->space = &s->driver->space;
     for (const struct rig_export *i = app->imports; i->name; i++) {
-        struct bridge *b = bridge_new(s, find(s->driver, i->name));
+        struct rig_domain *d = driver_of(s, *i->name);
+        struct bridge *b = bridge_new(d, find(d, s->ports > 1 ? i->name + 2 : i->name));
         b->import = i->fn;
         *b->import = b->entry.fn;
     }
@@ -169,7 +184,7 @@ static export_fn *const cross_native[IMPORTS_MAX] = {cross_native_0, cross_nativ
 void rig_stack_bracket(struct rig_stack *s, bool on) {
     unsigned n = 0;
     for (unsigned i = 0; i < bridge_count; i++)
-        if (bridges[i].stack == s && bridges[i].import) {
+        if (bridges[i].driver->stack == s && bridges[i].import) {
             if (n == IMPORTS_MAX) rig_fail("too many imports");
             native_bridge[n] = &bridges[i];
             *bridges[i].import = on ? (void *)cross_native[n] : bridges[i].entry.fn;
@@ -210,7 +225,7 @@ static int64_t cross_sandboxed(struct ldr_instance *inst, const struct ldr_args 
 }
 
 struct linking {
-    struct rig_domain *domain, *driver;
+    struct rig_stack *stack; // whose drivers it may call; NULL: none
     bool bracket;
 };
 
@@ -222,20 +237,20 @@ static bool resolve(void *ctx, const struct wasm_import *import, struct ldr_exte
             *out = (struct ldr_extern){.kind = LDR_EXT_HOST, .host = &host_functions[i]};
             return true;
         }
-    if (!l->driver || import->kind != WASM_FUNC) return false;
-    *out = ldr_export(l->driver->inst, import->name.text, import->name.length);
+    if (!l->stack || import->kind != WASM_FUNC || !import->module.length) return false;
+    struct rig_domain *driver = driver_of(l->stack, (char)*import->module.text);
+    *out = ldr_export(driver->inst, import->name.text, import->name.length);
     if (out->kind != LDR_EXT_FUNC || !l->bracket) return out->kind == LDR_EXT_FUNC;
-    struct bridge *b = bridge_new(l->driver->stack, (struct rig_entry){out->index, NULL});
+    struct bridge *b = bridge_new(driver, (struct rig_entry){out->index, NULL});
     b->host = (struct ldr_hostfunc){"", "", ":i", cross_sandboxed, b};
     *out = (struct ldr_extern){.kind = LDR_EXT_HOST, .host = &b->host};
     return true;
 }
 
 static struct rig_domain *sandboxed_domain(struct rig_stack *s, const char *path,
-                                           struct rig_domain *driver, bool bracket) {
+                                           struct linking linking) {
     struct rig_domain *d = allocate(sizeof *d);
     struct ldr_store *store = ldr_store_new(LDR_DOMAIN);
-    struct linking linking = {d, driver, bracket};
     const struct ldr_imports imports = {&linking, resolve};
     struct ldr_code *code;
     struct ldr_error e;
@@ -258,23 +273,27 @@ static struct rig_domain *sandboxed_domain(struct rig_stack *s, const char *path
     return d;
 }
 
-struct rig_stack *rig_stack_sandboxed(const char *app, const char *driver, struct rig_device *device,
+struct rig_stack *rig_stack_sandboxed(const char *app, const char *driver,
+                                      struct rig_device *const device[RIG_PORTS],
                                       uint32_t channel_bytes, bool bracket) {
     struct rig_stack *s = stack_new(device, channel_bytes);
-    s->driver = sandboxed_domain(s, driver, NULL, false);
-    s->app = sandboxed_domain(s, app, s->driver, bracket);
-    device->space = &s->driver->space;
+    for (unsigned i = 0; i < s->ports; i++)
+        port_driver(&s->port[i], sandboxed_domain(s, driver, (struct linking){NULL, false}));
+    s->app = sandboxed_domain(s, app, (struct linking){s, bracket});
     return s;
 }
 
 // ---- Stacks ----
 void rig_stack_start(struct rig_stack *s) {
-    rig_attach(s->driver, &s->channel, 1);
-    rig_attach(s->app, &s->channel, 0);
-    s->driver->event = find(s->driver, "driver_event");
-    int32_t result = rig_call(s->driver, "driver_start", 0);
-    if (result < 0) rig_fail("%s: driver_start: error %d", s->driver->name, result);
-    rig_registers_release(s->device);
+    for (unsigned i = 0; i < s->ports; i++) {
+        struct rig_domain *driver = s->port[i].driver;
+        rig_attach(driver, &s->port[i].channel, 1);
+        rig_attach(s->app, &s->port[i].channel, 0);
+        driver->event = find(driver, "driver_event");
+        int32_t result = rig_call(driver, "driver_start", 0);
+        if (result < 0) rig_fail("%s: driver_start: error %d", driver->name, result);
+        rig_registers_release(driver->device);
+    }
 }
 
 int32_t rig_stack_run(struct rig_stack *s, const char *argument) {

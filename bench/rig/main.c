@@ -1,8 +1,8 @@
 // main.c — the rig's program: cycles per request of a block driver, sandboxed and native, on this CPU.
 //
 //   rig hz                                            the time-stamp counter's frequency
-//   rig DRIVER APP.wasm DRIVER.wasm ROUNDS CELL…      DRIVER: virtio-blk, nvme, virtio-net or e1000e. CELL: an argument of bench/apps/blkload or
-//                                                     netload, one measurement
+//   rig DRIVER APP.wasm DRIVER.wasm ROUNDS CELL…      DRIVER: virtio-blk, nvme, virtio-net or e1000e; virtio-net-ports, e1000e-ports: two
+//                                                     devices. CELL: an argument of bench/apps/blkload, netload or netports, one measurement
 //
 // Every round runs a cell sandboxed and native in turn, as a whole and with the time divided, the fastest of three tries each. A line of JSON for
 // each cell: {"cell": …, "sandboxed": {…}, "native": {…}}, each of the two having lists with a number a round, in time-stamp counts per request:
@@ -28,17 +28,20 @@
 #define TRIES 3
 
 extern const struct rig_twin twin_blkload, twin_netload, twin_virtio_blk, twin_nvme,
-    twin_virtio_net, twin_e1000e;
+    twin_virtio_net, twin_e1000e, twin_netports, twin_virtio_net_b, twin_e1000e_b;
 
 static const struct kind {
     const char *name;
-    const struct rig_twin *app, *driver;
+    const struct rig_twin *app, *driver[RIG_PORTS];
     struct rig_device *(*device)(struct rig_disk *disk);
     void (*load)(struct rig_device *d, uint32_t size, uint32_t burst); // NULL: the application says all
-} kinds[] = {{"virtio-blk", &twin_blkload, &twin_virtio_blk, rig_virtio_blk, NULL},
-             {"nvme", &twin_blkload, &twin_nvme, rig_nvme, NULL},
-             {"virtio-net", &twin_netload, &twin_virtio_net, rig_virtio_net, rig_net_load},
-             {"e1000e", &twin_netload, &twin_e1000e, rig_e1000e, rig_net_load}};
+} kinds[] = {
+    {"virtio-blk", &twin_blkload, {&twin_virtio_blk}, rig_virtio_blk, NULL},
+    {"nvme", &twin_blkload, {&twin_nvme}, rig_nvme, NULL},
+    {"virtio-net", &twin_netload, {&twin_virtio_net}, rig_virtio_net, rig_net_load},
+    {"e1000e", &twin_netload, {&twin_e1000e}, rig_e1000e, rig_net_load},
+    {"virtio-net-ports", &twin_netports, {&twin_virtio_net, &twin_virtio_net_b}, rig_virtio_net, rig_net_load},
+    {"e1000e-ports", &twin_netports, {&twin_e1000e, &twin_e1000e_b}, rig_e1000e, rig_net_load}};
 static const struct kind *kind;
 
 enum { SANDBOXED, NATIVE, SIDES };
@@ -55,7 +58,8 @@ static void run(struct rig_stack *s, const char *cell) {
     unsigned size = 0, burst = 0;
     s->app->quiet = true;
     if (kind->load && sscanf(cell, "%15[a-z]:%u:%u", op, &size, &burst) == 3)
-        kind->load(s->device, size, strcmp(op, "tx") ? burst : 0);
+        for (unsigned i = 0; i < s->ports; i++) // what comes, comes on the first port
+            kind->load(s->port[i].device, size, i || !strcmp(op, "tx") ? 0 : burst);
     if (rig_stack_run(s, cell) || s->marks < RIG_MARKS) rig_fail("%s: %s", cell, s->app->line);
 }
 
@@ -122,13 +126,17 @@ static double frequency(void) { // of the time-stamp counter
     return (double)(rig_tsc() - cycles) / (host_seconds() - start);
 }
 
-static struct rig_device *new_device(struct rig_disk *disk) {
+// One for each port. The array lasts until the next call.
+static struct rig_device *const *new_devices(struct rig_disk *disk) {
+    static struct rig_device *device[RIG_PORTS];
     static double hz;
     const char *us = getenv("DEVICE_US");
-    struct rig_device *d = kind->device(disk);
     if (us && hz == 0) hz = frequency();
-    d->latency = us ? (uint64_t)(atof(us) * 1e-6 * hz) : 0;
-    return d;
+    for (unsigned i = 0; i < RIG_PORTS && kind->driver[i]; i++) {
+        device[i] = kind->device(disk);
+        device[i]->latency = us ? (uint64_t)(atof(us) * 1e-6 * hz) : 0;
+    }
+    return device;
 }
 
 int main(int argc, char **argv) {
@@ -145,9 +153,9 @@ int main(int argc, char **argv) {
     struct rig_disk disk = {calloc(1, DISK), DISK / 512};
     if (!disk.data) rig_fail("no memory");
     struct side side[SIDES];
-    side[SANDBOXED].whole = rig_stack_sandboxed(argv[2], argv[3], new_device(&disk), CHANNEL, false);
-    side[SANDBOXED].divided = rig_stack_sandboxed(argv[2], argv[3], new_device(&disk), CHANNEL, true);
-    side[NATIVE].whole = rig_stack_native(kind->app, kind->driver, new_device(&disk), CHANNEL);
+    side[SANDBOXED].whole = rig_stack_sandboxed(argv[2], argv[3], new_devices(&disk), CHANNEL, false);
+    side[SANDBOXED].divided = rig_stack_sandboxed(argv[2], argv[3], new_devices(&disk), CHANNEL, true);
+    side[NATIVE].whole = rig_stack_native(kind->app, kind->driver, new_devices(&disk), CHANNEL);
     side[NATIVE].divided = side[NATIVE].whole;
     rig_stack_start(side[SANDBOXED].whole);
     rig_stack_start(side[SANDBOXED].divided);

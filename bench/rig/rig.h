@@ -1,9 +1,9 @@
 // rig.h — drivers on the real CPU, in a Linux process: the same module (or its native twin), kernel calls, and a device that is a C model.
 //
-// A *stack* is one application, one driver and one device model. Its two domains are either both sandboxed (their modules, through
-// loader/ and the verifier, the application linked to the driver by a true crossing) or both native (the same sources as x86-64 code in this
+// A *stack* is one application and one or two ports, each a driver and a device model. Its domains are either all sandboxed (their modules, through
+// loader/ and the verifier, the application linked to each driver by a true crossing) or all native (the same sources as x86-64 code in this
 // program: twin.c). Everything runs on one thread, in an order that depends on nothing but the requests: the application runs until it
-// waits; then the model looks at what the driver has put into its rings, serves all of it, and raises interrupts; then the driver is
+// waits; then each model looks at what its driver has put into its rings, serves all of it, and raises interrupts; then the drivers are
 // called with them. So time can be divided exactly into the model's and the rest.
 //
 // Addresses. A domain sees 32-bit addresses: a sandboxed one in its window, a native one in the low 4 GiB of this process, where the
@@ -25,6 +25,7 @@
 #define RIG_ARGS_MAX 8u
 #define RIG_PAGES_MAX 8u // of a device's registers
 #define RIG_MARKS 2u
+#define RIG_PORTS 2u
 
 struct rig_domain;
 struct rig_device;
@@ -108,10 +109,15 @@ struct rig_channel {
     struct rig_domain *end[2]; // 0 the client, 1 the server
     uint8_t index[2];
 };
-struct rig_stack {
-    struct rig_domain *app, *driver;
+struct rig_port {
+    struct rig_domain *driver;
     struct rig_device *device;
     struct rig_channel channel;
+};
+struct rig_stack {
+    struct rig_domain *app;
+    struct rig_port port[RIG_PORTS];
+    unsigned ports;
     bool timing; // divide the time; costs some
     // Time-stamp counts since the stack was made.
     struct rig_time {
@@ -130,6 +136,7 @@ struct rig_entry { // of a domain: an export
 struct rig_domain {
     const char *name;
     struct rig_stack *stack;
+    struct rig_device *device; // a driver's
     struct rig_space space;
     const struct rig_twin *twin; // or
     struct ldr_instance *inst;
@@ -146,14 +153,18 @@ struct rig_domain {
     const char *arg[RIG_ARGS_MAX];
     unsigned args;
 };
-// `bracket`: the application's call of the driver is timed, and goes through C; otherwise it is the crossing that the kernel makes.
-struct rig_stack *rig_stack_native(const struct rig_twin *app, const struct rig_twin *driver,
-                                   struct rig_device *device, uint32_t channel_bytes);
-struct rig_stack *rig_stack_sandboxed(const char *app, const char *driver, struct rig_device *device,
+// `bracket`: the application's calls of a driver are timed, and go through C; otherwise they are the crossings that the kernel makes.
+// With two ports the application imports from `a` and from `b` (native: a_NAME, b_NAME); each port of a native stack has a twin of its own, since
+// a twin is one instance. A port exists where there is a device.
+struct rig_stack *rig_stack_native(const struct rig_twin *app,
+                                   const struct rig_twin *const driver[RIG_PORTS],
+                                   struct rig_device *const device[RIG_PORTS], uint32_t channel_bytes);
+struct rig_stack *rig_stack_sandboxed(const char *app, const char *driver,
+                                      struct rig_device *const device[RIG_PORTS],
                                       uint32_t channel_bytes, bool bracket);
 // Native stacks: whether the call is timed; of several stacks, the one that runs next.
 void rig_stack_bracket(struct rig_stack *s, bool on);
-// driver_start(); exits with a message when it fails.
+// driver_start() of each port; exits with a message when it fails.
 void rig_stack_start(struct rig_stack *s);
 // Runs app_main() with one argument; its result.
 int32_t rig_stack_run(struct rig_stack *s, const char *argument);

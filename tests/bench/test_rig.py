@@ -45,6 +45,12 @@ for driver in ('virtio-net', 'e1000e'):
     tap.ok(done.returncode == 0 and [x['cell'] for x in lines] == frames, f'{driver}: frames are sent, received, sent back', done.stderr[-300:])
     for side in ('sandboxed', 'native'):
         tap.ok(all(x[side]['events'][0] <= 0.04 for x in lines if x['cell'].startswith('rx:64:32')), f'{driver}, {side}: one event for 32 frames', lines)
+    ports = ['ports:64:32:1000', 'ports:1514:1:300', 'ports:999:128:1000']
+    done = rig(driver + '-ports', module, *ports, load='build/bench/modules/netports.wasm')
+    lines = [json.loads(x) for x in done.stdout.splitlines()]
+    tap.ok(done.returncode == 0 and [x['cell'] for x in lines] == ports, f'{driver}: frames go from one device to another', done.stderr[-300:])
+    for side in ('sandboxed', 'native'):
+        tap.ok(all(0.05 <= x[side]['events'][0] <= 0.07 for x in lines[:1]), f'{driver}, {side}: one event of each driver for 32 frames', lines)
     done = rig(driver, module, 'tx:63:1:1', load=NET_LOAD)
     tap.ok(done.returncode == 1 and 'cannot do' in done.stderr, f'{driver}: a frame that is none is refused', done.stderr)
 

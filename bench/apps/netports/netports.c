@@ -8,10 +8,10 @@
 #include "bench/apps/cells.h"
 #include "drivers/sdk/net.h"
 
-__attribute__((import_module("a"), import_name("net_attach"))) int32_t a_attach(void);
-__attribute__((import_module("a"), import_name("net_submit"))) int32_t a_submit(void);
-__attribute__((import_module("b"), import_name("net_attach"))) int32_t b_attach(void);
-__attribute__((import_module("b"), import_name("net_submit"))) int32_t b_submit(void);
+__attribute__((import_module("a"), import_name("net_attach"))) int32_t a_net_attach(void);
+__attribute__((import_module("a"), import_name("net_submit"))) int32_t a_net_submit(void);
+__attribute__((import_module("b"), import_name("net_attach"))) int32_t b_net_attach(void);
+__attribute__((import_module("b"), import_name("net_submit"))) int32_t b_net_submit(void);
 
 #define BUFFERS 256u
 #define NUMBER_AT 16u
@@ -67,19 +67,20 @@ static void forward(bool last) {
     post_buffer(r.buffer);
 }
 
-// 0, or an error.
+// Until all frames have left. 0, or an error.
 static int32_t pass(void) {
-    while (net.done < net.count) {
+    while (net.done < net.count || net.free_count < BUFFERS) {
         uint32_t n = 0;
         take_sent();
         while (n < net.batch && net.free_count && net.done < net.count && ring_pending(&net.receive)) {
             forward(++n == net.batch || net.free_count == 1 || net.done + 1 == net.count);
         }
-        int32_t error = n ? b_submit() : 0;
-        if (!error) error = a_submit();
+        int32_t error = n ? b_net_submit() : 0;
+        if (!error) error = a_net_submit();
         if (error) return error;
         if (net.receive.broken || net.sent.broken) return E_PEER;
-        if (n || (ring_pending(&net.receive) && net.free_count)) continue;
+        if (n || ring_pending(&net.sent)) continue;
+        if (net.done < net.count && net.free_count && ring_pending(&net.receive)) continue;
         if (sasos_wait(SASOS_EVENT_CHANNEL(0) | SASOS_EVENT_CHANNEL(1), TIMEOUT_NS) <= 0)
             return E_IO;
     }
@@ -87,8 +88,8 @@ static int32_t pass(void) {
 }
 
 static int32_t attach(void) {
-    int32_t error = a_attach();
-    if (!error) error = b_attach();
+    int32_t error = a_net_attach();
+    if (!error) error = b_net_attach();
     ring_init(&net.post, &net.in->post_ring, NET_RING);
     ring_init(&net.receive, &net.in->receive_ring, NET_RING);
     ring_init(&net.transmit, &net.out->transmit_ring, NET_RING);
