@@ -83,6 +83,7 @@ enum x64_form {
     FORM_DIVIDE,
     FORM_MULHIGH,
     FORM_STORE,
+    FORM_UPDATE,
     FORM_ATOMIC,
     FORM_FCOPY,
     FORM_FCONST,

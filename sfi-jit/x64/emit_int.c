@@ -27,10 +27,17 @@ static void emit_lea(struct x64_emitter *e, uint32_t insn, const struct x64_insn
     x64_def_size(&e->s, d, i->size);
 }
 
-// op r/m, imm: the group 80–83, with the shortest immediate.
-static void group_imm(struct x64_emitter *e, bool wide, unsigned digit, struct x64_rm rm, uint64_t imm) {
-    bool is_short = fits8(imm);
-    x64_op(&e->s, is_short ? 0x83 : 0x81, wide, digit, rm, is_short ? 1 : 4, imm);
+// op r/m, imm: the group 80–83, with the shortest immediate. Less than four bytes: of memory.
+static void group_imm(struct x64_emitter *e, uint8_t size, unsigned digit, struct x64_rm rm,
+                      uint64_t imm) {
+    uint32_t prefix = size == 2 ? X64_OPC(PP_66, 0, 0) : 0;
+    if (size == 2) imm = (uint64_t)(int64_t)(int16_t)imm;
+    if (size == 1)
+        x64_op(&e->s, 0x80, false, digit, rm, 1, imm);
+    else if (fits8(imm))
+        x64_op(&e->s, prefix | 0x83, size == 8, digit, rm, 1, imm);
+    else
+        x64_op(&e->s, prefix | 0x81, size == 8, digit, rm, size == 2 ? 2 : 4, imm);
 }
 
 // The unit just made left ZF as a test of `reg` would.
@@ -45,7 +52,7 @@ static void emit_alu(struct x64_emitter *e, uint32_t insn, const struct x64_insn
     unsigned d = x64_reg(e, insn, 0);
     bool wide = i->size == 8;
     if (i->has_imm) {
-        group_imm(e, wide, info->digit, x64_rm_reg(d), i->imm);
+        group_imm(e, i->size, info->digit, x64_rm_reg(d), i->imm);
     } else {
         struct x64_rm rm = x64_rm_of(e, insn, 2);
         if (rm.kind == RM_REG)
@@ -60,7 +67,7 @@ static void emit_alu(struct x64_emitter *e, uint32_t insn, const struct x64_insn
 static void emit_cmp(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
     bool wide = i->size == 8;
     if (i->has_imm) {
-        group_imm(e, wide, 7, x64_rm_of(e, insn, 0), i->imm);
+        group_imm(e, i->size, 7, x64_rm_of(e, insn, 0), i->imm);
         return;
     }
     unsigned a = x64_reg(e, insn, 0);
@@ -80,6 +87,15 @@ static bool zero_flag_known(const struct x64_emitter *e, uint32_t insn, const st
 
 // Only "zero" and, of two registers, the sign are asked for.
 static void emit_test(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    if (i->op == MOP_BT) {
+        x64_op(&e->s, X64_OPC(0, 1, 0xba), i->size == 8, 4, x64_rm_reg(x64_reg(e, insn, 0)), 1, i->imm);
+        return;
+    }
+    if (i->mem) {
+        unsigned bytes = i->size == 1 ? 1 : 4;
+        x64_op(&e->s, bytes == 1 ? 0xf6 : 0xf7, i->size == 8, 0, x64_rm_of(e, insn, 0), bytes, i->imm);
+        return;
+    }
     struct x64_rm a = x64_rm_reg(x64_reg(e, insn, 0));
     if (!i->has_imm && zero_flag_known(e, insn, i)) return;
     if (!i->has_imm)
@@ -189,6 +205,18 @@ static void emit_store(struct x64_emitter *e, uint32_t insn, const struct x64_in
     }
 }
 
+static void emit_update(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
+    const struct x64_mop_info *info = &x64_mop_info[i->op];
+    if (i->has_imm) {
+        group_imm(e, i->size, info->digit, x64_rm_of(e, insn, 0), i->imm);
+        return;
+    }
+    uint32_t opc = i->size == 1   ? (info->opcode - 1) | X64_REG8
+                   : i->size == 2 ? info->opcode | X64_OPC(PP_66, 0, 0)
+                                  : info->opcode;
+    x64_op(&e->s, opc, i->size == 8, x64_reg(e, insn, 0), x64_rm_of(e, insn, 1), 0, 0);
+}
+
 // The register operand is the value: the last one before the memory operand.
 static void emit_atomic(struct x64_emitter *e, uint32_t insn, const struct x64_insn *i) {
     uint32_t opc = x64_mop_info[i->op].opcode, value = i->op == MOP_CMPXCHG ? 2 : 0;
@@ -240,6 +268,7 @@ void x64_emit_int(struct x64_emitter *e, uint32_t insn) {
     case FORM_MULHIGH: emit_mulhigh(e, insn, i); break;
     case FORM_DIVIDE: emit_divide(e, insn, i); break;
     case FORM_STORE: emit_store(e, insn, i); break;
+    case FORM_UPDATE: emit_update(e, insn, i); break;
     default: __builtin_trap();
     }
 }

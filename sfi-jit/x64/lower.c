@@ -160,6 +160,16 @@ static const uint8_t compare_cc[] = {CC_E, CC_NE, CC_L,  CC_B,  CC_G,
 static const uint8_t exchanged_cc[] = {CC_E, CC_NE, CC_G,  CC_A,  CC_L,
                                        CC_B, CC_GE, CC_AE, CC_LE, CC_BE};
 
+// A comparison or test of what the load `r` would get.
+static void memory_with_imm(struct x64_lower *l, enum x64_mop op, ir_ref r, uint64_t imm) {
+    struct x64_src mem = x64_source(l, r, true, false);
+    x64_new(l, op, x64_access_size(l, x64_ins(l, r)));
+    x64_in_src(l, &mem);
+    struct x64_insn *n = &l->out.insn[l->out.insns - 1];
+    n->has_imm = true;
+    n->imm = imm;
+}
+
 static uint8_t compare_int(struct x64_lower *l, ir_ref r) {
     const struct ir_ins *i = x64_ins(l, r);
     uint8_t fold = l->fold[r], size = x64_size(x64_ins(l, i->a)->type);
@@ -168,13 +178,8 @@ static uint8_t compare_int(struct x64_lower *l, ir_ref r) {
     ir_ref left = exchange ? i->b : i->a, right = exchange ? i->a : i->b;
     const uint8_t *cc = exchange ? exchanged_cc : compare_cc;
     bool is_const = x64_is_const(l, left, &bits);
-    if (is_const && fold & FOLD_RM_A && x64_fits32(bits)) { // cmp [memory], immediate
-        struct x64_src mem = x64_source(l, right, true, false);
-        x64_new(l, MOP_CMP, size);
-        x64_in_src(l, &mem);
-        struct x64_insn *n = &l->out.insn[l->out.insns - 1];
-        n->has_imm = true;
-        n->imm = bits;
+    if (is_const && fold & FOLD_RM_A && x64_fits32(bits)) {
+        memory_with_imm(l, MOP_CMP, right, bits);
         return compare_cc[i->op - IR_EQ];
     }
     uint32_t a = x64_use(l, left);
@@ -206,10 +211,23 @@ static uint8_t compare_float(struct x64_lower *l, ir_ref r) {
 }
 
 // r is not made by itself and no comparison: an AND, tested.
-static uint8_t test_and(struct x64_lower *l, const struct ir_ins *i) {
+static uint8_t test_and(struct x64_lower *l, ir_ref r) {
+    const struct ir_ins *i = x64_ins(l, r);
     uint64_t bits;
     bool exchange = x64_is_const(l, i->a, &bits);
+    bool is_const = exchange || x64_is_const(l, i->b, &bits);
+    if (l->fold[r] & FOLD_RM_A) {
+        memory_with_imm(l, MOP_TEST, i->a, bits);
+        return CC_NE;
+    }
     uint32_t a = x64_use(l, exchange ? i->b : i->a);
+    if (is_const && !x64_fits32(bits) && (bits & (bits - 1)) == 0) { // one bit, beyond immediates
+        struct x64_insn *n = x64_new(l, MOP_BT, 8);
+        n->has_imm = true;
+        n->imm = (uint64_t)__builtin_ctzll(bits);
+        x64_in(l, a);
+        return CC_B;
+    }
     struct x64_src b = x64_source(l, exchange ? i->a : i->b, false, true);
     x64_new(l, MOP_TEST, x64_size(i->type));
     x64_in(l, a);
@@ -233,7 +251,11 @@ uint8_t x64_condition(struct x64_lower *l, ir_ref r) {
             }
             return (i->op < IR_FEQ ? compare_int(l, r) : compare_float(l, r)) ^ invert;
         }
-        if (!made && i->op == IR_AND) return test_and(l, i) ^ invert;
+        if (!made && i->op == IR_AND) return test_and(l, r) ^ invert;
+        if (!made && i->op == IR_LOAD) {
+            memory_with_imm(l, MOP_CMP, r, 0);
+            return CC_NE ^ invert;
+        }
         uint32_t v = x64_use(l, r);
         x64_new(l, MOP_TEST, x64_size(i->type));
         x64_in(l, v);

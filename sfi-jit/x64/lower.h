@@ -16,9 +16,9 @@
 
 enum {
     FOLD_SKIP = 1, // not made by itself
-    FOLD_RM_A = 2, // operand a, or b, is a load that this instruction takes as its memory operand
+    FOLD_RM_A = 2, // operand a, or b, is a load that this instruction takes as its memory operand; STORE, B: with what is done to it
     FOLD_RM_B = 4,
-    FOLD_LEA_A = 8, // operand a, or b, is a shift that becomes the scale of a lea
+    FOLD_LEA_A = 8, // operand a, or b, is a shift that becomes the scale of a lea; A: or a sum, whose terms do
     FOLD_LEA_B = 16,
     FOLD_CLEAN = 32,  // must have a clean upper half
     FOLD_ROTATE = 64, // both operands are shifts that make a rotation
@@ -99,6 +99,7 @@ uint32_t x64_imm(struct x64_lower *l, uint8_t ir_type, uint64_t bits);
 uint32_t x64_imm_vector(struct x64_lower *l, uint64_t low, uint64_t high);
 // r as a flexible operand; `load`: r is a load folded here. Constants that fit become immediates if imm_ok.
 struct x64_src x64_source(struct x64_lower *l, ir_ref r, bool load, bool imm_ok);
+uint8_t x64_access_size(const struct x64_lower *l, const struct ir_ins *i); // of a LOAD or STORE
 // The memory operand of a LOAD or STORE.
 struct x64_src x64_address(struct x64_lower *l, const struct ir_ins *i);
 struct x64_src x64_address_at(struct x64_lower *l, ir_ref a, uint64_t offset, uint32_t wasm);

@@ -36,15 +36,37 @@ static void count_uses(struct x64_lower *l, struct counts *c) {
 
 // ---- loads as operands -------------------------------------------------------------------------
 
-static bool full_load(const struct x64_lower *l, const struct counts *c, ir_ref r, uint32_t block) {
+// The load r, whose only user is what it is asked for, may be made here.
+static bool movable_load(const struct x64_lower *l, const struct counts *c, ir_ref r, uint32_t block) {
     const struct ir_ins *i = x64_ins(l, r);
-    return i->op == IR_LOAD && i->aux == IR_MEM_FULL && i->block == block && l->uses[r] == 1 &&
-           c->effects[r] == c->now;
+    return i->op == IR_LOAD && i->block == block && l->uses[r] == 1 && c->effects[r] == c->now;
+}
+
+static bool full_load(const struct x64_lower *l, const struct counts *c, ir_ref r, uint32_t block) {
+    return x64_ins(l, r)->aux == IR_MEM_FULL && movable_load(l, c, r, block);
 }
 
 static void take(struct x64_lower *l, ir_ref user, ir_ref operand, uint8_t flag) {
     l->fold[user] |= flag;
     l->fold[operand] |= FOLD_SKIP;
+}
+
+uint8_t x64_access_size(const struct x64_lower *l, const struct ir_ins *i) {
+    static const uint8_t bytes[] = {
+        [IR_MEM_8S] = 1,  [IR_MEM_8U] = 1,  [IR_MEM_16S] = 2,
+        [IR_MEM_16U] = 2, [IR_MEM_32S] = 4, [IR_MEM_32U] = 4,
+    };
+    if (i->aux != IR_MEM_FULL) return bytes[i->aux];
+    return x64_size(i->op == IR_STORE ? x64_ins(l, i->b)->type : i->type);
+}
+
+// As movable_load(); and an instruction on that many bytes of memory does what one on the extended value and the constant does: all its bits
+// that are not among them are known to be zero in both. 16 bits, and an immediate that needs them all, are slow to decode.
+static bool narrow_load(const struct x64_lower *l, const struct counts *c, ir_ref r, uint64_t bits,
+                        uint32_t block) {
+    uint8_t aux = x64_ins(l, r)->aux;
+    return movable_load(l, c, r, block) &&
+           ((aux == IR_MEM_8U && bits <= 0xff) || (aux == IR_MEM_16U && bits <= 0x7f));
 }
 
 static bool scale_shift(const struct x64_lower *l, ir_ref r) {
@@ -83,6 +105,39 @@ static bool fold_carry(struct x64_lower *l, ir_ref r) {
     return true;
 }
 
+// A sum of two values whose only use is `user`, right behind it: the address arithmetic of arrays ends in the addition of a constant.
+static bool plain_sum(const struct x64_lower *l, ir_ref r, ir_ref user) {
+    const struct ir_ins *i = x64_ins(l, r);
+    uint64_t bits;
+    if (i->op != IR_ADD || l->uses[r] != 1 ||
+        l->fold[r] & (FOLD_SKIP | FOLD_RM_A | FOLD_RM_B | FOLD_CARRY))
+        return false;
+    if (x64_is_const(l, i->a, &bits) || x64_is_const(l, i->b, &bits)) return false;
+    ir_ref next = i->next;
+    while (next && x64_ins(l, next)->op == IR_CONST) next = x64_ins(l, next)->next;
+    return next == user;
+}
+
+// A store of what was loaded from there, with the same width, and changed: one instruction makes both accesses.
+static void fold_update(struct x64_lower *l, struct counts *c, ir_ref r, uint32_t block) {
+    const struct ir_ins *s = x64_ins(l, r), *v = x64_ins(l, s->b);
+    uint8_t *fold = &l->fold[s->b];
+    if (v->op != IR_ADD && v->op != IR_SUB && v->op != IR_AND && v->op != IR_OR && v->op != IR_XOR)
+        return;
+    if (l->uses[s->b] != 1 || v->block != block || *fold & FOLD_CARRY) return;
+    for (uint32_t k = 0; k < (v->op == IR_SUB ? 1 : 2); k++) {
+        ir_ref load = k ? v->b : v->a, other = k ? v->a : v->b;
+        const struct ir_ins *i = x64_ins(l, load);
+        if (!movable_load(l, c, load, block) || x64_name(l, i->a) != x64_name(l, s->a) ||
+            i->imm != s->imm || x64_access_size(l, i) != x64_access_size(l, s))
+            continue;
+        if (*fold & (FOLD_LEA_A | FOLD_LEA_B)) l->fold[other] &= (uint8_t)~FOLD_SKIP;
+        *fold = (*fold & FOLD_CLEAN) | FOLD_SKIP | (k ? FOLD_RM_B : FOLD_RM_A);
+        take(l, r, load, FOLD_RM_B);
+        return;
+    }
+}
+
 // Operators with an rm operand for b; with commutative ones a may be it as well.
 static void fold_operands(struct x64_lower *l, struct counts *c, ir_ref r, uint32_t block) {
     const struct ir_ins *i = x64_ins(l, r);
@@ -95,6 +150,10 @@ static void fold_operands(struct x64_lower *l, struct counts *c, ir_ref r, uint3
             return;
         }
         if (scale_shift(l, i->a)) {
+            take(l, r, i->a, FOLD_LEA_A);
+            return;
+        }
+        if (x64_is_const(l, i->b, &bits) && x64_fits32(bits) && plain_sum(l, i->a, r)) {
             take(l, r, i->a, FOLD_LEA_A);
             return;
         }
@@ -133,6 +192,7 @@ static void fold_operands(struct x64_lower *l, struct counts *c, ir_ref r, uint3
             take(l, r, i->a, FOLD_RM_A);
         return;
     }
+    case IR_STORE: fold_update(l, c, r, block); return;
     default: return;
     }
     if (x64_is_const(l, i->a, &bits) || x64_is_const(l, i->b, &bits)) return;
@@ -142,11 +202,12 @@ static void fold_operands(struct x64_lower *l, struct counts *c, ir_ref r, uint3
         take(l, r, i->a, FOLD_RM_A);
 }
 
-// The comparison that a condition boils down to, if it is used here alone; else 0.
-static ir_ref sole_compare(const struct x64_lower *l, ir_ref cond) {
+// The comparison or the AND that a condition boils down to, if it is used here alone; else 0.
+static ir_ref sole_test(const struct x64_lower *l, ir_ref cond) {
     for (;;) {
         const struct ir_ins *i = x64_ins(l, cond);
-        if (!(l->fold[cond] & FOLD_SKIP) || l->uses[cond] != 1 || !x64_is_compare(i)) return 0;
+        if (!(l->fold[cond] & FOLD_SKIP) || l->uses[cond] != 1) return 0;
+        if (!x64_is_compare(i)) return i->op == IR_AND ? cond : 0;
         if (!x64_negation(l, i) || !(l->fold[i->a] & FOLD_SKIP)) return cond;
         cond = i->a;
     }
@@ -162,11 +223,34 @@ static void fold_compare(struct x64_lower *l, struct counts *c, ir_ref r, uint32
         if (full_load(l, c, exchanged ? i->a : i->b, block))
             take(l, r, exchanged ? i->a : i->b, exchanged ? FOLD_RM_A : FOLD_RM_B);
     } else if (!x64_is_const(l, i->a, &bits)) {
+        bool is_signed = i->op == IR_LTS || i->op == IR_GTS || i->op == IR_LES || i->op == IR_GES;
         if (full_load(l, c, i->b, block))
             take(l, r, i->b, FOLD_RM_B);
-        else if (full_load(l, c, i->a, block))
+        else if (full_load(l, c, i->a, block) ||
+                 (!is_signed && x64_is_const(l, i->b, &bits) && narrow_load(l, c, i->a, bits, block)))
             take(l, r, i->a, FOLD_RM_A);
     }
+}
+
+// An AND that is only tested.
+static void fold_test(struct x64_lower *l, struct counts *c, ir_ref r, uint32_t block) {
+    const struct ir_ins *i = x64_ins(l, r);
+    uint64_t bits;
+    if (x64_is_const(l, i->b, &bits) &&
+        ((full_load(l, c, i->a, block) && x64_fits32(bits)) ||
+         (x64_ins(l, i->a)->aux == IR_MEM_8U && narrow_load(l, c, i->a, bits, block))))
+        take(l, r, i->a, FOLD_RM_A);
+}
+
+// `cond` is the condition of the instruction that comes next.
+static void fold_condition(struct x64_lower *l, struct counts *c, ir_ref cond, uint32_t block) {
+    ir_ref test = sole_test(l, cond);
+    if (test && x64_is_compare(x64_ins(l, test)))
+        fold_compare(l, c, test, block);
+    else if (test)
+        fold_test(l, c, test, block);
+    else if (movable_load(l, c, cond, block)) // compared with 0
+        l->fold[cond] |= FOLD_SKIP;
 }
 
 static void fold_block(struct x64_lower *l, struct counts *c, uint32_t block) {
@@ -188,8 +272,7 @@ static void fold_block(struct x64_lower *l, struct counts *c, uint32_t block) {
             fold_operands(l, c, r, block);
         }
         if (uses_condition(l, i) && !(l->fold[r] & FOLD_SKIP)) {
-            ir_ref compare = sole_compare(l, i->a);
-            if (compare) fold_compare(l, c, compare, block);
+            fold_condition(l, c, i->a, block);
         }
         c->now += effect;
         c->effects[r] = c->now;

@@ -85,6 +85,23 @@ static void lower_carry(struct x64_lower *l, ir_ref r) {
     with_imm(l, i->op == IR_ADD ? MOP_ADC : MOP_SBB, x64_size(i->type), r, a, 0);
 }
 
+// a + b + constant, where b may be shifted.
+static void lower_sum(struct x64_lower *l, ir_ref r) {
+    const struct ir_ins *i = x64_ins(l, r), *sum = x64_ins(l, i->a);
+    uint8_t shifted = l->fold[i->a] & (FOLD_LEA_A | FOLD_LEA_B);
+    ir_ref a = shifted == FOLD_LEA_A ? sum->b : sum->a, b = shifted == FOLD_LEA_A ? sum->a : sum->b;
+    uint64_t scale = 0, disp;
+    if (shifted) {
+        x64_is_const(l, x64_ins(l, b)->b, &scale);
+        b = x64_ins(l, b)->a;
+    }
+    x64_is_const(l, i->b, &disp);
+    uint32_t base = x64_use(l, a);
+    struct x64_insn *n = lea(l, r, XM_INDEX, base, x64_use(l, b));
+    n->scale = (uint8_t)scale;
+    n->disp = (int32_t)disp;
+}
+
 static void lower_add(struct x64_lower *l, ir_ref r) {
     const struct ir_ins *i = x64_ins(l, r);
     uint8_t fold = l->fold[r], size = x64_size(i->type);
@@ -94,6 +111,10 @@ static void lower_add(struct x64_lower *l, ir_ref r) {
         return;
     }
     if (fold & (FOLD_LEA_A | FOLD_LEA_B)) {
+        if (fold & FOLD_LEA_A && x64_ins(l, i->a)->op == IR_ADD) {
+            lower_sum(l, r);
+            return;
+        }
         const struct ir_ins *shift = x64_ins(l, fold & FOLD_LEA_A ? i->a : i->b);
         ir_ref other = fold & FOLD_LEA_A ? i->b : i->a;
         x64_is_const(l, shift->b, &bits);

@@ -74,12 +74,47 @@ static void store(struct x64_lower *l, ir_ref value, const struct x64_src *to, u
     x64_in_src(l, to);
 }
 
+// The low `size` bytes of bits, sign-extended.
+static uint64_t sign_extended(uint64_t bits, uint8_t size) {
+    unsigned rest = 64 - 8u * size;
+    return (uint64_t)((int64_t)(bits << rest) >> rest);
+}
+
+// The load whose place the value `v` is stored to traps as itself: the accesses are two still.
+static void update(struct x64_lower *l, ir_ref v, uint8_t size) {
+    const struct ir_ins *i = x64_ins(l, v);
+    bool right = l->fold[v] & FOLD_RM_B;
+    ir_ref load = right ? i->b : i->a, other = right ? i->a : i->b;
+    enum x64_mop op = i->op == IR_ADD   ? MOP_ADDTO
+                      : i->op == IR_SUB ? MOP_SUBTO
+                      : i->op == IR_AND ? MOP_ANDTO
+                      : i->op == IR_OR  ? MOP_ORTO
+                                        : MOP_XORTO;
+    struct x64_src to = x64_address(l, x64_ins(l, load));
+    uint64_t bits;
+    bool is_const = x64_is_const(l, other, &bits);
+    if (is_const) bits = sign_extended(bits, size);
+    if (is_const && x64_fits32(bits)) {
+        struct x64_insn *n = x64_new(l, op, size);
+        n->has_imm = true;
+        n->imm = bits;
+    } else {
+        uint32_t value = x64_use(l, other);
+        x64_new(l, op, size);
+        x64_in(l, value);
+    }
+    x64_in_src(l, &to);
+}
+
 static void lower_store(struct x64_lower *l, ir_ref r) {
-    static const uint8_t bytes[] = {[IR_MEM_8U] = 1, [IR_MEM_16U] = 2, [IR_MEM_32U] = 4};
     const struct ir_ins *i = x64_ins(l, r);
+    uint8_t size = x64_access_size(l, i);
+    if (l->fold[r] & FOLD_RM_B) {
+        update(l, i->b, size);
+        return;
+    }
     struct x64_src to = x64_address(l, i);
-    ir_ref value = i->b;
-    store(l, value, &to, i->aux == IR_MEM_FULL ? x64_size(x64_ins(l, value)->type) : bytes[i->aux]);
+    store(l, i->b, &to, size);
 }
 
 static void load_context(struct x64_lower *l, ir_ref r, uint32_t distance) {

@@ -27,6 +27,11 @@
                        (i32.add (i32.and (local.get 1) (i32.const 0x7fffffff)) (i32.const 64)))))
   (func (export "product") (param i32) (result i32)
     (i32.load (i32.shl (i32.add (i32.and (local.get 0) (i32.const 0x0fffffff)) (i32.const 64)) (i32.const 4))))
+  ;; What lies in memory is changed, there and beside it.
+  (func (export "update") (param i32 i32)
+    (i32.store8 (local.get 0) (i32.add (i32.load8_u (local.get 0)) (local.get 1)))
+    (i32.store (local.get 0) (i32.add (i32.load (local.get 1)) (i32.const 1)))
+    (i32.store8 (local.get 0) (i32.add (i32.load (local.get 0)) (i32.const 1))))
   ;; A counter that may step over its end.
   (func (export "steps") (param i32) (result i32) (local i32)
     (local.set 0 (i32.and (local.get 0) (i32.const 15)))
