@@ -81,7 +81,7 @@ static const uint64_t *arg(const struct ldr_args *a, unsigned i) {
     if (place < SFI_INT_ARGS) return &a->reg[place];
     return place >= 32 ? a->others[place - 32] : a->fp[place - 16];
 }
-uint64_t ldr_arg(const struct ldr_args *a, unsigned i) { return *arg(a, i); }
+uint64_t ldr_arg_at_place(const struct ldr_args *a, unsigned i) { return *arg(a, i); }
 void ldr_arg_v128(const struct ldr_args *a, unsigned i, uint64_t out[2]) {
     memcpy(out, arg(a, i), 16);
 }
@@ -113,28 +113,39 @@ static uint64_t code_of(const struct ldr_instance *inst, uint32_t index) {
                                               : inst->code->jit.sfi.func[index - imported].start);
 }
 
-static void load_args(struct ldr_entry *e, const struct wasm_functype *type, const uint64_t *args) {
-    for (uint32_t i = 0; i < type->params; i++) {
+// References too.
+static bool is_integer(uint8_t type) { return type > WASM_F32 || type < WASM_V128; }
+
+static void load_args(struct ldr_entry *e, uint64_t window, const struct wasm_functype *type,
+                      const uint64_t *args) {
+    uint32_t i = 0;
+    // The first few, mostly all, need no look-up.
+    for (; i < type->params && i < SFI_INT_ARGS && is_integer(type->type[i]); i++)
+        e->reg[i] = *args++;
+    for (; i < type->params; i++) {
         uint32_t place = jit_arg_place(type, i), words = type->type[i] == WASM_V128 ? 2 : 1;
         if (place >= SFI_INT_ARGS && place < 32 && !e->vectors) {
             memset(e->fp, 0, sizeof e->fp);
             e->vectors = true;
         }
         uint64_t *to = place < SFI_INT_ARGS ? &e->reg[place]
-                       : place >= 32        ? ldr_context(e->window, SFI_CTX_RESULT(place - 32))
+                       : place >= 32        ? ldr_context(window, SFI_CTX_RESULT(place - 32))
                                             : e->fp[place - 16];
         for (uint32_t k = 0; k < words; k++) to[k] = *args++;
     }
 }
-static void store_results(const struct ldr_entry *e, const struct wasm_functype *type,
-                          uint64_t *results) {
+static void store_results(const struct ldr_entry *e, uint64_t window,
+                          const struct wasm_functype *type, uint64_t *results) {
+    if (type->results == 1 && is_integer(type->type[type->params])) {
+        *results = e->rax;
+        return;
+    }
     for (uint32_t i = 0; i < type->results; i++) {
         int place = jit_result_place(type, i);
         uint32_t words = type->type[type->params + i] == WASM_V128 ? 2 : 1;
-        const uint64_t *from = place == -1 ? &e->rax
-                               : place == -2
-                                   ? e->xmm0
-                                   : ldr_context(e->window, SFI_CTX_RESULT((uint32_t)place));
+        const uint64_t *from = place == -1   ? &e->rax
+                               : place == -2 ? e->xmm0
+                                             : ldr_context(window, SFI_CTX_RESULT((uint32_t)place));
         for (uint32_t k = 0; k < words; k++) *results++ = from[k];
     }
 }
@@ -156,11 +167,8 @@ enum ldr_status ldr_call(struct ldr_thread *t, struct ldr_instance *inst, uint32
     struct ldr_entry e; // not initialised as a whole: most of it is for vectors
     memset(e.reg, 0, sizeof e.reg);
     e.vectors = false;
-    e.rsp = t->msp & ~15ull;
-    e.code = code_of(inst, index);
-    e.window = inst->window;
-    e.inst = inst;
-    if (t->top == t->end || (uint64_t)&e < t->c_limit || e.rsp < t->stack_bottom + LDR_STACK_SLACK)
+    uint64_t rsp = t->msp & ~15ull;
+    if (t->top == t->end || (uint64_t)&e < t->c_limit || rsp < t->stack_bottom + LDR_STACK_SLACK)
         return exhausted(t, inst, out_info);
     bool domain = inst->store->policy == LDR_DOMAIN, nested = false;
     if (domain) {
@@ -169,10 +177,10 @@ enum ldr_status ldr_call(struct ldr_thread *t, struct ldr_instance *inst, uint32
         if (!nested) ldr_monitor_enter(inst, t);
     }
     enum ldr_status status = LDR_DEAD;
-    if (!ldr_is_dead(inst)) {
-        load_args(&e, type, args); // those in the context: it is ours now
-        if (!ldr_enter(t, &e)) {
-            store_results(&e, type, results);
+    if (!ldr_stop_of(inst)) {
+        load_args(&e, inst->window, type, args); // those in the context: it is ours now
+        if (!ldr_enter(t, &e, code_of(inst, index), inst->window, rsp, inst)) {
+            store_results(&e, inst->window, type, results);
             status = LDR_OK;
         } else {
             if (out_info) *out_info = t->trap;

@@ -357,7 +357,8 @@ ldr_host_restore:
         ud2
 
 // ---- C to module -----------------------------------------------------------------------------------------------------------------
-// int ldr_enter(struct ldr_thread *, struct ldr_entry *): 0 when the function returned, 1 when it was unwound.
+// int ldr_enter(struct ldr_thread *, struct ldr_entry *, uint64_t code, uint64_t window, uint64_t rsp, struct ldr_instance *): 0 when the function
+// returned, 1 when it was unwound. What decides where it goes comes in registers: until the return in ldr_call_rax has its target, nothing is fetched.
 // The caller has put further arguments into the context, has seen to room below rsp and among the records, and holds the monitor.
         .globl  ldr_enter
 ldr_enter:
@@ -371,8 +372,7 @@ ldr_enter:
         mov     %rsi, 8(%rsp)
         stmxcsr 16(%rsp)
         movl    $LDR_MXCSR, 20(%rsp)
-        ldmxcsr 20(%rsp)
-        cld
+        ldmxcsr 20(%rsp)                        // DF is clear: C's convention
         mov     LDR_T_TOP(%rdi), %r10
         mov     %rsp, LDR_R_RSP(%r10)
         movl    $LDR_KIND_ENTER, LDR_R_KIND(%r10)
@@ -380,15 +380,14 @@ ldr_enter:
         mov     %rax, LDR_R_CSP(%r10)
         mov     LDR_T_MSP(%rdi), %rax
         mov     %rax, LDR_R_MSP(%r10)
-        mov     LDR_E_INST(%rsi), %rax
-        mov     %rax, LDR_R_INST(%r10)
-        mov     LDR_E_WINDOW(%rsi), %r15
+        mov     %r9, LDR_R_INST(%r10)
+        mov     %rcx, %r15
         mov     %rsp, LDR_T_CSP(%rdi)
         add     $LDR_R_SIZE, %r10
         mov     %r10, LDR_T_TOP(%rdi)
         mov     %rdi, P(LDR_P_THREAD)
-        mov     LDR_E_RSP(%rsi), %rsp
-        mov     LDR_E_CODE(%rsi), %rax
+        mov     %r8, %rsp
+        mov     %rdx, %rax
         clear_vectors
         cmpl    $0, LDR_E_VECTORS(%rsi)
         je      1f

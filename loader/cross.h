@@ -48,13 +48,9 @@
 // struct ldr_entry, what ldr_enter() loads and captures
 #define LDR_E_INT 0
 #define LDR_E_FP 48
-#define LDR_E_RSP 176
-#define LDR_E_CODE 184
-#define LDR_E_WINDOW 192
-#define LDR_E_INST 200
-#define LDR_E_RAX 208
-#define LDR_E_XMM0 216
-#define LDR_E_VECTORS 232
+#define LDR_E_RAX 176
+#define LDR_E_XMM0 184
+#define LDR_E_VECTORS 200
 
 // struct ldr_link
 #define LDR_L_PLACE 24

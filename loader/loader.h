@@ -95,8 +95,25 @@ struct ldr_hostfunc {
     ldr_host_fn *fn;
     void *ctx;
 };
-uint64_t ldr_arg(const struct ldr_args *args,
-                 unsigned i); // raw bits; upper half of an i32 undefined
+struct ldr_link { // a host function as bound to one import
+    const struct ldr_hostfunc *func;
+    const struct wasm_functype *type;
+    uint32_t params;
+    const uint16_t *place; // of each parameter, as jit_arg_place(); NULL: all in integer registers
+};
+struct ldr_args { // the host looks at none of it
+    uint64_t reg[SFI_INT_ARGS];
+    uint64_t fp[SFI_FP_ARGS][2]; // with link->place only
+    const uint64_t (*others)[2]; // in the caller's result area
+    const struct ldr_link *link;
+    uint64_t rsp, unused;
+};
+uint64_t ldr_arg_at_place(const struct ldr_args *args, unsigned i);
+static inline uint64_t ldr_arg(const struct ldr_args *args,
+                               unsigned i) { // raw bits; upper half of an i32 undefined
+    const struct ldr_link *l = args->link;
+    return !l->place && i < l->params ? args->reg[i] : ldr_arg_at_place(args, i);
+}
 static inline uint32_t ldr_arg32(const struct ldr_args *args, unsigned i) {
     return (uint32_t)ldr_arg(args, i);
 }

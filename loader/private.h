@@ -47,27 +47,9 @@ struct ldr_thread {
     struct ldr_record record[LDR_RECORDS];
 };
 
-struct ldr_link { // a host function as bound to one import
-    const struct ldr_hostfunc *func;
-    const struct wasm_functype *type;
-    uint32_t params;
-    const uint16_t *place; // of each parameter, as jit_arg_place(); NULL: all in integer registers
-};
-
-struct ldr_args {
-    uint64_t reg[SFI_INT_ARGS];
-    uint64_t fp[SFI_FP_ARGS][2]; // with link->place only
-    const uint64_t (*others)[2]; // in the caller's result area
-    const struct ldr_link *link;
-    uint64_t rsp, unused;
-};
-
 struct ldr_entry {
     uint64_t reg[SFI_INT_ARGS];
     uint64_t fp[SFI_FP_ARGS][2];
-    uint64_t rsp; // of the module stack
-    uint64_t code, window;
-    struct ldr_instance *inst;
     uint64_t rax, xmm0[2];
     uint32_t vectors; // fp is meant; else the vector registers are cleared
 };
@@ -233,7 +215,8 @@ bool ldr_mapping_add(struct ldr_mapping **list, uint32_t *count, uint32_t *room,
                      struct ldr_mapping add);
 void ldr_mapping_remove(struct ldr_mapping *list, uint32_t *count, const struct ldr_instance *inst);
 // call.c, cross.S
-int ldr_enter(struct ldr_thread *t, struct ldr_entry *e);
+int ldr_enter(struct ldr_thread *t, struct ldr_entry *e, uint64_t code, uint64_t window,
+              uint64_t rsp, struct ldr_instance *inst);
 _Noreturn void ldr_unwind(struct ldr_thread *t, struct ldr_record *r);
 void ldr_monitor_enter(struct ldr_instance *inst, struct ldr_thread *t);
 void ldr_monitor_leave(struct ldr_instance *inst, struct ldr_thread *t);
@@ -247,6 +230,9 @@ void ldr_cross_dead(void);
 void ldr_cross_wait(void);
 void ldr_cross_leave(void);
 
+static inline uint32_t ldr_stop_of(const struct ldr_instance *inst) { // SFI_TRAP_NONE: it is not dead
+    return __atomic_load_n(&inst->priv->stop, __ATOMIC_ACQUIRE);
+}
 static inline uint64_t ldr_cell_bits(const uint64_t *cell) { return *cell; }
 static inline void *ldr_context(uint64_t window, uint64_t distance) {
     return (void *)(window - distance);

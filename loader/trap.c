@@ -6,9 +6,7 @@
 #include "loader/private.h"
 
 const struct ldr_trap_info *ldr_last_trap(const struct ldr_instance *inst) { return &inst->trap; }
-bool ldr_is_dead(const struct ldr_instance *inst) {
-    return __atomic_load_n(&inst->priv->stop, __ATOMIC_ACQUIRE) != SFI_TRAP_NONE;
-}
+bool ldr_is_dead(const struct ldr_instance *inst) { return ldr_stop_of(inst) != SFI_TRAP_NONE; }
 void ldr_kill(struct ldr_instance *inst, enum sfi_trap kind) {
     uint32_t none = SFI_TRAP_NONE;
     LDR_ASSERT(kind != SFI_TRAP_NONE);

@@ -104,6 +104,52 @@ static void arguments_and_results(void **state) {
     drop(b);
 }
 
+enum { MIXED = 18 };
+static const char mixed[] = "iIiIiIiIfFFFFFFFFf";
+static uint64_t seen[MIXED];
+static int64_t sees(struct ldr_instance *inst, const struct ldr_args *args) {
+    (void)inst;
+    for (unsigned i = 0; i < MIXED; i++) seen[i] = ldr_arg(args, i);
+    return (int64_t)seen[7];
+}
+
+// More of each kind than there are registers, from C through a module into C; and each kind of single result.
+static void between_c_and_a_module(void **state) {
+    (void)state;
+    const struct ldr_hostfunc host = {"host", "h", "iIiIiIiIfFFFFFFFFf:I", sees, NULL};
+    struct domain a = domain(
+        "a",
+        "(module (type $t (func"
+        " (param i32 i64 i32 i64 i32 i64 i32 i64 f32 f64 f64 f64 f64 f64 f64 f64 f64 f32) (result "
+        "i64)))"
+        " (import \"host\" \"h\" (func $h (type $t)))"
+        " (func (export \"go\") (type $t)"
+        " (call $h (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) "
+        "(local.get "
+        "5) (local.get 6) (local.get 7) (local.get 8) (local.get 9) (local.get 10) (local.get 11)"
+        " (local.get 12) (local.get 13) (local.get 14) (local.get 15) (local.get 16) (local.get "
+        "17)))"
+        " (func (export \"i32\") (param f64 i32) (result i32) (local.get 1))"
+        " (func (export \"f64\") (param i32 f64) (result f64) (local.get 1))"
+        " (func (export \"v128\") (param i64 v128) (result v128) (local.get 1)))",
+        (struct world){.host = &host});
+    uint64_t in[MIXED], r[2] = {0};
+    for (unsigned i = 0; i < MIXED; i++) in[i] = 0x0101010101010101 * (i + 1);
+    assert_int_equal(call(a, "go", r, in), LDR_OK);
+    assert_int_equal(r[0], in[7]);
+    for (unsigned i = 0; i < MIXED; i++) {
+        bool wide = mixed[i] == 'I' || mixed[i] == 'F';
+        assert_int_equal(wide ? seen[i] : (uint32_t)seen[i], wide ? in[i] : (uint32_t)in[i]);
+    }
+    assert_int_equal(call(a, "i32", r, in), LDR_OK);
+    assert_int_equal((uint32_t)r[0], (uint32_t)in[1]);
+    assert_int_equal(call(a, "f64", r, in), LDR_OK);
+    assert_int_equal(r[0], in[1]);
+    assert_int_equal(call(a, "v128", r, in), LDR_OK);
+    assert_memory_equal(r, in + 1, 16);
+    drop(a);
+}
+
 static const struct death {
     const char *what, *body;
     enum sfi_trap kind;
@@ -372,6 +418,7 @@ static int finish(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arguments_and_results),
+        cmocka_unit_test(between_c_and_a_module),
         cmocka_unit_test(death_of_the_callee),
         cmocka_unit_test(trap_at_the_outermost_border),
         cmocka_unit_test(host_function_calls_back),
