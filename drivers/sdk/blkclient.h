@@ -41,7 +41,9 @@ struct bc {
 };
 
 static inline void bc_put(struct bc *c, uint32_t slot) {
-    c->shared->request[ring_slot(&c->requests)] = c->slot[slot].r;
+    struct blk_request *entry = &c->shared->request[ring_slot(&c->requests)];
+    keep_base(entry);
+    *entry = c->slot[slot].r;
     ring_produced(&c->requests);
     c->unsent = true;
 }

@@ -211,7 +211,8 @@ static bool bs_serve(struct bs_channel *c) {
         } else if (r.op != BLK_FLUSH && r.count > bs.part) {
             uint32_t parts = (r.count + bs.part - 1) / bs.part;
             if (parts > l->free_count) break;
-            bs_start_parts(c, &r, parts);
+            struct blk_request cut = r; // so that `r` has no address and stays in registers
+            bs_start_parts(c, &cut, parts);
             busy++;
         } else {
             if (!l->free_count) break;

@@ -71,19 +71,22 @@ static void issue(const struct cell *c) {
     uint64_t sector = next_sector(c);
     load.sector[buffer] = sector;
     if (c->verify && c->write) fill(c, buffer, sector);
-    disk.shared->request[ring_slot(&disk.requests)] =
-        (struct blk_request){.op = c->write ? BLK_WRITE : BLK_READ,
-                             .cookie = buffer,
-                             .sector = sector,
-                             .count = c->size / BLK_SECTOR,
-                             .buffer = BLK_DATA + buffer * c->size};
+    struct blk_request *entry = &disk.shared->request[ring_slot(&disk.requests)];
+    keep_base(entry);
+    *entry = (struct blk_request){.op = c->write ? BLK_WRITE : BLK_READ,
+                                  .cookie = buffer,
+                                  .sector = sector,
+                                  .count = c->size / BLK_SECTOR,
+                                  .buffer = BLK_DATA + buffer * c->size};
     ring_produced(&disk.requests);
     load.issued++;
 }
 
 static void collect(const struct cell *c) {
     while (ring_pending(&disk.completions)) {
-        struct blk_completion done = disk.shared->completion[ring_slot(&disk.completions)];
+        const struct blk_completion *entry = &disk.shared->completion[ring_slot(&disk.completions)];
+        keep_base(entry);
+        struct blk_completion done = *entry;
         ring_consumed(&disk.completions);
         if (done.status || done.cookie >= c->depth)
             load.errors++;

@@ -36,8 +36,12 @@ static uint32_t *number_of(uint32_t buffer, uint32_t start) {
 }
 
 static void put_frame(uint32_t buffer, uint32_t start, uint32_t length, uint32_t flags) {
-    net.shared->transmit[ring_slot(&net.transmit)] = (struct net_transmit){
-        .buffer = buffer + start, .length = (uint16_t)length, .flags = (uint16_t)flags, .cookie = buffer};
+    struct net_transmit *entry = &net.shared->transmit[ring_slot(&net.transmit)];
+    keep_base(entry);
+    *entry = (struct net_transmit){.buffer = buffer + start,
+                                   .length = (uint16_t)length,
+                                   .flags = (uint16_t)flags,
+                                   .cookie = buffer};
     ring_produced(&net.transmit);
 }
 
@@ -60,7 +64,9 @@ static void take_sent(const struct cell *c) {
 
 static void take_received(const struct cell *c) {
     while (ring_pending(&net.receive)) {
-        struct net_receive r = net.shared->receive[ring_slot(&net.receive)];
+        const struct net_receive *entry = &net.shared->receive[ring_slot(&net.receive)];
+        keep_base(entry);
+        struct net_receive r = *entry;
         ring_consumed(&net.receive);
         uint32_t *number = number_of(r.buffer, r.start);
         if (r.length != c->size || (*number != net.next && net.came)) net.errors++;
