@@ -1,4 +1,4 @@
-// stack.h — stacks with guards: one 4 MiB cell of address space each, at least 1 MiB unmapped below and above.
+// stack.h — stacks with guards: one cell of address space each (layout.h), at least 1 MiB unmapped below and above.
 //
 // A frame of a module is at most SFI_FRAME_MAX (512 KiB), so no push, call or first access of a frame steps over a guard.
 #ifndef SASOS_MEM_STACK_H
