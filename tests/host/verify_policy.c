@@ -414,7 +414,7 @@ static const char *walk_insn(struct walk *w) {
             struct vplace place = {w->at, w->func->frame, SFI_SIG_STACK_WORDS(w->func->sig),
                                    w->code->pool, w->code->pool_size};
             struct veffects effects;
-            read_insn(w, w->at);
+            if (mov) read_insn(w, w->at); // it looked ahead
             wrong = vpolicy_insn(&w->insn, w->op, &place, &effects);
             if (!wrong && effects.needs_clean & ~w->clean) wrong = "a dirty index";
             w->clean = (w->clean & ~(uint32_t)effects.written) | effects.written32;

@@ -59,8 +59,8 @@ def insert_conditions(mutants, path, text):
     return text
 
 
-def compile_to(source, out):
-    base.run(['clang', *base.FLAGS, '-c', source, '-o', out], check=True)
+def compile_to(source, out, *more):
+    base.run(['clang', *base.FLAGS, *more, '-c', source, '-o', out], check=True)
     return out
 
 
@@ -95,7 +95,7 @@ def build_named(name, file, old, new):
     if text.count(old) != 1:
         return None
     return link(os.path.join(BUILD, name), [compile_to(write(os.path.join(BUILD, name + '.c'), text.replace(old, new)),
-                                                       os.path.join(BUILD, name + '.o'))])
+                                                       os.path.join(BUILD, name + '.o'), '-O0')])  # compiled once, run once
 
 
 def judge(program, number=0):
