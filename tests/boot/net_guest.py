@@ -20,12 +20,12 @@ class Guest:
 
     address = '127.0.0.1'
 
-    def __init__(self, device, driver, ids, restart='', args='', steps='run sock-echo\n', **machine):
+    def __init__(self, device, driver, ids, restart='', args='', steps='run sock-echo\n', timeout=100, **machine):
         self.tcp, self.udp = {}, {}
         netdev = self.netdev()
         self.background = wire.Background(
             config=wire.stack_config(driver, ids, args, restart) + f'start {driver}\nstart lwip\n{steps}',
-            modules=[driver, 'lwip', 'sock-echo'], disk=None, devices=[device], netdevs=[netdev], timeout=100, **machine)
+            modules=[driver, 'lwip', 'sock-echo'], disk=None, devices=[device], netdevs=[netdev], timeout=timeout, **machine)
 
     def netdev(self):
         def free(kind):

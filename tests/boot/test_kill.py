@@ -55,6 +55,8 @@ def killed(name, driver, pci, kills, mean_us, **machine):
         times = sorted((int(t) - int(d), int(t)) for t, d in
                        re.findall(r'ready (\d+) us after the end of the one before \((\d+) us of it', r.text))
         if times:
+            word = name.replace(' ', '-')
+            print(f'# count {word}-kills {kills}\n# count {word}-p50-us {times[len(times) // 2][0]}\n# count {word}-p99-us {times[len(times) * 99 // 100][0]}')
             print(f'# {name}: down for {times[len(times) // 2][0]} us beside the reset of the device (median; longest {times[-1][0]} us), '
                   f'{len(times)} times, in {r.seconds:.0f} s')
 

@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
-"""The lives of driver, stack and client: connections outlive the driver; what dies with the stack or the client is given back, and the next life starts over."""
+"""The lives of driver, stack and client: connections outlive the driver; what dies with the stack or the client is given back, and the next life starts over.
+KILLS=200 in the environment: that many kills of the driver at random instants, under a stream, and nothing else."""
 import os
+import random
+import re
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap  # noqa: E402
@@ -43,6 +47,40 @@ def check_lives(name, device, driver, ids, kind=Guest, **machine):
     tap.has(r, 'lwip: the network driver is back', f'{name}: the stack has noticed')
 
 
+def check_kills(kills):
+    """The driver is killed again and again while bytes stream, on another CPU: all of them come, in order."""
+    g = Guest(wire.VIRTIO, 'virtio-net', ['1af4:1041'], restart='  restart on-fault 1000000 0\n', timeout=60 + kills, smp=2)
+    most, got, ordered, good = 4 << 20, 0, time.monotonic(), g.up()
+
+    def killed():
+        return g.background.machine.text.count('virtio-net: killed by order')
+    while good and killed() < kills:
+        with g.connect(SOURCE) as s:
+            s.settimeout(30)  # what was lost is sent again later and later
+            s.sendall(b'%d\n' % most)
+            n = 0
+            while good and n < most:
+                part = s.recv(1 << 16)
+                good = part and part == (bytes(range(256)) * (len(part) // 256 + 2))[n % 256:n % 256 + len(part)]
+                n += len(part)
+                if time.monotonic() > ordered and killed() < kills:
+                    g.datagram(ORDERS, b'kvirtio-net', 0.001)  # the answer is lost with the driver
+                    ordered = time.monotonic() + random.uniform(0.01, 0.08)
+            got += n
+    tap.ok(good, f'{got} bytes come in order while the driver is killed {killed()} times')
+    g.up()
+    g.order(b'q')
+    r = g.background.result()
+    tap.ok(r.ok, 'ends well', r)
+    times = sorted(int(t) - int(d) for t, d in re.findall(r'virtio-net: life \d+, ready (\d+) us after the end of the one before \((\d+) us of it', r.text))
+    print(f'# count net-kills {len(times)}')
+    if times:
+        print(f'# count net-p50-us {times[len(times) // 2]}\n# count net-p99-us {times[len(times) * 99 // 100]}')
+
+
+if 'KILLS' in os.environ:
+    check_kills(int(os.environ['KILLS']))
+    tap.done()
 check_lives('virtio-net', wire.VIRTIO, 'virtio-net', ['1af4:1041'])
 check_lives('virtio-net behind shadow rings', wire.VIRTIO.replace('iommu_platform=on,', ''), 'virtio-net', ['1af4:1041'], **wire.UNFENCED)
 check_lives('e1000e', wire.E1000E, 'e1000e', ['8086:10d3'])
