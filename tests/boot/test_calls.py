@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Kernel calls with their grants, libraries on their clients' threads, programs without a manifest."""
+"""Kernel calls with their grants, libraries on their clients' threads, programs without a manifest.
+
+SEQUENCES=7000 in the environment: only calls at random, so many sequences of ten in each of three lives."""
 import os
 import re
 import subprocess
@@ -8,6 +10,7 @@ import tempfile
 import qemu
 import tap
 
+SEQUENCES = os.environ.get('SEQUENCES')
 GRANTS = """sasos 1
 trace
 module abi-grants
@@ -58,12 +61,44 @@ start lib-wait
 run command expect """
 
 
+FUZZ = """sasos 1
+module abi-fuzz
+  pci 1234:11e8
+  dma 64K
+  irq 1
+  budget 30000
+  arg one
+  env NAME=value
+  port 2e8-2ef
+  clock
+  console
+  entropy
+  entropy-source
+  observe
+  control
+  framebuffer
+module abi-calls
+  arg one
+""" + 'start abi-fuzz\nstop abi-fuzz\n' * 3 + 'run abi-calls expect exit 7\n'
+
+
+def check_random(sequences):
+    """Kernel calls with arguments at random, sequences of ten, by a driver with a device and every grant, in three lives."""
+    r = qemu.boot(config=FUZZ.replace('arg one', f'arg {sequences}', 1), modules=['abi-fuzz', 'abi-calls'], disk=None, timeout=60 + sequences // 100,
+                  devices=['pcie-root-port,id=rp,chassis=1'], hot=['edu,bus=rp'])
+    tap.ok(r.ok, 'a driver whose kernel calls are random comes through, and leaves nothing', r)
+    print(f'# count guest-sequences {3 * sequences}')
+
+
 def wat(folder, name, text):
     path = os.path.join(folder, name)
     subprocess.run(['wat2wasm', '-', '-o', path], input=text, check=True)
     return path
 
 
+if SEQUENCES:
+    check_random(int(SEQUENCES))
+    tap.done()
 with tempfile.TemporaryDirectory() as folder:
     words = os.path.join(folder, 'words.txt')
     with open(words, 'w') as f:
@@ -150,26 +185,5 @@ with open(os.path.join(qemu.ROOT, 'sasos/run/hostcall.def')) as f:
     rows = set(re.findall(r'^X\(\w+, (\w+),', f.read(), re.M)) - {'exit'}
 with open(os.path.join(qemu.ROOT, 'tests/modules/abi-fuzz/abi-fuzz.c')) as f:
     tap.same(sorted(rows - set(re.findall(r'sasos_(\w+)\(', f.read()))), [], 'every call is tried at random')
-# 60,000 kernel calls with arguments at random, by a driver with a device and every grant, in three lives.
-FUZZ = """sasos 1
-module abi-fuzz
-  pci 1234:11e8
-  dma 64K
-  irq 1
-  budget 30000
-  arg one
-  env NAME=value
-  port 2e8-2ef
-  clock
-  console
-  entropy
-  entropy-source
-  observe
-  control
-  framebuffer
-module abi-calls
-  arg one
-""" + 'start abi-fuzz\nstop abi-fuzz\n' * 3 + 'run abi-calls expect exit 7\n'
-r = qemu.boot(config=FUZZ, modules=['abi-fuzz', 'abi-calls'], disk=None, devices=['pcie-root-port,id=rp,chassis=1'], hot=['edu,bus=rp'])
-tap.ok(r.ok, 'a driver whose kernel calls are random comes through, and leaves nothing', r)
+check_random(2000)
 tap.done()

@@ -69,11 +69,16 @@ def counts(text):
     return found and (int(found[1]), int(found[2]))
 
 
+total = [0, 0]
+
+
 def group(name, paths, folder):
     r = boot(stream_of(paths, folder))
     said = '\n'.join(re.findall(r'^BAD .*', r.text, re.M)[:20]) or r
     hosted = counts(subprocess.run([suite.TOOL, '--quiet', *paths], capture_output=True, text=True).stdout)
     guest = counts(r.text)
+    for k, n in enumerate(guest or (0, 1)):
+        total[k] += n
     tap.ok(r.ok and guest and guest[1] == 0, f'{name} in the guest: {guest and guest[0]} checks in {r.seconds:.1f} s', f'{said}\n{r.why}')
     tap.same(guest, hosted, f'{name}: as many as in a process')
 
@@ -110,6 +115,7 @@ with suite.scripts() as found:
     for name, paths in found.items():
         with tempfile.TemporaryDirectory(prefix='sasos-') as folder:
             group(name, paths, folder)
+print(f'# count checks {total[0]}\n# count failed {total[1]}')
 if not os.path.exists(suite.ARCHIVE):
     tap.skip('the conformance suite in the guest', suite.MISSING)
 tap.done()

@@ -53,4 +53,5 @@ with tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') els
         ours = re.findall(r'.*apps/ext4/\S+ runtime error.*|#[01] .* in (?!memcpy|memset|memmove|__)\w+ \S*apps/ext4/.*', done.stderr)
         tap.ok(not ours, f'it is not our own files that go wrong, {name}', '\n'.join(ours) + '\n' + done.stderr)
         print('#', done.stdout.strip())
+print(f'# count power-cuts {len(KINDS) * int(CUTS)}')
 tap.done()

@@ -54,7 +54,7 @@ $B/fuzz/corpus.list: $(corpus_wat) $(modules) $(testmods) $B/fuzz/wasmgen $(call
 fuzz_all := $(fuzz_bins) $B/fuzz/decode.bin $B/fuzz/corpus.list $B/fuzz/cases $B/fuzz/speed
 fuzz: deps
 	@$(MAKE) --no-print-directory do-fuzz
-do-fuzz: all $(fuzz_all)
+do-fuzz: all $(fuzz_all) $(testmods) $B/boot/probe.elf $B/boot/ktest.elf $B/boot/spec.elf $B/test/ext4-sim
 	@tests/fuzz/fuzz.py --report $(if $(TIME),--time='$(TIME)') $(if $(SEED),--seed='$(SEED)') $(if $(ONLY),--only='$(ONLY)')
 do-test: $(fuzz_all)
 .PHONY: do-fuzz

@@ -1,27 +1,18 @@
 #!/usr/bin/env python3
-"""Writes build/fuzz/report.txt and report.html from what the last runs left in build/fuzz: campaigns, coverage of the
+"""Writes build/fuzz/report.txt and report.html from what the last runs left in build/fuzz: goals (goals.py), campaigns, coverage of the
 verifier, its mutants and speed, seeded miscompiles, and for each row of the catalogue the check without which its cases fail.
 """
 import html
-import json
 import os
-import re
 import sys
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
-FUZZ = os.path.join(ROOT, 'build', 'fuzz')
+import goals
 
-
-def load(name):
-    try:
-        with open(os.path.join(FUZZ, name + '.json')) as f:
-            return json.load(f)
-    except (OSError, ValueError):
-        return None
+FUZZ = goals.FUZZ
 
 
 def campaigns():
-    results = load('results') or {}
+    results = goals.load('results') or {}
     yield ('campaign', 'what', 'tried', 'a second', 'accepted', 'executed', 'tried ever', 'violations', 'seed', 'when')
     for name, r in results.items():
         yield (name, r['what'], r['tried'], int(r['tried'] / max(r['seconds'], 0.01)), r['accepted'], r['executed'], r['ever'],
@@ -29,7 +20,7 @@ def campaigns():
 
 
 def coverage():
-    found = load('coverage')
+    found = goals.load('coverage')
     if found:
         yield ('file', 'lines', 'branches', 'functions')
         for name, kinds in found['files'].items():
@@ -39,7 +30,7 @@ def coverage():
 
 
 def mutants():
-    found = load('mutants')
+    found = goals.load('mutants')
     if found:
         total = len(found['mutants'])
         yield ('mutants', 'killed', 'explained', 'survived', 'killed, %')
@@ -47,7 +38,7 @@ def mutants():
 
 
 def survivors():
-    found = load('mutants')
+    found = goals.load('mutants')
     if found:
         yield ('check', 'change', 'why it makes no difference')
         for m in found['mutants']:
@@ -56,7 +47,7 @@ def survivors():
 
 
 def speed():
-    found = load('speed')
+    found = goals.load('speed')
     if found:
         yield ('blocks of', 'bytes', 'MB/s', 'times as long for twice as much')
         for s in found:
@@ -64,29 +55,20 @@ def speed():
 
 
 def catalogue():
-    """Each row with cases in the corpus: the mutant under which most of its cases fail."""
-    found = load('mutants')
-    if not found:
-        return
-    by_row = {}
-    for m in found['mutants']:
-        rows = {}
-        for case in m['cases']:
-            if re.match(r'ESC-\d{3}', case):
-                rows[case[:7]] = rows.get(case[:7], 0) + 1
-        for row, count in rows.items():
-            # Of mutants that reject or accept everything nothing is learnt.
-            if len(m['cases']) < 200 or 'unknown' in m['change']:
-                by_row[row] = max(by_row.get(row, (0, None)), (count, m['number']))
-    numbers = {m['number']: m for m in found['mutants']}
+    """Every row, and the check without which it was seen to fail."""
+    found = goals.seen_to_fail(goals.Found())
     yield ('row', 'with the check', 'without it', 'the check', 'the change')
-    for row, (count, number) in sorted(by_row.items()):
-        m = numbers[number]
-        yield (row, 'passes', f'{count} cases fail', f'{os.path.basename(m["file"])}: {m["source"]}', m['change'])
+    for row in (f'ESC-{n:03}' for n in range(1, goals.ROWS + 1)):
+        yield (row, 'passes', *found[row]) if row in found else (row, 'passes', 'NOT SEEN TO FAIL', '', '')
+
+
+def reached():
+    yield ('campaign', 'goal of one run', 'done', 'met')
+    yield from goals.table()
 
 
 def miscompiles():
-    found = load('miscompiles')
+    found = goals.load('miscompiles')
     if found:
         yield ('miscompile', 'verdict', 'detail')
         for m in found['miscompiles']:
@@ -94,7 +76,7 @@ def miscompiles():
             yield (what, m['verdict'], m['detail'])
 
 
-SECTIONS = [('Campaigns', campaigns), ('Coverage of the verifier', coverage), ('Mutants of the verifier', mutants),
+SECTIONS = [('Goals', reached), ('Campaigns', campaigns), ('Coverage of the verifier', coverage), ('Mutants of the verifier', mutants),
             ('Survivors', survivors), ('Speed of the verifier', speed), ('The catalogue, with and without its checks', catalogue),
             ('Seeded miscompiles of the JIT', miscompiles)]
 STYLE = 'body{font:14px sans-serif;margin:2em} table{border-collapse:collapse} td,th{padding:2px 8px;border:1px solid #ccc;' \

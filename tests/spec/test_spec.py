@@ -35,7 +35,7 @@ with suite.scripts() as found:
         tap.ok(paths, f'{group}: {len(paths)} scripts')
         for path in paths:
             run_script(path, group)
-print(f'# {total[0]} checks passed, {total[1]} failed')
+print(f'# count checks {total[0]}\n# count failed {total[1]}')
 if not os.path.exists(suite.ARCHIVE):
     tap.skip('the conformance suite', suite.MISSING)
 tap.done()

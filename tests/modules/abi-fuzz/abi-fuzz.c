@@ -1,8 +1,9 @@
-// abi-fuzz.c — every kernel call with arguments at random, as a driver with all grants: 20,000 a life, in the order of a seed that is the time.
+// abi-fuzz.c — every kernel call with arguments at random, as a driver with all grants: 2,000 sequences of ten a life, or as many as its
+// first argument says, in the order of a seed that is the time. What a call gave may be an argument of the next ones of its sequence.
 // It must come through: no call ends it. What it leaves is the kernel's business, which checks at its end that nothing is left.
 #include "drivers/sdk/sasos.h"
 
-enum { CALLS = 20000, LIMIT = 0x100000, ROWS = 47 };
+enum { SEQUENCES = 2000, A_SEQUENCE = 10, LIMIT = 0x100000, ROWS = 47 };
 
 static uint64_t state;
 static uint32_t recent[4];
@@ -90,15 +91,21 @@ static int64_t call(uint32_t row) {
 }
 
 int32_t SASOS_EXPORT(driver_start)(void) {
-    uint32_t good = 0;
+    uint32_t good = 0, sequences = 0;
+    char text[8];
+    int32_t length = sasos_arg(0, text, sizeof(text));
+    for (int32_t i = 0; i < length && text[i] >= '0' && text[i] <= '9'; i++)
+        sequences = sequences * 10 + (uint32_t)(text[i] - '0');
+    const uint32_t calls = (sequences ? sequences : SEQUENCES) * A_SEQUENCE;
     state = (uint64_t)sasos_time_ns() | 1;
-    for (uint32_t i = 0; i < CALLS; i++) {
+    for (uint32_t i = 0; i < calls; i++) {
+        if (i % A_SEQUENCE == 0) recent[0] = recent[1] = recent[2] = recent[3] = 0;
         int64_t got = call((uint32_t)(noise() >> 33) % ROWS);
         recent[i & 3] = (uint32_t)got;
         good += got >= 0;
     }
-    sasos_counter(0, CALLS);
+    sasos_counter(0, calls);
     // Some succeed, some do not, whatever the seed.
-    return good > CALLS / 20 && good < CALLS ? 0 : E_INVAL;
+    return good > calls / 20 && good < calls ? 0 : E_INVAL;
 }
 int32_t SASOS_EXPORT(driver_event)(uint32_t events) { return (void)events, 0; }
