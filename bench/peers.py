@@ -2,6 +2,7 @@
 
 `kernel()` finds or fetches it (build/bench/linux); `boot()` runs bench/linux/init.c as its only program.
 """
+import functools
 import glob
 import os
 import re
@@ -41,6 +42,20 @@ def kernel():
         found = glob.glob(FOLDER + '/root/boot/vmlinuz-*')
     version = found[0].split('vmlinuz-')[1]
     return found[0], f'{FOLDER}/root/lib/modules/{version}/kernel/drivers', version
+
+
+@functools.lru_cache(None)
+def linux():
+    """(the version of Linux, None), or (None, why there is none to compare with)."""
+    try:
+        return kernel()[2], None
+    except (Failed, OSError) as e:
+        return None, f'not installed: {e}'
+
+
+def sides(*all_of_them):
+    """These, without a peer that is not here."""
+    return tuple(s for s in all_of_them if s != 'linux' or linux()[0])
 
 
 def cpio(files):

@@ -4,9 +4,12 @@ Everything shown is in results.json, so a report can be made again:  bench/repor
 A section's charts are data: {'kind': 'bars' | 'lines' | 'timeline', 'title': …, 'unit': …, …}; see the functions of these names.
 """
 import html
+import math
+import os
 import re
 import sys
 
+import summary
 from results import Results, Section
 from terminal import text
 
@@ -15,15 +18,15 @@ STYLE = '''
   --s0: #2a6fbb; --s1: #8c939a; --s2: #c8671b; --s3: #3f8f4f; --s4: #8a5fb5; --s5: #b08900 }
 @media (prefers-color-scheme: dark) { :root { --page: #17191b; --ink: #e6e8ea; --soft: #a0a6ac; --line: #373b3f; --bad: #ff8a80; --good: #7fc79c;
   --s0: #6aa9ee; --s1: #8f979f; --s2: #ee9a55; --s3: #7cc48b; --s4: #b897dc; --s5: #dcb84a } }
-body { background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
+body { background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; max-width: 74rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem; margin-bottom: .2rem } h2 { font-size: 1.25rem; margin-top: 2.6rem; border-top: 1px solid var(--line); padding-top: 1rem }
 h3 { font-size: 1rem; margin: 1.4rem 0 .3rem } p { max-width: 46rem } .soft, figcaption, caption { color: var(--soft); font-size: .88rem }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .86rem; margin: .4rem 0 }
-caption { text-align: left } td, th { padding: .12rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line) }
+caption { text-align: left } td, th { padding: .12rem .55rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line) }
 th { font-weight: 600; color: var(--soft) } td:first-child, th:first-child { text-align: left } .bad { color: var(--bad); font-weight: 600 }
 .good { color: var(--good) } code { font-size: .82rem; overflow-wrap: anywhere } pre { overflow-x: auto; font-size: .8rem; white-space: pre-wrap }
 figure { margin: 1rem 0 } svg { max-width: 100%; height: auto; display: block } svg text { fill: var(--ink); font: 12px system-ui, sans-serif }
-svg .soft { fill: var(--soft) } svg .grid { stroke: var(--line) } .s0 { fill: var(--s0) } .s1 { fill: var(--s1) } .s2 { fill: var(--s2) }
+svg .soft { fill: var(--soft); font-size: 11px } summary { cursor: pointer; color: var(--soft); font-size: .88rem } ul { max-width: 46rem; padding-left: 1.2rem } a { color: var(--s0) } svg .grid { stroke: var(--line) } .s0 { fill: var(--s0) } .s1 { fill: var(--s1) } .s2 { fill: var(--s2) }
 .s3 { fill: var(--s3) } .s4 { fill: var(--s4) } .s5 { fill: var(--s5) } .l0 { stroke: var(--s0) } .l1 { stroke: var(--s1) } .l2 { stroke: var(--s2) }
 .l3 { stroke: var(--s3) } .l4 { stroke: var(--s4) } .l5 { stroke: var(--s5) } .line { fill: none; stroke-width: 2 } .whisker { stroke: var(--ink); opacity: .55 }
 '''
@@ -88,17 +91,24 @@ def last_of(items, label):
     return [i for i in items if i['label'] == label][-1]
 
 
+def tick(most):
+    """The least round number that four of reach so far."""
+    unit = 10 ** math.floor(math.log10(most / 4))
+    return unit * next(k for k in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if 4 * k * unit >= most * 0.999)
+
+
 def lines(c):
     """'x': labels from left to right; 'series': [{'name', 'values'}], values may have None. The vertical axis starts at 0."""
     height, bottom, top, left = 260, 40, 30, 70
-    most = max(v for s in c['series'] for v in s['values'] if v is not None) or 1
+    step = tick(max((v for s in c['series'] for v in s['values'] if v is not None), default=0) or 1)
+    most = 4 * step
     across = (WIDTH - left - 170) / max(len(c['x']) - 1, 1)
     place = lambda i, v: (left + i * across, height - bottom - v / most * (height - bottom - top))  # noqa: E731
     parts = []
     for k in range(5):
-        x, y = place(0, most * k / 4)
+        x, y = place(0, step * k)
         parts.append(f'<line class="grid" x1="{x}" x2="{WIDTH - 170}" y1="{y:.1f}" y2="{y:.1f}"/>'
-                     f'<text class="soft" x="{x - 8}" y="{y + 4:.1f}" text-anchor="end">{shown(most * k / 4)}</text>')
+                     f'<text class="soft" x="{x - 8}" y="{y + 4:.1f}" text-anchor="end">{shown(step * k)}</text>')
     for i, label in enumerate(c['x']):
         parts.append(f'<text class="soft" x="{place(i, 0)[0]:.1f}" y="{height - bottom + 18}" text-anchor="middle">{esc(label)}</text>')
     parts.append(f'<text class="soft" x="{left}" y="{height - 4}">{esc(c.get("x_title", ""))}</text>')
@@ -136,8 +146,8 @@ CHARTS = {'bars': bars, 'lines': lines, 'timeline': timeline}
 
 
 def chart(c):
-    return (f'<figure><h3>{esc(c["title"])}</h3>{CHARTS[c["kind"]](c)}<figcaption>{esc(c["unit"])}. {esc(c.get("explain", ""))}'
-            '</figcaption></figure>')
+    return (f'<figure><h3>{esc(c["title"])} <small class=soft>{esc(c["unit"])}</small></h3>{CHARTS[c["kind"]](c)}'
+            + (f'<figcaption>{esc(c["explain"])}</figcaption>' if c.get('explain') else '') + '</figure>')
 
 
 def cell(c):
@@ -151,7 +161,7 @@ def cell(c):
 def table(t):
     head = ''.join(f'<th>{esc(h)}</th>' for h in t['head'])
     rows = ''.join('<tr>' + ''.join(map(cell, r)) + '</tr>' for r in t['rows'])
-    return (f'<h3>{esc(t["title"])}</h3><div class=scroll><table><tr>{head}</tr>{rows}</table></div>'
+    return ((f'<h3>{esc(t["title"])}</h3>' if t['title'] else '') + f'<div class=scroll><table><tr>{head}</tr>{rows}</table></div>'
             + (f'<p class=soft>{esc(t["explain"])}</p>' if t['explain'] else ''))
 
 
@@ -162,7 +172,7 @@ def section(s):
     parts += map(table, s['tables'])
     parts += [f'<p>{esc(n)}</p>' for n in s['notes']]
     if s['commands']:
-        parts.append('<h3>Commands</h3>' + ''.join(f'<pre><code>{esc(c)}</code></pre>' for c in s['commands']))
+        parts.append(f'<details><summary>Commands ({len(s["commands"])})</summary>' + ''.join(f'<pre><code>{esc(c)}</code></pre>' for c in s['commands']) + '</details>')
     return ''.join(parts)
 
 
@@ -182,18 +192,22 @@ def bars_overview(r):
     every, missed = r.with_bar(), r.missed()
     if not every:
         return ''
-    parts = [f'<h2>What this project promises</h2><p><span class={"bad" if missed else "good"}>{len(every) - len(missed)} of {len(every)}</span> '
-             'bars are met.</p>']
-    for why, names in by_reason(missed).items():
-        rows = [[name, {'value': missed[name]['value'], 'met': False}, missed[name]['unit'], bar_of(missed[name])] for name in names]
-        parts.append(table({'title': 'Missed', 'head': ['metric', 'measured', 'unit', 'bar'], 'rows': rows, 'explain': f'Why: {why}.'}))
+    parts = [f'<h2 id=bars>What this project promises</h2><p><span class={"bad" if missed else "good"}>{len(every) - len(missed)} of {len(every)}</span> '
+             f'bars are met{"." if missed else ": all of them."}</p>']
     groups = {}
     for name, m in every.items():
         key = (re.sub(r'\.\d+', '.*', name), bar_of(m))
         groups.setdefault(key, []).append(m)
-    rows = [[name, bar, {'value': sum(m['met'] for m in ms), 'met': all(m['met'] for m in ms)}, len(ms),
+    rows = [[name, bar, {'value': f'{sum(m["met"] for m in ms)} of {len(ms)}', 'met': all(m['met'] for m in ms)},
              (min if 'min' in ms[0]['bar'] else max)(m['value'] for m in ms), ms[0]['unit']] for (name, bar), ms in groups.items()]
-    parts.append(table({'title': 'All bars', 'head': ['metrics', 'bar', 'met', 'of', 'the worst', 'unit'], 'rows': rows, 'explain': '* stands for sizes, depths and the like.'}))
+    head = ['metrics', 'bar', 'met', 'the worst', 'unit']
+    for why, names in by_reason(missed).items():
+        single = [[name, {'value': missed[name]['value'], 'met': False}, missed[name]['unit'], bar_of(missed[name])] for name in names]
+        parts.append(f'<p><span class=bad>{len(names)} missed:</span> {esc(why)}.</p><details><summary>which</summary>'
+                     + table({'title': '', 'head': ['metric', 'measured', 'unit', 'bar'], 'rows': single, 'explain': ''}) + '</details>')
+    for title, met in (('Bars that are missed somewhere', False), ('Bars that are met everywhere', True)):
+        if some := [row for row in rows if row[2]['met'] == met]:
+            parts.append(table({'title': title, 'head': head, 'rows': some, 'explain': '* stands for sizes, depths and the like.'}))
     return ''.join(parts)
 
 
@@ -205,16 +219,30 @@ a bar that is missed is red, with the reason if one is known.</p>
 instruction counts are exact. Cycles come from the real CPU, in a Linux process.</p>'''
 
 
+def failures(r):
+    if not r.failures:
+        return ''
+    return table({'title': 'Not measured', 'head': ['what', 'why'], 'rows': [[what, {'value': why.splitlines()[0] if why else '', 'met': False}] for what, why in r.failures],
+                  'explain': 'Something went wrong there; the rest is whole.'})
+
+
+FACTS = {'cores': 'CPUs', 'load': 'load at the start', 'kernel': 'Linux', 'tsc_hz': 'time-stamp counter', 'linux_peer': 'Linux to compare with'}
+
+
 def write(r, path):
     m = r.machine
-    facts = [f'{k}: {v:,.1f}' if isinstance(v, float) else f'{k}: {v}' for k, v in m.items() if v is not None]
+    facts = [f'{FACTS.get(k, k)}: ' + (f'{v / 1e6:,.0f} MHz' if k == 'tsc_hz' else f'{v:.1f}' if isinstance(v, float) else 'not installed' if v is None else str(v))
+             for k, v in m.items()]
+    said = ''.join(f'<li>{esc(s)}</li>' for s in summary.sentences(r.metrics))
     names = ''.join(f'<a href="#{esc(s["name"])}">{esc(s["title"])}</a> · ' for s in (x.as_dict() if isinstance(x, Section) else x for x in r.sections))
     page = (f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width"><title>SASOS benchmarks</title>'
             f'<style>{STYLE}</style><h1>SASOS: what isolation costs</h1><p class=soft>{esc("; ".join(facts))}'
-            f'{"; quick run: fewer cells and rounds" if r.quick else ""}</p><p class=soft>{names.rstrip(" ·")}</p>'
-            + bars_overview(r) + ''.join(section(s) for s in r.sections) + METHOD + '</html>\n')
-    with open(path, 'w') as f:
+            f'{"; quick run: fewer cells and rounds" if r.quick else ""}. Seconds: {esc(", ".join(f"{k} {v:.0f}" for k, v in r.seconds.items()) or "none")}.</p><p class=soft>{names.rstrip(" ·")}</p>'
+            + (f'<h2>What does this isolation cost me?</h2><ul>{said}</ul><p class=soft>Medians over what was measured; every number is below.</p>' if said else '')
+            + failures(r) + bars_overview(r) + ''.join(section(s) for s in r.sections) + METHOD + '</html>\n')
+    with open(path + '.tmp', 'w') as f:
         f.write(page)
+    os.replace(path + '.tmp', path)
 
 
 if __name__ == '__main__':

@@ -4,8 +4,9 @@ A *metric* is one number that a later run can be compared with: its median over 
 and whether more is better. It may have a *bar*, a promise of this project ('min' or 'max'); one that is missed says why in `note`.
 A *section* is one part of the report: what was done (text, commands) and tables. Ids are words with dots: part.what.case.value.
 
-build/bench/results.json: {"machine": {...}, "quick": bool, "seconds": {part: …}, "metrics": {id: {...}}, "sections": [{...}]}
+build/bench/results.json: {"machine": {...}, "quick": bool, "seconds": {part: …}, "metrics": {id: {...}}, "sections": [{...}], "failures": [[what, why], …]}
 """
+import contextlib
 import json
 import os
 import statistics
@@ -41,11 +42,22 @@ class Results:
         self.machine, self.quick = machine or {}, quick
         self.metrics, self.sections = {}, []
         self.seconds = {}  # that each part took
+        self.failures = []  # (what was not measured, why)
 
     def section(self, name, title, text):
         s = Section(name, title, text)
         self.sections.append(s)
         return s
+
+    @contextlib.contextmanager
+    def attempt(self, what, term):
+        """What is done inside may fail: that is said and kept, and what comes after it goes on."""
+        try:
+            yield
+        except Exception as e:  # whatever it is, it must not take with it what else is measured
+            why = str(e) if type(e).__name__ in ('Failed', 'Failure') else f'{type(e).__name__}: {e}'
+            self.failures.append((what, why))
+            term.line(f'FAILED: {what}: {why}')
 
     def metric(self, name, values, unit, better='lower', least=None, most=None, note=''):
         """Adds one; `values` is a number or a list of one number a round. Returns it."""
@@ -69,7 +81,7 @@ class Results:
     def save(self, path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path + '.tmp', 'w') as f:
-            json.dump({'machine': self.machine, 'quick': self.quick, 'seconds': self.seconds, 'metrics': self.metrics,
+            json.dump({'machine': self.machine, 'quick': self.quick, 'seconds': self.seconds, 'failures': self.failures, 'metrics': self.metrics,
                        'sections': [s.as_dict() if isinstance(s, Section) else s for s in self.sections]}, f, indent=1)
         os.replace(path + '.tmp', path)
 
@@ -78,5 +90,5 @@ class Results:
         with open(path) as f:
             d = json.load(f)
         r = Results(d['machine'], d['quick'])
-        r.metrics, r.sections, r.seconds = d['metrics'], d['sections'], d.get('seconds', {})
+        r.metrics, r.sections, r.seconds, r.failures = d['metrics'], d['sections'], d.get('seconds', {}), d.get('failures', [])
         return r

@@ -223,17 +223,18 @@ def modules(results, section, term):
                   'load, before the code can run, whoever compiled it.')
 
 
-def sizes(results, section, term, used, total):
+def sizes(results, section, term, used):
     lines = sum(trusted.lines(patterns) for _, patterns, _ in trusted.PARTS)
     found = {'boot image (kernel, modules, configuration)': ('image', os.path.getsize('build/boot/BOOTX64.EFI') / 1024, 'KiB'),
              'kernel, compiler and verifier in it: text': ('text', common.text_size('build/kernel/kernel.elf') / 1024, 'KiB'),
-             f'memory in use after the start, of {total} MiB': ('memory', used, 'MiB'),
              'lines of code that are trusted': ('trusted-lines', lines, 'lines')}
-    linux_size = os.path.getsize(peers.kernel()[0]) / 1024
+    if used:
+        found[f'memory in use after the start, of {used[1]} MiB'] = ('memory', used[0], 'MiB')
     head = ['', 'size', 'unit']
     term.title('Sizes', head)
     rows = [[label, results.metric('size.' + name, value, unit), unit] for label, (name, value, unit) in found.items()]
-    rows.append(['Debian\'s cloud kernel alone, compressed', linux_size, 'KiB'])
+    if peers.linux()[0]:
+        rows.append(['Debian\'s cloud kernel alone, compressed', os.path.getsize(peers.kernel()[0]) / 1024, 'KiB'])
     for r in rows:
         term.row(r)
     section.table('Sizes', head, rows)
@@ -241,9 +242,15 @@ def sizes(results, section, term, used, total):
 
 def measure(results, term, quick):
     section = results.section('boot', 'Start-up and sizes', TEXT)
-    results.machine.update(qemu=run([qemu.QEMU, '--version']).splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=peers.kernel()[2])
-    used, total = boots(results, section, term, 1 if quick else 3)
-    serving(results, section, term, 1 if quick else 5)
-    linux(results, section, term, 1 if quick else 2)
-    modules(results, section, term)
-    sizes(results, section, term, used, total)
+    used = None
+    with results.attempt('cold boot', term):
+        used = boots(results, section, term, 1 if quick else 3)
+    with results.attempt('boot to the first HTTP reply', term):
+        serving(results, section, term, 1 if quick else 5)
+    if peers.linux()[0]:
+        with results.attempt('boot of Linux', term):
+            linux(results, section, term, 1 if quick else 2)
+    with results.attempt('modules', term):
+        modules(results, section, term)
+    with results.attempt('sizes', term):
+        sizes(results, section, term, used)

@@ -5,38 +5,48 @@ import re
 import subprocess
 import sys
 
+import jit
 from common import OUT, Failed
 
 COLUMNS = {'scalar': 'native without vectors', 'sfi': 'sfi-jit', 'v8': 'V8', 'wasm2c': 'wasm2c'}
 ABLATIONS = {'unmasked': 'masks', 'unbundled': 'bundles', 'bare': 'masks and bundles', 'checks': 'explicit checks in place of guard regions'}
-QUICK_ONLY = 'drivers,calls'
+QUICK_ONLY = 'ring,packets,interp,json,chacha,lz,sort,matmul,queens,calls'  # of every group
 TEXT = '''make bench-jit's kernels (37 in 7 groups) and programs (Lua, SQLite), each built once by clang for this machine and once for wasm32; one wasm file goes to every
 column. CPU time over that of native code, geometric means of the medians. The lower table takes one mechanism away from the compiler (never from the verifier
 of what is shipped: a tool of bench/ only) and shows what the whole costs more with it; the last line puts comparisons where guard regions are.'''
-WHY = ('small functions that call each other pay most: each entry and each return begins a bundle. A quick run has few kernels, these among them; '
-       'over all of them it is a few percent')
+WHY = 'small functions that call each other pay most: each entry and each return begins a bundle'
 
 
-def fetch(quick, term):
+def fetch(results, quick, term):
     """bench/jit.py's results; its own table goes to build/bench/jit.txt."""
     env = {k: v for k, v in os.environ.items() if k not in ('ONLY', 'QUICK')}
     env['COLUMNS'] = ','.join(['native', *COLUMNS, *ABLATIONS])
     if quick:
         env['ONLY'] = QUICK_ONLY
+    if os.path.exists(OUT + '/jit.json'):
+        os.remove(OUT + '/jit.json')  # what a run that fails has not made is not there
     command = [sys.executable, 'bench/jit.py', '--rounds', '2' if quick else '3']
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as p, open(OUT + '/jit.txt', 'w') as log:
         for line in p.stdout:
             log.write(line)
             term.progress('compute: ' + line[:60].strip())
     if p.returncode:
-        raise Failed(f'bench/jit.py ended with status {p.returncode}: {OUT}/jit.txt')
+        with results.attempt('compute: some kernels or programs', term):
+            raise Failed(f'bench/jit.py ended with status {p.returncode}: {OUT}/jit.txt')
     with open(OUT + '/jit.json') as f:
         return json.load(f), ' '.join(f'{k}={env[k]}' for k in ('ONLY', 'COLUMNS') if k in env) + ' ' + ' '.join(command[1:])
 
 
 def measure(results, term, quick):
-    section = results.section('compute', 'Compiled code', TEXT)
-    got, command = fetch(quick, term)
+    section = results.section('compute', 'Compiled code', TEXT + (' This quick run has a few kernels of each group; bars are held against all of them only.' if quick else ''))
+    for column, label in COLUMNS.items():
+        _, absent, description = jit.COLUMNS[column]
+        if absent:
+            section.notes.append(f'{label}: {absent}')
+            term.line(section.notes[-1])
+        else:
+            section.commands.append(f'{label}: {description}')
+    got, command = fetch(results, quick, term)
     section.commands.append(command)
     head = ['CPU time × native', *COLUMNS.values()]
     term.title('Compiled code, × native', head)
@@ -64,7 +74,7 @@ def measure(results, term, quick):
     term.title('What each mechanism costs, CPU time of all kernels', head)
     rows = []
     for column, value in ablation.items():
-        most = 5 if column == 'bare' else None
+        most = 5 if column == 'bare' and not quick else None
         rows.append([ABLATIONS[column], results.metric(f'compute.cost.{re.sub("bare", "both", column)}', 100 * (value - 1), '%', most=most, note=WHY)])
         term.row(rows[-1])
     speeds = got.get('speeds', {})

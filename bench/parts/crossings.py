@@ -137,12 +137,19 @@ def emulated(results, section, term, quick):
 
 def measure(results, term, quick):
     section = results.section('crossings', 'Crossing costs', TEXT)
-    results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0])
+    with results.attempt('crossings on this CPU', term):
+        on_this_cpu(results, section, term, quick)
+    with results.attempt('crossings in the bench kernel', term):
+        emulated(results, section, term, quick)
+
+
+def on_this_cpu(results, section, term, quick):
     hosted(results, section, term, quick)
-    rings = virtual_machine(results, section, term, quick)
+    rings = {}
+    with results.attempt('rings and page tables on this CPU', term):
+        rings = virtual_machine(results, section, term, quick)
     value = lambda name: results.metrics['crossings.' + name]['value']  # noqa: E731
     section.chart('bars', 'A call of another domain, against other ways', 'cycles', items=[
         {'label': 'crossing, null', 'value': value('null.sandboxed')}, {'label': 'crossing, with a buffer', 'value': value('buffer.sandboxed')},
         *({'label': RINGS[k], 'value': m['value']} for k, m in rings.items() if k in ('syscall', 'call', 'call-pcid')),
         *({'label': label.replace('Linux: ', ''), 'value': value('linux.' + key)} for key, label in LINUX.items())])
-    emulated(results, section, term, quick)

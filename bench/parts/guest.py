@@ -18,6 +18,7 @@ DRIVERS = {  # name: (the -device value, a snapshot of the firmware cannot have 
     'virtio-blk': (qemu.DISK_DEVICE, False, '  pci 1af4:1042\n  irq 1\n  dma 64K\n'),
     'nvme': ('nvme,drive=disk,serial=1', True, '  pci 1b36:0010\n  irq 4\n  dma 512K\n  budget 3000\n'),
 }
+SIZES, DEPTHS = (512, 4096, 65536), (1, 8, 32, 128)
 ARGUMENTS = 24  # of one module instance
 COUNTED = 2000  # requests whose instructions are counted
 PASSES = 3  # of all cells in one boot
@@ -36,9 +37,9 @@ def count_of(size, depth):
 def cells(quick):
     for op in ('read', 'write'):
         for pattern in ('rand', 'seq'):
-            for size in (512, 4096, 65536):
-                for depth in (1, 8, 32, 128):
-                    if quick and (pattern == 'seq' or depth in (8, 128) or (op == 'write' and size != 4096)) or pattern == 'seq' and depth in (8, 128):
+            for size in SIZES:
+                for depth in DEPTHS:
+                    if quick and (pattern == 'seq' or depth in (8, 128) or (op == 'write' and size != 4096)):
                         continue
                     yield f'{op}:{pattern}:{size}:{depth}:{count_of(size, depth)}'
 
@@ -92,9 +93,10 @@ def times(text, names):
 
 def rounds_of(results, term, section, driver, names, rounds):
     """{side: {cell: [microseconds, one a round]}}."""
-    got = {s: {n: [] for n in names} for s in SIDES}
+    sides = peers.sides(*SIDES)
+    got = {s: {n: [] for n in names} for s in sides}
     for r in range(rounds):
-        for side in (SIDES if r % 2 == 0 else SIDES[::-1]):
+        for side in (sides if r % 2 == 0 else sides[::-1]):
             term.progress(f'{driver}, {side}: round {r + 1} of {rounds}')
             text, command = boot(side, driver, [WARM_UP] + names * PASSES)
             if r == 0:
@@ -111,11 +113,11 @@ HEAD = ['', 'bytes', 'depth', 'µs', 'native', 'Linux', '× native', '× Linux']
 def record(results, driver, name, got):
     op, pattern, size, depth, _ = name.split(':')
     key = f'guest.{driver}.{op}.{pattern}.{size}.{depth}'
-    us = {s: results.metric(f'{key}.{s}', got[s][name], 'µs a request')['value'] for s in SIDES}
+    us = {s: results.metric(f'{key}.{s}', got[s][name], 'µs a request')['value'] for s in got}
     pair = lambda other: [b / a for a, b in zip(got['sandboxed'][name], got[other][name])]  # noqa: E731
     native = results.metric(key + '.throughput', pair('native'), '× native', 'higher', least=0.9, note=WHY)
-    linux = results.metric(key + '.against-linux', pair('linux'), '× Linux', 'higher', least=1, note=WHY)
-    return [f'{op} {pattern}', int(size), int(depth), us['sandboxed'], us['native'], us['linux'], native, linux]
+    linux = results.metric(key + '.against-linux', pair('linux'), '× Linux', 'higher', least=1, note=WHY) if 'linux' in got else None
+    return [f'{op} {pattern}', int(size), int(depth), us['sandboxed'], us['native'], us.get('linux'), native, linux]
 
 
 def instructions(results, term, section, driver, depths):
@@ -124,23 +126,23 @@ def instructions(results, term, section, driver, depths):
     rows, found = [], {}
     names = [f'read:rand:4096:{d}:{COUNTED}' for d in depths]
     term.title(f'{driver}: guest instructions a request', head)
-    for side in SIDES:
+    for side in peers.sides(*SIDES):
         term.progress(f'{driver}, {side}: counting instructions')
         text, _ = boot(side, driver, [WARM_UP] + names, peers.counting(COUNT_PLUGIN, side, KERNEL))
         for depth, counts in zip(depths, peers.counted(text, names)):
             found[side, depth] = [n / COUNTED for n in counts]
             results.metric(f'guest.{driver}.instructions.{depth}.{side}', found[side, depth][0], 'instructions a request')
     for depth in depths:
-        ours, linux = found['sandboxed', depth], found['linux', depth][0]
-        ratio = results.metric(f'guest.{driver}.instructions.{depth}.against-linux', ours[0] / linux, '× Linux', most=1 / 3)
-        native = found['native', depth][0]
+        ours, native, linux = (found.get((s, depth), [None]) for s in SIDES)
+        native, linux = native[0], linux[0]
+        ratio = results.metric(f'guest.{driver}.instructions.{depth}.against-linux', ours[0] / linux, '× Linux', most=1 / 3) if linux else None
         part = results.metric(f'guest.{driver}.instructions.{depth}.native-part', native / ours[0], '× sandboxed', 'higher')
         rows.append(['', depth, ours[0], ours[1], native, linux, part, ratio])
         term.row(rows[-1])
     section.table(f'{driver}: guest instructions', head, rows, 'instructions: all of the guest\'s, our side; sandboxed: those of them in verified code, '
                   'driver and application; native ÷: the native twin\'s part of ours. A request of depth 1 has its interrupt and its wake-ups to itself.')
     section.chart('bars', f'{driver}: guest instructions a 4 KiB read', 'instructions', series=list(SIDES), items=[
-        {'label': f'depth {d}', 'series': k, 'value': found[s, d][0]} for d in depths for k, s in enumerate(SIDES)])
+        {'label': f'depth {d}', 'series': k, 'value': found[s, d][0]} for d in depths for k, s in enumerate(SIDES) if (s, d) in found])
 
 
 def lives_boot(killed, ms):
@@ -189,25 +191,30 @@ def lives(results, term, section, pairs, ms):
                   'first disk ÷ the second in one boot, where 1 would be no bias. What differs from 1 by less than the pairs do is noise.')
 
 
+def throughput(results, term, section, driver, names, rounds):
+    got = rounds_of(results, term, section, driver, names, rounds)
+    term.title(f'{driver} in the guest ({results.machine["accelerator"]}), microseconds a request', HEAD)
+    rows = []
+    for name in names:
+        rows.append(record(results, driver, name, got))
+        term.row(rows[-1])
+    section.table(f'{driver}: time a request', HEAD, rows)
+    for size in SIZES:
+        found = [{'name': s, 'values': [1e3 / m['value'] if (m := results.metrics.get(f'guest.{driver}.read.rand.{size}.{d}.{s}')) else None for d in DEPTHS]}
+                 for s in got]
+        section.chart('lines', f'{driver} in the guest: random reads of {size} bytes', 'thousand requests a second', x=list(DEPTHS), x_title='requests in flight', series=found)
+
+
 def measure(results, term, quick):
     section = results.section('guest', 'Drivers in the guest', TEXT)
-    results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=peers.kernel()[2])
     rounds = 2 if quick else 3
     for driver in DRIVERS:
         if quick and driver != 'virtio-blk':
             continue
-        names = list(cells(quick))
-        got = rounds_of(results, term, section, driver, names, rounds)
-        term.title(f'{driver} in the guest ({results.machine["accelerator"]}), microseconds a request', HEAD)
-        rows = []
-        for name in names:
-            rows.append(record(results, driver, name, got))
-            term.row(rows[-1])
-        section.table(f'{driver}: time a request', HEAD, rows)
-        for size in (4096,):
-            section.chart('bars', f'{driver}: random reads of {size} bytes', 'requests a second', series=list(SIDES), items=[
-                {'label': f'depth {d}', 'series': k, 'value': 1e6 / m['value']} for d in (1, 8, 32, 128) for k, s in enumerate(SIDES)
-                if (m := results.metrics.get(f'guest.{driver}.read.rand.{size}.{d}.{s}'))])
-        instructions(results, term, section, driver, (1, 32))
+        with results.attempt(f'{driver} in the guest', term):
+            throughput(results, term, section, driver, list(cells(quick)), rounds)
+        with results.attempt(f'{driver} in the guest: instructions', term):
+            instructions(results, term, section, driver, (1, 32))
         if driver == 'virtio-blk' and not quick:
-            lives(results, term, section, 2, 5000)
+            with results.attempt(f'{driver} in the guest: lives', term):
+                lives(results, term, section, 2, 5000)

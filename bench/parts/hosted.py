@@ -147,6 +147,7 @@ def measure_net(results, section, term, quick, rounds, driver, module):
     hz = results.machine['tsc_hz']
     term.title(f'{driver}, cycles a packet on this CPU', NET_HEAD)
     rows, names = [], list(net_cells(quick))
+    section.table(driver, NET_HEAD, rows, NET_EXPLAIN)
     section.commands += [f'{RIG} {driver} {NET_LOAD} {module} {rounds} OP:SIZE:BATCH:COUNT …', f'{RIG} {driver}-ports {PORTS_LOAD} {module} {rounds} ports:SIZE:BATCH:COUNT …']
     slow = paced(results, driver, module, rounds, [n for n in names if n.split(':')[2] == '1'], run_net)
     apart = {}
@@ -157,11 +158,22 @@ def measure_net(results, section, term, quick, rounds, driver, module):
         rows.append(record_net(results, driver, got, slow, apart))
         term.row(rows[-1])
         term.progress(f'{driver}: {len(rows)} of {len(names)}')
-    section.table(driver, NET_HEAD, rows, NET_EXPLAIN)
     items = [{'label': f'{r[0]} {r[1]} bytes, batch {r[2]}', 'series': k, 'value': r[3 + k]} for r in rows if r[1] != 512 for k in (0, 1)]
     section.chart('bars', f'{driver}: a packet', 'cycles', 'Driver, application and model of the device.', series=['sandboxed', 'native'], items=items)
     rates = [[r[0], r[1], r[2], hz / r[3] / 1e6, hz / r[4] / 1e6, hz / r[3] * r[1] * 8 / 1e9] for r in rows]
     section.table(f'{driver}: rates', ['', 'bytes', 'batch', 'million packets/s', 'native', 'Gbit/s'], rates, 'Of one core, against the model of the device.')
+
+
+def measure_block(results, section, term, quick, rounds, driver, module):
+    term.title(f'{driver}, cycles a request on this CPU', HEAD)
+    rows, names = [], list(cells(quick))
+    section.table(driver, HEAD, rows, EXPLAIN)
+    slow = paced(results, driver, module, rounds, [n for n in names if n.split(':')[3] == '1'])
+    for got in run_rig(driver, module, rounds, names):
+        rows.append(record(results, driver, got, slow))
+        term.row(rows[-1])
+        term.progress(f'{driver}: {len(rows)} of {len(names)}')
+    charts(results, section, driver)
 
 
 def measure(results, term, quick):
@@ -169,14 +181,8 @@ def measure(results, term, quick):
     section = results.section('hosted', 'Drivers on the real CPU', TEXT)
     for driver, module in DRIVERS.items():
         section.commands.append(f'{RIG} {driver} {LOAD} {module} {rounds} OP:PATTERN:SIZE:DEPTH:COUNT …')
-        term.title(f'{driver}, cycles a request on this CPU', HEAD)
-        rows, names = [], list(cells(quick))
-        slow = paced(results, driver, module, rounds, [n for n in names if n.split(':')[3] == '1'])
-        for got in run_rig(driver, module, rounds, names):
-            rows.append(record(results, driver, got, slow))
-            term.row(rows[-1])
-            term.progress(f'{driver}: {len(rows)} of {len(names)}')
-        section.table(driver, HEAD, rows, EXPLAIN)
-        charts(results, section, driver)
+        with results.attempt(f'{driver} on the real CPU', term):
+            measure_block(results, section, term, quick, rounds, driver, module)
     for driver, module in NETS.items():
-        measure_net(results, section, term, quick, rounds, driver, module)
+        with results.attempt(f'{driver} on the real CPU', term):
+            measure_net(results, section, term, quick, rounds, driver, module)

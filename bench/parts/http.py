@@ -4,8 +4,8 @@ import shlex
 
 from common import Failed, has, run
 from parts.guest import WHY
-from parts.serving import FILE, SIDES, STATUS, WEB, Machine, counted, counting, wires
-from peers import kernel, qemu
+from parts.serving import FILE, SIDES, STATUS, WEB, Machine, counted, counting, each_round, wires
+from peers import sides
 
 TEXT = '''wrk on this host asks for one file of 1 KiB, on connections that stay (keep) and on one a request (close), through QEMU's user-mode network (user) or over a tap device (tap). In the one guest httpd
 answers, a WASI program that knows nothing of the benchmark, through WASI's calls, lwIP and virtio-net, each a sandbox of its own. In the other Debian's cloud kernel with
@@ -40,18 +40,13 @@ def key(wire, keep, connections):
 def rounds_of(term, section, wire, names, rounds, seconds):
     """{(side, keep, connections): [wrk's results]}."""
     got = {}
-    for r in range(rounds):
-        for side in SIDES if r % 2 == 0 else SIDES[::-1]:
-            term.progress(f'http, {wire}, {side}: round {r + 1} of {rounds}')
-            with Machine(side, wire) as m:
-                wrk(m.at(WEB), True, 16, 1)
-                for keep, c in names:
-                    one = wrk(m.at(WEB), keep, c, seconds)
-                    if one['wrong']:
-                        section.notes.append(f'{wire}, {side}, {c} connections{"" if keep else ", one a request"}: {one["wrong"]}')
-                    got.setdefault((side, keep, c), []).append(one)
-                if r == 0:
-                    section.commands.append(f'{side}: ' + m.shell())
+    for side, m in each_round(term, 'http', wire, rounds, section):
+        wrk(m.at(WEB), True, 16, 1)
+        for keep, c in names:
+            one = wrk(m.at(WEB), keep, c, seconds)
+            if one['wrong']:
+                section.notes.append(f'{wire}, {side}, {c} connections{"" if keep else ", one a request"}: {one["wrong"]}')
+            got.setdefault((side, keep, c), []).append(one)
     section.commands += [shlex.join(one[0]['command']) for (side, *_), one in got.items() if side == SIDES[0]]
     return got
 
@@ -60,22 +55,26 @@ def record(results, wire, got, keep, c):
     name = key(wire, keep, c)
     row, value = ['keep' if keep else 'close', c], {}
     for what, unit, better in (('rate', 'requests/s', 'higher'), ('p50', 'ms', 'lower'), ('p99', 'ms', 'lower')):
+        for side in SIDES:
+            if (side, keep, c) in got:
+                value[side] = results.metric(f'{name}.{side}.{what}', [one[what] for one in got[side, keep, c]], unit, better)
+        if 'linux' not in value:
+            row += [value['sandboxed'], None, None] if what == 'rate' else [value['sandboxed'], None]
+            continue
         ours, linux = ([one[what] for one in got[side, keep, c]] for side in SIDES)
-        for side, values in zip(SIDES, (ours, linux)):
-            value[side] = results.metric(f'{name}.{side}.{what}', values, unit, better)
         ratios = [a / b if better == 'higher' else b / a for a, b in zip(ours, linux)]
         # QEMU's user-mode network lets one connection wait to be accepted; what others wait for, a second or more, is its doing.
         slow = wire == 'user' and (what == 'p99' or (what == 'p50' and c > 16))
         ratio = results.metric(f'{name}.{what}.against-linux', ratios, '× Linux', 'higher', least=None if slow else 1, note=WHY)
         shown = {**value['sandboxed'], 'met': ratio.get('met')}
-        row += [shown['value'], value['linux']['value'], ratio] if what == 'rate' else [shown, value['linux']['value']]
+        row += [value['sandboxed'], value['linux'], ratio] if what == 'rate' else [shown, value['linux']]
     return row
 
 
 def instructions(results, term, section, wire, names):
     head = ['instructions a request', 'connections', 'all', 'sandboxed', 'Linux', '× Linux']
     rows, found = [], {}
-    for side in SIDES:
+    for side in sides(*SIDES):
         term.progress(f'http, {wire}, {side}: counting instructions')
         with Machine(side, wire, counting(side)) as m:
             requests = []
@@ -89,32 +88,39 @@ def instructions(results, term, section, wire, names):
                 results.metric(f'{key(wire, *cell)}.{side}.instructions', found[side, cell][0], 'instructions a request')
     term.title(f'HTTP, {wire}: guest instructions a request', head)
     for keep, c in names:
-        ours, linux = found['sandboxed', (keep, c)], found['linux', (keep, c)][0]
-        ratio = results.metric(f'{key(wire, keep, c)}.instructions.against-linux', ours[0] / linux, '× Linux', most=1)
+        ours, linux = found['sandboxed', (keep, c)], found.get(('linux', (keep, c)), [None])[0]
+        ratio = results.metric(f'{key(wire, keep, c)}.instructions.against-linux', ours[0] / linux, '× Linux', most=1) if linux else None
         rows.append(['keep' if keep else 'close', c, *ours, linux, ratio])
         term.row(rows[-1])
     section.table(f'{wire}: guest instructions a request', head, rows, 'All of the guest\'s, ours in verified code, Linux\'s.')
+
+
+def rates(results, term, section, wire, names, quick):
+    got = rounds_of(term, section, wire, names, 1 if quick else 3, 1)
+    term.title(f'HTTP, {wire}: a file of 1 KiB', HEAD)
+    rows = []
+    for keep, c in names:
+        rows.append(record(results, wire, got, keep, c))
+        term.row(rows[-1])
+    section.table(f'{wire}: a file of 1 KiB', HEAD, rows,
+                  'keep: connections stay; close: one a request, whose latency is wrk\'s: from the request on. p50, p99: of the latency.')
+    section.chart('bars', f'{wire}: requests a second', 'requests/s', series=list(SIDES), items=[
+        {'label': f'{row[0]}, {row[1]}', 'series': k, 'value': row[2 + k]['value']} for row in rows for k in range(2) if row[2 + k]])
 
 
 def measure(results, term, quick):
     section = results.section('http', 'HTTP against Linux', TEXT)
     missing = has('wrk')
     if missing:
-        raise Failed(missing + ': apt-get install wrk')
-    results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=kernel()[2])
+        section.notes.append(missing + ' (apt-get install wrk): nothing here was measured')
+        term.line(section.notes[-1])
+        return
     for wire, why in wires():
         if why:
             section.notes.append(f'{wire}: not measured: {why}')
             continue
         names = cells(quick)
-        got = rounds_of(term, section, wire, names, 1 if quick else 3, 1 if quick else 2)
-        term.title(f'HTTP, {wire}: a file of 1 KiB', HEAD)
-        rows = []
-        for keep, c in names:
-            rows.append(record(results, wire, got, keep, c))
-            term.row(rows[-1])
-        section.table(f'{wire}: a file of 1 KiB', HEAD, rows,
-                      'keep: connections stay; close: one a request, whose latency is wrk\'s: from the request on. p50, p99: of the latency.')
-        section.chart('bars', f'{wire}: requests a second', 'requests/s', series=list(SIDES), items=[
-            {'label': f'{row[0]}, {row[1]}', 'series': k, 'value': row[2 + k]} for row in rows for k in range(2)])
-        instructions(results, term, section, wire, names)
+        with results.attempt(f'HTTP, {wire}', term):
+            rates(results, term, section, wire, names, quick)
+        with results.attempt(f'HTTP, {wire}: instructions', term):
+            instructions(results, term, section, wire, names)

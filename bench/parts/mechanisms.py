@@ -152,15 +152,18 @@ def restarts(results, term, section, times_each):
 
 def measure(results, term, quick):
     section = results.section('mechanisms', 'Fence, interrupts, preemption, restarts', TEXT)
-    results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0])
     for driver in WITHOUT:
-        fence(results, term, section, driver, 3 if not quick else 2 if driver == 'virtio-blk' else 1)
+        with results.attempt(f'{driver}: with and without an IOMMU', term):
+            fence(results, term, section, driver, 1 if quick else 3)
     head = ['', 'instructions', 'seen']
     rows = []
     term.title('Interrupts and preemption', head)
-    for driver in DRIVERS if not quick else ['virtio-blk']:
-        interrupts(results, term, section, rows, driver, 1 if quick or driver == 'nvme' else 3)
-    preemption(results, term, section, rows)
     section.table('Interrupts and preemption', head, rows, 'From the kernel\'s handling of an interrupt on: finding the domain, looking for blocked DMA, waking and switching to its '
                   'thread, entering it. Compiled code has nothing in it for preemption: no checks, no counters; what is preempted has its registers saved and pays when its slice of 4 ms is over.')
-    restarts(results, term, section, 5)
+    for driver in DRIVERS if not quick else ['virtio-blk']:
+        with results.attempt(f'{driver}: interrupts', term):
+            interrupts(results, term, section, rows, driver, 1 if quick or driver == 'nvme' else 3)
+    with results.attempt('preemption', term):
+        preemption(results, term, section, rows)
+    with results.attempt('restarts', term):
+        restarts(results, term, section, 5)

@@ -187,3 +187,15 @@ def counting(side):
     plugin = os.path.abspath(os.path.join(OUT, 'count.so'))
     elf, name = (peers.program(), 'now') if side == 'linux' else (os.path.join(BUILD, 'kernel', 'kernel.elf'), 'hc_sys_info')
     return ['-plugin', f'{plugin},mark={peers.symbol(elf, name)}', '-d', 'plugin']
+
+
+def each_round(term, what, wire, count, section):
+    """Each side's machine in each round, in an order that changes: (side, machine). The first round's command lines go to the section."""
+    sides = peers.sides(*SIDES)
+    for r in range(count):
+        for side in sides if r % 2 == 0 else sides[::-1]:
+            term.progress(f'{what}, {wire}, {side}: round {r + 1} of {count}')
+            with Machine(side, wire) as m:
+                yield side, m
+                if r == 0:
+                    section.commands.append(f'{side}: ' + m.shell())

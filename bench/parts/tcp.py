@@ -4,8 +4,8 @@ import time
 
 from common import Failed
 from parts.guest import WHY
-from parts.serving import SIDES, SINK, SOURCE, STATUS, Machine, counted, counting, wires
-from peers import kernel, qemu
+from parts.serving import SIDES, SINK, SOURCE, STATUS, Machine, counted, counting, each_round, wires
+from peers import sides
 
 TEXT = '''One connection, whose other end in the guest is one program (bench/programs/stream.c): as WebAssembly through WASI's calls, lwIP and virtio-net, and built for
 Linux. QEMU's user-mode network (user) takes no offloads: each frame has at most 1514 bytes and its checksum, in both guests. On a tap device (tap) both may use the device's
@@ -56,7 +56,7 @@ DIRECTIONS = {'guest to host': ('out', from_guest), 'host to guest': ('in', to_g
 def instructions(results, term, section, wire, seconds):
     head = ['instructions for 1460 bytes', 'all', 'sandboxed', 'Linux', '× Linux']
     rows, found = [], {}
-    for side in SIDES:
+    for side in sides(*SIDES):
         term.progress(f'tcp, {wire}, {side}: counting instructions')
         with Machine(side, wire, counting(side)) as m:
             size = []
@@ -70,41 +70,38 @@ def instructions(results, term, section, wire, seconds):
                 results.metric(f'tcp.{wire}.{name}.{side}.instructions', found[side, name][0], 'instructions for 1460 bytes')
     term.title(f'TCP, {wire}: guest instructions', head)
     for label, (name, _) in DIRECTIONS.items():
-        ours, linux = found['sandboxed', name], found['linux', name][0]
-        rows.append([label, *ours, linux, results.metric(f'tcp.{wire}.{name}.instructions.against-linux', ours[0] / linux, '× Linux', most=1)])
+        ours, linux = found['sandboxed', name], found.get(('linux', name), [None])[0]
+        ratio = results.metric(f'tcp.{wire}.{name}.instructions.against-linux', ours[0] / linux, '× Linux', most=1) if linux else None
+        rows.append([label, *ours, linux, ratio])
         term.row(rows[-1])
     section.table(f'{wire}: guest instructions for 1460 bytes', head, rows, 'With what acknowledgements cost.')
 
 
 def bulk(results, term, section, wire, rounds, seconds):
     got = {}
-    for r in range(rounds):
-        for side in SIDES if r % 2 == 0 else SIDES[::-1]:
-            term.progress(f'tcp, {wire}, {side}: round {r + 1} of {rounds}')
-            with Machine(side, wire) as m:
-                for name, move in DIRECTIONS.values():
-                    move(m, 0.5)  # a warm-up
-                    n, spent = move(m, seconds)
-                    got.setdefault((side, name), []).append(n / spent / 1e6)
-                if r == 0:
-                    section.commands.append(f'{side}: ' + m.shell())
+    for side, m in each_round(term, 'tcp', wire, rounds, section):
+        for name, move in DIRECTIONS.values():
+            move(m, 0.5)  # a warm-up
+            n, spent = move(m, seconds)
+            got.setdefault((side, name), []).append(n / spent / 1e6)
     term.title(f'TCP, {wire}: bulk', HEAD)
     rows = []
     for label, (name, _) in DIRECTIONS.items():
-        pair = [got[side, name] for side in SIDES]
-        ratio = results.metric(f'tcp.{wire}.{name}.against-linux', [a / b for a, b in zip(*pair)], '× Linux', 'higher', least=1, note=WHY)
-        rows.append([label, *(results.metric(f'tcp.{wire}.{name}.{side}', values, 'MB/s', 'higher')['value'] for side, values in zip(SIDES, pair)), ratio])
+        pair = [got.get((side, name)) for side in SIDES]
+        ratio = results.metric(f'tcp.{wire}.{name}.against-linux', [a / b for a, b in zip(*pair)], '× Linux', 'higher', least=1, note=WHY) if pair[1] else None
+        rows.append([label, *(values and results.metric(f'tcp.{wire}.{name}.{side}', values, 'MB/s', 'higher') for side, values in zip(SIDES, pair)), ratio])
         term.row(rows[-1])
     section.table(f'{wire}: bulk', HEAD, rows)
 
 
 def measure(results, term, quick):
     section = results.section('tcp', 'TCP against Linux', TEXT)
-    results.machine.update(qemu=qemu.qemu_version().splitlines()[0], accelerator=qemu.accelerator()[0], linux_peer=kernel()[2])
     rounds, seconds = (1, 1) if quick else (3, 2)
     for wire, why in wires():
         if why:
             section.notes.append(f'{wire}: not measured: {why}')
             continue
-        bulk(results, term, section, wire, rounds, seconds)
-        instructions(results, term, section, wire, seconds)
+        with results.attempt(f'TCP, {wire}', term):
+            bulk(results, term, section, wire, rounds, seconds)
+        with results.attempt(f'TCP, {wire}: instructions', term):
+            instructions(results, term, section, wire, seconds)

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """What make bench makes of its numbers: metrics and bars, bench/compare, the report; and a run of one part in its smallest form."""
+import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,8 +12,11 @@ import xml.etree.ElementTree
 
 sys.path[:0] = [os.path.join(os.path.dirname(__file__), '..', 'boot'), os.path.join(os.path.dirname(__file__), '..', '..', 'bench')]
 import tap  # noqa: E402
+from common import Failed  # noqa: E402
 from results import Results, quartiles  # noqa: E402
+from terminal import Terminal  # noqa: E402
 import report  # noqa: E402
+import summary  # noqa: E402
 
 
 def run(**metrics):
@@ -65,8 +70,17 @@ with tempfile.TemporaryDirectory() as folder:
     tap.ok(code == 0 and 'only in A: gone' in said and 'only in B: new' in said, 'what only one run has is named', said)
     code, _ = compare(folder, base, base, '--floor', 'x')
     tap.same(code, 2, 'a wrong option')
-    open(folder + '/b.json', 'w').write('{')
-    tap.same(subprocess.run(['bench/compare', folder + '/a.json', folder + '/b.json'], capture_output=True).returncode, 2, 'a file that is none')
+    for content, what in (('{', 'a file that is none'), ('[]', 'a file of something else'), (None, 'a file that is not there')):
+        with open(folder + '/b.json', 'w') as f:
+            f.write(content or '')
+        if content is None:
+            os.remove(folder + '/b.json')
+        done = subprocess.run(['bench/compare', folder + '/a.json', folder + '/b.json'], capture_output=True, text=True)
+        tap.ok(done.returncode == 2 and 'Traceback' not in done.stderr, what, done.stderr)
+    done = subprocess.run(['bench/compare', folder + '/a.json', folder + '/a.json'], capture_output=True)
+    tap.same(done.returncode, 0, 'a file and itself')
+    code, said = compare(folder, base, run(other=(1, 'µs', 'lower')))
+    tap.same((code, 'worse,' in said), (2, False), 'runs without a common metric are not compared')
 
     # ---- the report ----
     r = run(fine=([1, 2, 3], 'µs', 'lower'))
@@ -87,12 +101,39 @@ with tempfile.TemporaryDirectory() as folder:
     tap.same(page.count('<svg'), 4, 'every chart is there, and well-formed')
     tap.ok('&lt;device&gt;' in page and '<device>' not in page and '<y>' not in page, 'what is shown is escaped')
     tap.ok('class=bad' in page and 'prefers-color-scheme: dark' in page, 'a missed bar is red; light and dark')
-    tap.ok('Why: the &lt;device&gt; is slow.' in page and 'at most 5' in page, 'with its reason, and what was promised')
+    tap.ok('1 missed:</span> the &lt;device&gt; is slow.' in page and 'at most 5' in page, 'with its reason, and what was promised')
     tap.ok('±12%' in page, 'numbers with their spread')
+    tap.ok('<details><summary>Commands (1)' in page and 'Not measured' not in page, 'commands are folded; nothing failed')
+    term = Terminal(io.StringIO(), io.StringIO())
+    with r.attempt('a <cell>', term):
+        raise Failed('no answer\nat all')
+    with r.attempt('another', term):
+        {}['key']
+    tap.same(r.failures, [('a <cell>', 'no answer\nat all'), ('another', "KeyError: 'key'")], 'what fails is kept, and the rest goes on')
+    try:
+        with r.attempt('x', term):
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        tap.same(len(r.failures), 2, 'but a person is obeyed')
+    r.save(folder + '/r.json')
+    report.write(Results.load(folder + '/r.json'), folder + '/r.html')
+    page = open(folder + '/r.html').read()
+    tap.ok('Not measured' in page and 'a &lt;cell&gt;' in page and '>no answer</td>' in page, 'the report names it')
     r.metric('early', 9, 'µs', most=5)
     tap.same(list(report.by_reason(r.missed()).values()), [['late'], ['early']], 'bars are grouped by why they are missed')
     tap.ok('no reason is known' in list(report.by_reason(r.missed()))[1], 'which may be unknown')
     tap.lacks(page, r'(src|href)="?(https?:|//)|@import|url\(', 'no outside resources')
+
+    # ---- the summary ----
+    r = Results({'cpu': 'test'})
+    tap.same(summary.sentences(r.metrics), [], 'nothing measured, nothing said')
+    for name, value in (('crossings.call.sandboxed', 4), ('crossings.null.sandboxed', 22), ('compute.all.sfi', 1.12), ('compute.all.v8', 0.95), ('boot.appliance.first-HTTP-reply', 347)):
+        r.metric(name, value, '')
+    tap.same(summary.sentences(r.metrics), ['A call of another domain takes 22 cycles, where one inside a module takes 4.',
+                                            'Compiled code takes 12 % more CPU time than native code (V8 5 % less).',
+                                            'The appliance answers its first HTTP request 347 ms after the firmware (emulated).'], 'a sentence for what was measured')
+    report.write(r, folder + '/r.html')
+    tap.ok('takes 22 cycles' in open(folder + '/r.html').read(), 'the report begins with them')
 
     # ---- one part, small ----
     env = {**os.environ, 'ONLY': 'crossings', 'QUICK': '1'}
@@ -102,6 +143,18 @@ with tempfile.TemporaryDirectory() as folder:
     tap.ok({'crossings.buffer.sandboxed', 'crossings.guest.null.instructions', 'crossings.guest.rings.call.instructions'} <= got['metrics'].keys(), 'crossings on '
            'this CPU and in the bench kernel')
     tap.ok(got['metrics']['crossings.null.sandboxed']['value'] > 0 and os.path.getsize(folder + '/report.html') > 5000, 'and leaves results and a report')
+    done = subprocess.run(['bench/bench.py', '--out', folder], capture_output=True, text=True, env={**env, 'QUICK': '2'})
+    tap.ok(done.returncode == 1 and 'QUICK is 0 or 1' in done.stderr, 'QUICK is yes or no', done.stderr)
+    done = subprocess.run(['bench/bench.py', '--out', '/proc/bench'], capture_output=True, text=True, env=env)
+    tap.ok(done.returncode == 1 and done.stderr.startswith('bench: ') and 'Crossings' not in done.stdout, 'what cannot be written is found out first', done.stderr)
+    process = subprocess.Popen(['bench/bench.py', '--out', folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**env, 'ONLY': 'crossings,hosted'})
+    while (line := process.stdout.readline()) and not line.startswith('(crossings:'):
+        pass
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)
+    tap.same(process.returncode, 130, 'Ctrl-C ends it')
+    got = json.load(open(folder + '/results.json'))
+    tap.ok('crossings.null.sandboxed' in got['metrics'] and 'interrupted' in got['failures'][0][1] and 'Traceback' not in said[1], 'and what was measured is kept', said)
     done = subprocess.run(['bench/bench.py', '--out', folder], capture_output=True, text=True, env={**env, 'ONLY': 'nothing'})
     tap.ok(done.returncode == 1 and 'there is no part nothing' in done.stderr, 'an unknown part is named')
 tap.done()
