@@ -67,9 +67,9 @@ static void forward(bool last) {
     post_buffer(r.buffer);
 }
 
-// Until all frames have left. 0, or an error.
+// 0, or an error. The last batch is the second driver's when this ends.
 static int32_t pass(void) {
-    while (net.done < net.count || net.free_count < BUFFERS) {
+    while (net.done < net.count) {
         uint32_t n = 0;
         take_sent();
         while (n < net.batch && net.free_count && net.done < net.count && ring_pending(&net.receive)) {
@@ -79,8 +79,7 @@ static int32_t pass(void) {
         if (!error) error = a_net_submit();
         if (error) return error;
         if (net.receive.broken || net.sent.broken) return E_PEER;
-        if (n || ring_pending(&net.sent)) continue;
-        if (net.done < net.count && net.free_count && ring_pending(&net.receive)) continue;
+        if (n || (ring_pending(&net.receive) && net.free_count)) continue;
         if (sasos_wait(SASOS_EVENT_CHANNEL(0) | SASOS_EVENT_CHANNEL(1), TIMEOUT_NS) <= 0)
             return E_IO;
     }
