@@ -23,9 +23,12 @@ static bool left_out(char mechanism) {
     return letters && strchr(letters, mechanism);
 }
 
-enum sfi_status __real_sfi_verify(const struct sfi_code *code, struct sfi_rejection *out);
-enum sfi_status __wrap_sfi_verify(const struct sfi_code *code, struct sfi_rejection *out) {
-    if (!left_out('m') && !left_out('b') && !left_out('g')) return __real_sfi_verify(code, out);
+enum sfi_status __real_sfi_verify(const struct sfi_code *code, struct sfi_place *place,
+                                  struct sfi_rejection *out);
+enum sfi_status __wrap_sfi_verify(const struct sfi_code *code, struct sfi_place *place,
+                                  struct sfi_rejection *out) {
+    if (!left_out('m') && !left_out('b') && !left_out('g'))
+        return __real_sfi_verify(code, place, out);
     *out = (struct sfi_rejection){SFI_RULE_NONE, 0};
     return SFI_ACCEPTED;
 }

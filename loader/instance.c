@@ -290,10 +290,15 @@ static enum ldr_status code_block(struct ldr_instance *inst, struct ldr_error *e
     // The one gate. `c.bytes` is the block itself, through the alias that only we write and only now.
     memcpy(inst->block.rw, c.bytes, c.size);
     c.bytes = inst->block.rw;
+    size_t places = SFI_PLACES(c.size) * sizeof(struct sfi_place);
+    struct sfi_place *place = ldr_plat_alloc(places);
+    if (!place) return ldr_error(e, LDR_NO_MEMORY, 0, "out of memory");
     struct sfi_rejection r;
     uint64_t start = __builtin_ia32_rdtsc();
-    if (sfi_verify(&c, &r) != SFI_ACCEPTED) return rejection(e, &r);
+    enum sfi_status verdict = sfi_verify(&c, place, &r);
     inst->cycles_verify = __builtin_ia32_rdtsc() - start;
+    ldr_plat_free(place, places);
+    if (verdict != SFI_ACCEPTED) return rejection(e, &r);
 
     for (uint32_t i = 0; i < m->imported_funcs; i++)
         if (inst->link[i] && !ldr_thunk_reaches(&inst->block, (uint64_t)inst->link[i]->func->fn))

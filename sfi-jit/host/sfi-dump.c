@@ -5,8 +5,8 @@
 // in between. -o writes the code as sfi-verify reads it. --check runs the compiler's own checks between passes.
 // The code is verified in any case: exit status 1 if it is rejected, 2 if the module is refused.
 #include "sfi-jit/host/codefile.h"
+#include "sfi-jit/host/verify.h"
 #include "sfi-jit/jit.h"
-#include "sfi-jit/verify/verify.h"
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -162,7 +162,7 @@ int main(int argc, char **argv) {
     jit_compile(&arena, m, &options, &code);
     double compiled = seconds();
     struct sfi_rejection why;
-    bool accepted = sfi_verify(&code.sfi, &why) == SFI_ACCEPTED;
+    bool accepted = host_verify(&code.sfi, &why) == SFI_ACCEPTED;
     double verified = seconds();
     if (assembly || !options.dump) print_code(&code, m, assembly, options.dump_func);
     if (!options.dump)

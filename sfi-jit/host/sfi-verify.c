@@ -3,7 +3,7 @@
 // FILE is what sfi-run --save and sfi-dump write (codefile.h). Prints "accepted" or the rule that rejected it, where,
 // and the bundle it is in. Exit status: 0 all accepted, 1 one was rejected, 2 one could not be read.
 #include "sfi-jit/host/codefile.h"
-#include "sfi-jit/verify/verify.h"
+#include "sfi-jit/host/verify.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -41,7 +41,7 @@ static void print_speed(const struct sfi_code *code) {
         unsigned long runs = 0;
         do {
             struct sfi_rejection unused;
-            sfi_verify(code, &unused);
+            host_verify(code, &unused);
             runs++;
             spent = now() - start;
         } while (spent < 0.05);
@@ -59,7 +59,7 @@ static int judge(const char *path, bool speed) {
         return 2;
     }
     struct sfi_rejection why;
-    bool accepted = sfi_verify(code, &why) == SFI_ACCEPTED;
+    bool accepted = host_verify(code, &why) == SFI_ACCEPTED;
     if (accepted) {
         printf("%s: accepted: %u bytes, %u functions, %u labels, %u jump tables, %u thunks\n", path,
                code->size, code->funcs, code->labels, code->jump_tables, code->thunks);

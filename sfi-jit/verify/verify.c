@@ -4,14 +4,23 @@
 // frame forms, which are checked as units), and Z, 16 bits, "the upper half of this register is zero". Nothing is
 // iterated: a label's state is declared, and each edge into it, be it a jump or a fall-through, must imply it.
 // The side tables are untrusted. Functions, labels and jump tables are consumed in order by cursors that must come out
-// at their ends, so they are sorted if the block is accepted; searches that run ahead only ever miss in a table that is not.
+// at their ends, so they are sorted if the block is accepted; what is found ahead of the cursors in tables that are not may miss.
 //
-// Time is linear but for those searches: a jump gallops from the cursor to its label, O(log distance), and loops and
-// branches are short; a call bisects the functions. An index would need memory. Bisection has no branches, since each one
-// would be mispredicted half the time.
+// Time is linear. What begins in a bundle is written into the caller's memory first, so a target is looked up in one place and not
+// searched. As jumps may go anywhere in 64 MiB, that place lies in no cache: edges wait until it arrives, and are checked some at a
+// time, in order, and before any other rejection is final.
 #include "sfi-jit/verify/decode.h"
 
 #define NEVER UINT32_MAX // no label comes any more
+
+// A jump or call whose target was not looked at yet. Its place in memory has been asked for.
+struct edge {
+    uint32_t at, target;
+    uint32_t have;                // clean registers, or words for stack arguments
+    bool enters;                  // at a function or thunk, else at a label
+    enum sfi_rule missing, unmet; // what it breaks if nothing begins there; if that needs more than `have`
+};
+enum { EDGES = 32 }; // that wait: several times what a CPU loads at once
 
 struct state {
     const struct sfi_code *code;
@@ -23,23 +32,26 @@ struct state {
     uint32_t label_at; // its offset, or NEVER
     uint32_t table;    // cursor: jump tables before it belong to earlier templates
     uint32_t table_at; // their end
+    struct sfi_place *place;
+    uint32_t edges;
+    struct edge edge[EDGES];
 };
 
-static const char *const names[SFI_RULE_COUNT] = {
-    "NONE",
-#define RULE(name, text) #name,
+static const struct {
+    const char *name, *text;
+} rules[SFI_RULE_COUNT] = {
+    {"NONE", "accepted"},
+#define RULE(name, text) {#name, text},
 #include "sfi-jit/verify/rules.def"
 #undef RULE
 };
-static const char *const texts[SFI_RULE_COUNT] = {
-    "accepted",
-#define RULE(name, text) text,
-#include "sfi-jit/verify/rules.def"
-#undef RULE
-};
 
-const char *sfi_rule_name(enum sfi_rule rule) { return names[rule < SFI_RULE_COUNT ? rule : 0]; }
-const char *sfi_rule_text(enum sfi_rule rule) { return texts[rule < SFI_RULE_COUNT ? rule : 0]; }
+const char *sfi_rule_name(enum sfi_rule rule) {
+    return rules[rule < SFI_RULE_COUNT ? rule : 0].name;
+}
+const char *sfi_rule_text(enum sfi_rule rule) {
+    return rules[rule < SFI_RULE_COUNT ? rule : 0].text;
+}
 
 // ---- Bytes and tables ----
 
@@ -69,41 +81,64 @@ static void next_label(struct state *s) {
     s->label_at = s->label < s->code->labels ? s->code->label[s->label].offset : NEVER;
 }
 
-// All ones if a ≤ b, else 0: the sign of a − 1 − b.
-static uint32_t not_above(uint32_t a, int64_t b) { return (uint32_t)(((int64_t)a - 1 - b) >> 63); }
+// ---- Edges ----
 
-// The label at `offset`, or NULL. Gallops from the cursor towards it, then bisects. A label at s->at itself has been passed.
-static const struct sfi_label *find_label(const struct state *s, uint32_t offset) {
-    const struct sfi_label *label = s->code->label;
-    uint32_t near = 0, far = 8, low, n; // the label is in [low, low + n) if anywhere
-    if (offset > s->at) {
-        uint32_t left = s->code->labels - s->label;
-        while (far < left && label[s->label + far].offset <= offset) near = far, far *= 2;
-        low = s->label + near;
-        n = (far < left ? far : left) - near;
-    } else {
-        while (far < s->label && label[s->label - far].offset > offset) near = far, far *= 2;
-        low = s->label - (far < s->label ? far : s->label);
-        n = s->label - near - low;
+static void fill_places(const struct sfi_code *code, struct sfi_place *place) {
+    for (uint32_t i = 0; i < SFI_PLACES(code->size); i++) place[i] = (struct sfi_place){0};
+    for (uint32_t i = code->labels; i-- > 0;) { // backwards, so that the first one stays
+        struct sfi_label label = code->label[i];
+        if (label.offset < code->size)
+            place[label.offset / SFI_BUNDLE] = (struct sfi_place){
+                .next = i + 1, .at = label.offset % SFI_BUNDLE, .clean = (uint16_t)label.clean};
     }
-    if (n == 0) return NULL;
-    while (n > 1) {
-        uint32_t half = n / 2;
-        low += half & not_above(label[low + half].offset, offset);
-        n -= half;
-    }
-    return label[low].offset == offset ? &label[low] : NULL;
+    for (uint32_t i = 0; i < code->thunks; i++)
+        place[i].entry = 1 + SFI_SIG_STACK_WORDS(code->thunk_sigs[i]);
+    for (uint32_t i = 0; i < code->funcs; i++)
+        if (code->func[i].start < code->size)
+            place[code->func[i].start / SFI_BUNDLE].entry = 1 + SFI_SIG_STACK_WORDS(code->func[i].sig);
 }
 
-// The function that starts at `offset`, or NULL. There is one at least: the caller's.
-static const struct sfi_func *find_func(const struct sfi_code *code, int64_t offset) {
-    uint32_t low = 0, n = code->funcs;
-    while (n > 1) {
-        uint32_t half = n / 2;
-        low += half & not_above(code->func[low + half].start, offset);
-        n -= half;
+static enum sfi_rule check_edge(const struct sfi_code *code, const struct sfi_place *place,
+                                const struct edge *edge) {
+    uint32_t clean = place->clean, at = edge->target % SFI_BUNDLE;
+    if (edge->enters) {
+        if (place->entry == 0) return edge->missing;
+        return place->entry - 1u > edge->have ? edge->unmet : SFI_RULE_NONE;
     }
-    return code->func[low].start == offset ? &code->func[low] : NULL;
+    if (place->next == 0) return edge->missing;
+    if (place->at != at) { // one after the first, at most one a byte
+        uint32_t i = place->next, end = code->labels - i < at ? code->labels : i + at;
+        while (i < end && code->label[i].offset != edge->target) i++;
+        if (i == end) return edge->missing;
+        clean = code->label[i].clean;
+    }
+    return clean & ~edge->have ? edge->unmet : SFI_RULE_NONE;
+}
+
+// Checks the edges that wait, in order. The first one that fails has its instruction's offset in s->at.
+static enum sfi_rule check_edges(struct state *s) {
+    enum sfi_rule rule = SFI_RULE_NONE;
+    for (uint32_t i = 0; i < s->edges && !rule; i++) {
+        rule = check_edge(s->code, &s->place[s->edge[i].target / SFI_BUNDLE], &s->edge[i]);
+        if (rule) s->at = s->edge[i].at;
+    }
+    s->edges = 0;
+    return rule;
+}
+
+static enum sfi_rule add_edge(struct state *s, struct edge edge) {
+    enum sfi_rule rule = s->edges == EDGES ? check_edges(s) : SFI_RULE_NONE;
+    if (rule) return rule;
+    __builtin_prefetch(&s->place[edge.target / SFI_BUNDLE]);
+    s->edge[s->edges++] = edge;
+    return SFI_RULE_NONE;
+}
+
+// A jump to `target` inside the function with these registers clean.
+static enum sfi_rule add_jump(struct state *s, int64_t target, uint32_t clean, enum sfi_rule missing) {
+    if (target < s->func->start || target >= s->end) return missing;
+    return add_edge(
+        s, (struct edge){s->at, (uint32_t)target, clean, false, missing, SFI_RULE_EDGE_CLEAN});
 }
 
 // ---- Memory operands: M1 … M4 of sfi.h ----
@@ -178,47 +213,23 @@ static enum sfi_rule advance(struct state *s, uint32_t length) {
     return SFI_RULE_NONE;
 }
 
-// A control transfer to `target` inside the function with these registers clean.
-static enum sfi_rule check_edge(const struct state *s, int64_t target, uint32_t clean) {
-    if (target < s->func->start || target >= s->end) return SFI_RULE_JUMP_TARGET;
-    const struct sfi_label *label = find_label(s, (uint32_t)target);
-    if (!label) return SFI_RULE_JUMP_TARGET;
-    return label->clean & ~clean ? SFI_RULE_EDGE_CLEAN : SFI_RULE_NONE;
-}
-
-// A callee's stack arguments lie in the caller's frame.
-static enum sfi_rule check_stack_words(const struct state *s, uint32_t sig) {
-    return s->func->frame < 8 * SFI_SIG_STACK_WORDS(sig) ? SFI_RULE_CALL_STACK : SFI_RULE_NONE;
-}
-
+// call rel32 at s->at, or jmp rel32 when nothing is left of the frame: to functions, calls to thunks too. A callee's stack
+// arguments lie in the caller's frame, or where the caller's own are.
 static enum sfi_rule check_call(struct state *s, const uint8_t *p) {
-    const struct sfi_code *code = s->code;
+    bool tail = *p == 0xe9;
     int64_t target = (int64_t)s->at + 5 + load32s(p + 1);
-    uint32_t sig;
-    if (target < 0) return SFI_RULE_CALL_TARGET;
-    if (target < (int64_t)code->thunks * SFI_THUNK_SIZE) {
-        if (target % SFI_THUNK_SIZE != 0) return SFI_RULE_CALL_TARGET;
-        sig = code->thunk_sigs[target / SFI_THUNK_SIZE];
-    } else {
-        const struct sfi_func *callee = find_func(code, target);
-        if (!callee) return SFI_RULE_CALL_TARGET;
-        sig = callee->sig;
-    }
-    enum sfi_rule rule = check_stack_words(s, sig);
-    if (rule) return rule;
+    struct edge edge = {s->at, (uint32_t)target,     s->func->frame / 8,
+                        true,  SFI_RULE_CALL_TARGET, SFI_RULE_CALL_STACK};
+    if (tail)
+        edge = (struct edge){s->at, (uint32_t)target,     SFI_SIG_STACK_WORDS(s->func->sig),
+                             true,  SFI_RULE_JUMP_TARGET, SFI_RULE_TAIL_STACK};
+    if (target < (tail ? (int64_t)s->code->thunks * SFI_THUNK_SIZE : 0) ||
+        target >= s->code->size || target % SFI_BUNDLE != 0)
+        return edge.missing;
+    enum sfi_rule rule = add_edge(s, edge);
     s->clean = 0;
-    return advance(s, 5);
-}
-
-// jmp rel32 at s->at when nothing is left of the frame.
-static enum sfi_rule check_tail_call(struct state *s, const uint8_t *p) {
-    int64_t target = (int64_t)s->at + 5 + load32s(p + 1);
-    const struct sfi_func *callee = find_func(s->code, target);
-    if (!callee) return SFI_RULE_JUMP_TARGET;
-    if (SFI_SIG_STACK_WORDS(callee->sig) > SFI_SIG_STACK_WORDS(s->func->sig))
-        return SFI_RULE_TAIL_STACK;
-    s->live = false;
-    return advance(s, 5);
+    s->live = !tail;
+    return rule ? rule : advance(s, 5);
 }
 
 // ret at s->at, in the function and without a label behind its first byte, as it has but one.
@@ -230,22 +241,12 @@ static enum sfi_rule check_ret(struct state *s) {
 }
 
 static enum sfi_rule check_jump(struct state *s, const uint8_t *p) {
-    bool is_long = *p == 0xe9;
-    uint32_t length = is_long ? 5 : 2;
-    int64_t target = (int64_t)s->at + length + (is_long ? load32s(p + 1) : (int8_t)p[1]);
-    enum sfi_rule rule = check_edge(s, target, s->clean);
-    if (rule == SFI_RULE_JUMP_TARGET && is_long && s->func->frame == 0)
-        return check_tail_call(s, p);
-    if (rule) return rule;
-    s->live = false;
-    return advance(s, length);
-}
-
-static enum sfi_rule check_jcc(struct state *s, const uint8_t *p) {
-    bool is_long = *p == 0x0f;
-    uint32_t length = is_long ? 6 : 2;
-    int64_t target = (int64_t)s->at + length + (is_long ? load32s(p + 2) : (int8_t)p[1]);
-    enum sfi_rule rule = check_edge(s, target, s->clean);
+    uint32_t length = *p == 0x0f ? 6 : *p == 0xe9 ? 5 : 2;
+    int64_t target = (int64_t)s->at + length + (length == 2 ? (int8_t)p[1] : load32s(p + length - 4));
+    if (*p == 0xe9 && s->func->frame == 0 && (target <= s->func->start || target >= s->end))
+        return check_call(s, p);
+    enum sfi_rule rule = add_jump(s, target, s->clean, SFI_RULE_JUMP_TARGET);
+    s->live = *p != 0xe9 && *p != 0xeb; // jcc goes on
     return rule ? rule : advance(s, length);
 }
 
@@ -268,7 +269,7 @@ static enum sfi_rule check_leave(struct state *s, const uint8_t *p) {
     if (s->label_at == s->at) return SFI_RULE_LABEL_PLACE;
     p = window(s->code, s->at, copy);
     if (*p == 0xc3) return check_ret(s);
-    if (*p == 0xe9) return check_tail_call(s, p);
+    if (*p == 0xe9) return check_call(s, p);
     return SFI_RULE_FRAME_LEAVE;
 }
 
@@ -316,12 +317,11 @@ static enum sfi_rule check_call_indirect(struct state *s) {
                         : equal(p + TAIL_HEAD_BYTES, jump, 4);
     if (!leaves && (!equal(p + TAIL_HEAD_BYTES, call, 4) || load32(p + 27) != entries))
         return SFI_RULE_CALL_TEMPLATE;
-    enum sfi_rule rule =
-        check_edge(s, (int64_t)s->at + TAIL_HEAD_BYTES + load32s(p + 19), s->clean | 1u << SFI_RAX);
+    enum sfi_rule rule = add_jump(s, (int64_t)s->at + TAIL_HEAD_BYTES + load32s(p + 19),
+                                  s->clean | 1u << SFI_RAX, SFI_RULE_JUMP_TARGET);
     if (rule) return rule;
     if (leaves) return check_tail_indirect(s, entries, sig);
-    rule = check_stack_words(s, sig);
-    if (rule) return rule;
+    if (frame / 8 < SFI_SIG_STACK_WORDS(sig)) return SFI_RULE_CALL_STACK;
     s->clean = 0;
     return advance(s, CALL_INDIRECT_BYTES);
 }
@@ -344,8 +344,8 @@ static enum sfi_rule check_table(struct state *s, uint32_t offset, uint32_t coun
     for (uint32_t k = 0; k < count; k++) {
         int64_t target = (int64_t)offset + load32s(code->bytes + offset + 4 * k);
         if (target % SFI_BUNDLE != 0) return SFI_RULE_TABLE_ENTRY;
-        enum sfi_rule rule = check_edge(s, target, clean);
-        if (rule) return rule == SFI_RULE_JUMP_TARGET ? SFI_RULE_TABLE_ENTRY : rule;
+        enum sfi_rule rule = add_jump(s, target, clean, SFI_RULE_TABLE_ENTRY);
+        if (rule) return rule;
     }
     s->table_at = offset + 4 * count;
     s->table++;
@@ -397,8 +397,6 @@ static bool is_control(const struct state *s, const uint8_t *p) {
 static enum sfi_rule check_control(struct state *s, const uint8_t *p) {
     switch (*p) {
     case 0xe8: return check_call(s, p);
-    case 0xe9:
-    case 0xeb: return check_jump(s, p);
     case 0xc3: return s->func->frame ? SFI_RULE_RET_FRAME : check_ret(s);
     case 0xcc: return SFI_RULE_FILLER_REACHED;
     case 0x25: return check_call_indirect(s);
@@ -406,7 +404,7 @@ static enum sfi_rule check_control(struct state *s, const uint8_t *p) {
     case 0x48: return check_leave(s, p);
     }
     if (p[0] == 0x0f && p[1] == 0x0b) return s->live = false, advance(s, 2); // ud2
-    return check_jcc(s, p);
+    return check_jump(s, p);
 }
 
 // From s->at on, which control can reach: instructions up to one of the above, the next label or the function's end.
@@ -505,6 +503,7 @@ static enum sfi_rule check_code(struct state *s) {
     s->at = code->thunks * SFI_THUNK_SIZE;
     s->label_at = code->labels ? code->label[0].offset : NEVER;
     s->table_at = code->data;
+    fill_places(code, s->place);
     for (uint32_t i = 0; i < code->funcs; i++) {
         uint32_t gap = s->at;
         s->func = &code->func[i];
@@ -523,9 +522,11 @@ static enum sfi_rule check_code(struct state *s) {
     return SFI_RULE_NONE;
 }
 
-enum sfi_status sfi_verify(const struct sfi_code *code, struct sfi_rejection *out) {
-    struct state s = {.code = code};
-    out->rule = check_code(&s);
+enum sfi_status sfi_verify(const struct sfi_code *code, struct sfi_place *place,
+                           struct sfi_rejection *out) {
+    struct state s = {.code = code, .place = place};
+    enum sfi_rule rule = check_code(&s), earlier = check_edges(&s);
+    out->rule = earlier ? earlier : rule;
     out->offset = out->rule ? s.at : 0;
     return out->rule ? SFI_REJECTED : SFI_ACCEPTED;
 }

@@ -6,6 +6,7 @@
 // function with the mutation runs (O3).
 #include "loader/loader.h"
 #include "sfi-jit/host/host.h"
+#include "sfi-jit/host/verify.h"
 #include "tests/fuzz/exec.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/host/verify_policy.h"
@@ -88,7 +89,7 @@ static void add_slice(const struct sfi_code *code, uint32_t index, uint32_t *tab
     m->func = copy(func, code->funcs * sizeof *func);
     m->label = copy(m->original.label, m->original.labels * sizeof *m->label);
     struct sfi_rejection why;
-    if (sfi_verify(&m->original, &why) != SFI_ACCEPTED) {
+    if (host_verify(&m->original, &why) != SFI_ACCEPTED) {
         fprintf(stderr, "jit: a function alone is rejected: %s at 0x%x\n", sfi_rule_name(why.rule),
                 why.offset);
         exit(2);
@@ -105,7 +106,7 @@ static void add_module(const char *path) {
         return; // the corpus has bad ones too
     const struct sfi_code *code = &ldr_code_jit(compiled)->sfi;
     struct sfi_rejection why;
-    if (sfi_verify(code, &why) != SFI_ACCEPTED)
+    if (host_verify(code, &why) != SFI_ACCEPTED)
         fuzz_violation("O6", bytes, (unsigned)size, code, "%s: rejected as it is: %s", path,
                        sfi_rule_name(why.rule));
     uint32_t tables = 0;
@@ -227,7 +228,7 @@ static void one(struct slice *m) {
     reset(m);
     for (unsigned n = fuzz_below(3) + 1; n--;) mutate(m);
     fuzz_counts.tried++;
-    if (sfi_verify(&m->code, &why) != SFI_ACCEPTED) return;
+    if (host_verify(&m->code, &why) != SFI_ACCEPTED) return;
     fuzz_counts.accepted++;
     const char *wrong = vpolicy_block(&m->code, &at);
     if (wrong) {

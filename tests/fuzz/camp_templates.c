@@ -2,6 +2,7 @@
 // G4): each byte replaced by all others, each byte inserted and deleted at each place, prefixes and foreign instructions
 // between the members, a label and a branch to every offset, one number of the side tables off by one; then random pairs
 // of edits without end. What is accepted must satisfy the policy (O2) and behave (O3).
+#include "sfi-jit/host/verify.h"
 #include "tests/fuzz/exec.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/judge.h"
@@ -217,7 +218,7 @@ static void setup(void) {
     for (unsigned t = 0; t < TEMPLATES; t++) {
         struct vcase c = build(t);
         struct sfi_rejection why;
-        if (sfi_verify(&c.code, &why) != SFI_ACCEPTED) {
+        if (host_verify(&c.code, &why) != SFI_ACCEPTED) {
             fprintf(stderr, "template %u: %s at 0x%x\n", t, sfi_rule_name(why.rule), why.offset);
             exit(2);
         }

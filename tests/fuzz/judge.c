@@ -1,5 +1,6 @@
 // judge.c — see judge.h.
 #include "tests/fuzz/judge.h"
+#include "sfi-jit/host/verify.h"
 #include "tests/fuzz/exec.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/host/verify_policy.h"
@@ -8,7 +9,7 @@ bool judge_block(const struct sfi_code *code, unsigned run) {
     struct sfi_rejection why;
     uint32_t at;
     fuzz_counts.tried++;
-    if (sfi_verify(code, &why) != SFI_ACCEPTED) return false;
+    if (host_verify(code, &why) != SFI_ACCEPTED) return false;
     fuzz_counts.accepted++;
     const char *wrong = fuzz_without_policy ? NULL : vpolicy_block(code, &at);
     if (wrong) {

@@ -1,5 +1,6 @@
 // probe.c — see probe.h. The verdict is the whole verifier's; a length is where control falls off the function's end.
 #include "tests/fuzz/probe.h"
+#include "sfi-jit/host/verify.h"
 #include "sfi-jit/verify/decode.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/host/verify_policy.h"
@@ -45,7 +46,7 @@ void probe_setup(void) {
 static enum sfi_rule verify(unsigned n, uint32_t *out_offset) {
     struct sfi_rejection why;
     body.func.size = BODY_AT + n;
-    sfi_verify(&body.code, &why);
+    host_verify(&body.code, &why);
     *out_offset = why.offset;
     return why.rule;
 }

@@ -5,7 +5,7 @@
 // through the verifier, which has the same to prove.
 #include "loader/loader.h"
 #include "sfi-jit/host/host.h"
-#include "sfi-jit/verify/verify.h"
+#include "sfi-jit/host/verify.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -229,7 +229,7 @@ static enum ldr_status compile(struct ldr_error *e, double *out_seconds) {
     struct ldr_code *code;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
     enum ldr_status status = ldr_compile(module, size, &options, &code, e);
-    if (status == LDR_OK && sfi_verify(&ldr_code_jit(code)->sfi, &r) != SFI_ACCEPTED)
+    if (status == LDR_OK && host_verify(&ldr_code_jit(code)->sfi, &r) != SFI_ACCEPTED)
         fail_msg("%s", sfi_rule_text(r.rule));
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
     if (status == LDR_OK) ldr_code_release(code);

@@ -1,7 +1,7 @@
 // test_order.c — the order of blocks: tests/order/*.wat hold a module and, behind ";;| ", the order of each function's blocks as the dump
 // after register allocation gives it (sfi-jit/x64/order.c).
 #include "loader/private.h"
-#include "sfi-jit/verify/verify.h"
+#include "sfi-jit/host/verify.h"
 #include "tests/host/golden.h"
 
 // Compiled, with the compiler's checks, and verified.
@@ -13,7 +13,7 @@ static void compile(struct wbytes module, struct text *out) {
     struct sfi_rejection r;
     if (ldr_compile(module.bytes, module.size, &options, &code, &e) != LDR_OK)
         fail_msg("%s", e.text);
-    if (sfi_verify(&ldr_code_jit(code)->sfi, &r) != SFI_ACCEPTED)
+    if (host_verify(&ldr_code_jit(code)->sfi, &r) != SFI_ACCEPTED)
         fail_msg("%s", sfi_rule_text(r.rule));
     ldr_code_release(code);
 }

@@ -4,7 +4,7 @@
 // allow-list is accepted in its canonical encoding and its operands are held to their forms and widths; every string of
 // up to three prefixes; every change to a byte of a template; a branch to every byte; arbitrary side tables and bytes,
 // in buffers of exact size under ASan; time that grows no faster than the code.
-#include "sfi-jit/verify/verify.h"
+#include "sfi-jit/host/verify.h"
 #include "tests/host/verify_case.h"
 #include "tests/host/verify_rows.h"
 #include <glob.h>
@@ -48,7 +48,7 @@ static void read_corpus(void) {
 
 static enum sfi_rule verdict(const struct sfi_code *code) {
     struct sfi_rejection why;
-    enum sfi_status status = sfi_verify(code, &why);
+    enum sfi_status status = host_verify(code, &why);
     assert_int_equal(status == SFI_ACCEPTED, why.rule == SFI_RULE_NONE);
     return why.rule;
 }
@@ -59,7 +59,7 @@ static void test_line(void **state) {
     const char *error = vcase_build(&c, line->text);
     if (error) fail_msg("%s: %s", line->name, error);
     struct sfi_rejection why;
-    sfi_verify(&c.code, &why);
+    host_verify(&c.code, &why);
     const char *rule = why.rule ? sfi_rule_name(why.rule) : "accept";
     if (strcmp(rule, line->expect) != 0)
         fail_msg("%s: %s at 0x%x, expected %s", line->name, rule, why.offset, line->expect);
@@ -87,9 +87,47 @@ static void test_offset(void **state) {
     struct vcase c;
     struct sfi_rejection why;
     assert_null(vcase_build(&c, "F:0:0 90 89 c9 41 8b 04 07 c3 cc"));
-    assert_int_equal(sfi_verify(&c.code, &why), SFI_REJECTED);
+    assert_int_equal(host_verify(&c.code, &why), SFI_REJECTED);
     assert_int_equal(why.offset, 3);
     vcase_free(&c);
+}
+
+// Targets are looked at some jumps later; yet the one of 100 jumps and calls that goes nowhere is found, whichever it is, and before what is
+// wrong behind them.
+static void test_every_jump(void **state) {
+    (void)state;
+    enum { BUNDLES = 20, EACH = 5, SIZE = (BUNDLES + 1) * 32 };
+    _Alignas(32) uint8_t bytes[SIZE];
+    struct sfi_func func = {.size = SIZE, .sig = SFI_SIG_MAKE(1, 0)};
+    struct sfi_label label = {0, 0};
+    struct sfi_code code = {
+        .bytes = bytes, .size = SIZE, .funcs = 1, .labels = 1, .func = &func, .label = &label, .data = SIZE};
+    struct sfi_rejection why;
+    memset(bytes, 0xcc, sizeof bytes);
+    for (uint32_t i = 0; i < BUNDLES; i++) {
+        for (uint32_t at = 32 * i; at < 32 * i + 6 * EACH; at += 6) {
+            memcpy(bytes + at, "\x0f\x84", 2);
+            memcpy(bytes + at + 2, &(uint32_t){0u - at - 6}, 4);
+        }
+        // The last one is a call.
+        memcpy(bytes + 32 * i + 24, "\xe8", 1);
+        memcpy(bytes + 32 * i + 25, &(uint32_t){0u - 32 * i - 29}, 4);
+        memcpy(bytes + 32 * i + 29, "\x0f\x1f\x00", 3);
+    }
+    for (int wrong = 0; wrong < 2; wrong++) {
+        memcpy(bytes + SIZE - 32, wrong ? "\xf4" : "\x0f\x0b", 1 + !wrong);
+        assert_int_equal(host_verify(&code, &why), wrong ? SFI_REJECTED : SFI_ACCEPTED);
+        assert_int_equal(why.offset, wrong ? SIZE - 32 : 0);
+        for (uint32_t i = 0; i < BUNDLES * EACH; i++) {
+            uint32_t at = i / EACH * 32 + i % EACH * 6;
+            bytes[at + 2]++;
+            host_verify(&code, &why);
+            bool call = i % EACH == EACH - 1;
+            assert_int_equal(why.rule, call ? SFI_RULE_CALL_TARGET : SFI_RULE_JUMP_TARGET);
+            assert_int_equal(why.offset, at);
+            bytes[at + 2]--;
+        }
+    }
 }
 
 // ---- Bodies: a function of its own around a few bytes, behind a label with any clean set ----
@@ -578,6 +616,7 @@ int main(void) {
         cmocka_unit_test(test_every_rule_demanded),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_offset),
+        cmocka_unit_test(test_every_jump),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_between),
         cmocka_unit_test(test_prefixes),

@@ -5,6 +5,7 @@
 // length to Zydis, and must obey the policy of verify_policy.h, computed from Zydis' operands (explicit and hidden) alone:
 // no privileged or system instruction, no register but GPRs, xmm and arithmetic flags, nothing of rsp and r15, memory in
 // the forms, places, widths and directions of sfi.h. A disagreement fails. Rejecting too much is not this test's business.
+#include "sfi-jit/host/verify.h"
 #include "sfi-jit/verify/decode.h"
 #include "tests/host/verify_policy.h"
 #include <setjmp.h>
@@ -53,7 +54,7 @@ static bool is_accepted(const uint8_t *bytes, unsigned n) {
     memcpy(p, bytes, n);
     p[n] = 0x0f;
     p[n + 1] = 0x0b;
-    sfi_verify(&body.code, &why);
+    host_verify(&body.code, &why);
     memset(p, 0xcc, n + 2);
     return why.rule == SFI_RULE_NONE;
 }

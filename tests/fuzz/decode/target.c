@@ -3,7 +3,7 @@
 // Compiled with all of the JIT under ASan, UBSan and coverage instrumentation. Nothing may crash, hang or leak; what
 // compiles must be accepted by the verifier, since a module that the compiler breaks would be a denial of service.
 #include "loader/loader.h"
-#include "sfi-jit/verify/verify.h"
+#include "sfi-jit/host/verify.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     if (status == LDR_INTERNAL) abort(); // a check between passes
     if (status != LDR_OK) return 0;
     struct sfi_rejection why;
-    if (sfi_verify(&ldr_code_jit(code)->sfi, &why) != SFI_ACCEPTED) abort();
+    if (host_verify(&ldr_code_jit(code)->sfi, &why) != SFI_ACCEPTED) abort();
     ldr_code_release(code);
     return 0;
 }

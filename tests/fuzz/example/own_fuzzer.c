@@ -13,6 +13,7 @@
 int main(int argc, char **argv) {
     unsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 0) : 1000000, accepted = 0;
     _Alignas(32) uint8_t bytes[64];
+    struct sfi_place place[SFI_PLACES(sizeof bytes)]; // the verifier's working memory
     uint64_t noise = 0x9e3779b97f4a7c15u;
     memset(bytes, 0xcc, sizeof bytes);
     memcpy(bytes, "\x0f\x0b", 2); // ud2, and behind it a label: where the state is what the label says
@@ -32,7 +33,7 @@ int main(int argc, char **argv) {
         memcpy(bytes + 32, &noise, n);
         memcpy(bytes + 32 + n, "\x0f\x0b", 2);
         struct sfi_rejection why;
-        if (sfi_verify(&code, &why) != SFI_ACCEPTED)
+        if (sfi_verify(&code, place, &why) != SFI_ACCEPTED)
             continue; // why.rule, why.offset, sfi_rule_name(why.rule)
         accepted++;
         uint8_t first = bytes[32], second = bytes[33];

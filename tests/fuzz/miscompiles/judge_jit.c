@@ -9,6 +9,7 @@
 #include "loader/loader.h"
 #include "sfi-jit/host/codefile.h"
 #include "sfi-jit/host/host.h"
+#include "sfi-jit/host/verify.h"
 #include "tests/fuzz/exec.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/host/verify_policy.h"
@@ -83,7 +84,7 @@ static void try_module(const char *path, const char *folder, bool save) {
     if (!good) return; // no code for it in the first place
     if (!code) {
         refused++;
-    } else if (sfi_verify(code, &why) != SFI_ACCEPTED) {
+    } else if (host_verify(code, &why) != SFI_ACCEPTED) {
         rejected++;
         rule = why.rule;
     } else if (alike(good, code)) {

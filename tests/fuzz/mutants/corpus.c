@@ -1,6 +1,6 @@
 // corpus.c — the names of all cases of tests/verify/*.txt on which this verifier's verdict is not the one that is written
 // there, one a line. With SFI_MUTANT (runtime.c) it tells which check a case depends on.
-#include "sfi-jit/verify/verify.h"
+#include "sfi-jit/host/verify.h"
 #include "tests/host/verify_case.h"
 #include <glob.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ static void try_line(const char *line) {
     if (line[0] == '#' || sscanf(line, "%63s %23s %n", name, expect, &used) != 2 ||
         vcase_build(&c, line + used))
         return;
-    sfi_verify(&c.code, &why);
+    host_verify(&c.code, &why);
     if (strcmp(why.rule ? sfi_rule_name(why.rule) : "accept", expect) != 0) puts(name);
     vcase_free(&c);
 }

@@ -1,7 +1,7 @@
 // verdicts.c — one number for what this verifier says about many blocks: the cases of tests/verify/*.txt, each as it is and with up
 // to three random bytes changed. Builds of the verifier by different compilers must agree on it (tests/escape/test_compilers.py): so a
 // verifier that one of them has miscompiled is found. `verdicts COPIES` prints blocks, accepted ones, and the number.
-#include "sfi-jit/verify/verify.h"
+#include "sfi-jit/host/verify.h"
 #include "tests/host/verify_case.h"
 #include <glob.h>
 #include <stdbool.h>
@@ -17,7 +17,7 @@ static uint64_t next_random(void) {
 
 static void judge(const struct vcase *c) {
     struct sfi_rejection why;
-    sfi_verify(&c->code, &why);
+    host_verify(&c->code, &why);
     blocks++;
     accepted += !why.rule;
     number = (number ^ why.rule) * 1099511628211u;
