@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""docs/security.md: its table of trusted parts has the lines that the tree has, to a tenth; what it names exists.
+"""docs/security.md: its table of trusted parts has the lines that the tree has, to a tenth; what it names exists. docs/sfi.md: the verifier's
+checks that it names exist.
 
   tests/check/test_security.py --update     writes the counts of today into the page
 """
@@ -49,4 +50,12 @@ sys.path.insert(0, os.path.join(ROOT, 'tests', 'fuzz'))
 from fuzz import GOALS  # noqa: E402
 for name in sorted({n for pair in campaigns for n in pair if n}):
     tap.ok(name in GOALS, f'campaign {name} exists')
+verifier = ''
+for path in glob.glob(os.path.join(ROOT, 'sfi-jit', 'verify', '*.[ch]')):
+    with open(path) as f:
+        verifier += f.read()
+with open(os.path.join(ROOT, 'docs', 'sfi.md')) as f:
+    table = f.read().split('## Which check sits where')[1].split('\n## ')[0]
+for name in sorted(set(re.findall(r'`(\w+_\w+)`', table))):
+    tap.ok(re.search(rf'\b{name}\(', verifier), f'{name}() exists in the verifier', 'docs/sfi.md names it')
 tap.done()

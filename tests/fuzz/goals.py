@@ -1,5 +1,5 @@
 """goals.py — what one CI run of the escape range must reach: a row a goal, with what was done. Read by fuzz.py, whose run of all fails if
-one is missed, and by report.py.
+one is missed that is not of time (a busy machine is no failure: those are only said), and by report.py.
 
 done() gives a text and whether that is enough; it may fail with KeyError, TypeError, or IndexError where what it counts has not been run.
 """
@@ -185,6 +185,7 @@ GOALS = [
     ('all', 'violations: 0', violations),
     ('all', f'minutes: {MINUTES} at most', seconds),
 ]
+OF_TIME = {goal for _, goal, done in GOALS if done in (slowest, linear, seconds)}
 
 
 def table():
