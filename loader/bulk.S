@@ -2,8 +2,9 @@
 //
 // Compilers make every struct copy and most calls of memcpy and memset these operators, so a host call for each would cost more than the
 // bytes. From the thunk, by jump: rdi, rsi, rdx = the arguments as sandboxed code left them, upper halves unknown; r11 = struct ldr_link.
-// What is short and lies wholly in the memory's pages is done here; all else (long, trapping, DMA and device areas, overlaps that
-// have to go backwards) becomes the host call that it would have been, with nothing written yet.
+// What is short and lies wholly in the memory's pages or in the largest of the host's pieces above them (DMA area, channels) is
+// done here; all else (long, trapping, device areas, overlaps that have to go backwards) becomes the host call that it would have been, with
+// nothing written yet.
 //
 // Every address is the window plus 32 bits plus at most SHORT: whatever a mispredicted comparison lets through stays in the slot. Touches
 // neither the stack nor a saved register, and leaves nothing of the kernel in a register; interrupted here, the thread is in
@@ -12,12 +13,21 @@
 
 #define CTX_MEM_PAGES 0x105000 // SFI_CTX_MEM_PAGES, asserted in offsets.c
 #define PAGE_SHIFT 16          // of WebAssembly's pages
-#define SHORT 1024
+#define SHORT 2048        // a frame of a network is
+#define P(field) (field - 0x106000)(%r15) // SFI_CTX_PRIVATE, likewise
 
-// Is [reg, reg + rdx) in the memory, whose size is in rax? Spoils rcx.
-.macro inside reg
+// Is [reg, reg + rdx) in the memory, whose size is in rax? If not, `or` asks for the other place, behind the routine. Spoils rcx.
+.macro inside reg, or
         lea     (\reg,%rdx), %rcx
         cmp     %rax, %rcx
+        ja      \or\()f
+.endm
+.macro in_extent reg
+        mov     \reg, %rcx
+        sub     P(LDR_P_EXTENT_AT), %rcx
+        jb      9f
+        add     %rdx, %rcx
+        cmp     P(LDR_P_EXTENT_SIZE), %rcx
         ja      9f
 .endm
 
@@ -43,9 +53,9 @@ ldr_bulk_copy:
         mov     %edi, %edi
         mov     %esi, %esi
         memory_size
-        inside  %rdi
-        inside  %rsi
-        add     %r15, %rdi
+        inside  %rdi, 11
+12:     inside  %rsi, 13
+14:     add     %r15, %rdi
         add     %r15, %rsi
         cmp     $16, %edx
         jb      2f
@@ -92,10 +102,10 @@ ldr_bulk_copy:
         mov     %r9b, (%rdi,%r8)
         mov     %cl, -1(%rdi,%rdx)
 8:      leave
-5:      vmovups -64(%rsi,%rdx), %xmm4
-        vmovups -48(%rsi,%rdx), %xmm5
-        cmp     $128, %edx
+5:      cmp     $128, %edx
         ja      6f
+        vmovups -64(%rsi,%rdx), %xmm4
+        vmovups -48(%rsi,%rdx), %xmm5
         vmovups 32(%rsi), %xmm6
         vmovups 48(%rsi), %xmm7
         vmovups %xmm0, (%rdi)
@@ -107,28 +117,29 @@ ldr_bulk_copy:
         vmovups %xmm2, -32(%rdi,%rdx)
         vmovups %xmm3, -16(%rdi,%rdx)
         leave
-6:      mov     %rdi, %rax                      // upwards, 64 bytes a round; the last 64 are loaded already
+6:      mov     %rdi, %rax                      // upwards, 64 bytes a round; the last 64 are loaded before
         sub     %rsi, %rax
         cmp     %rdx, %rax
         jb      10f                             // the source's end would be overwritten before it is read
+        vmovups -64(%rsi,%rdx), %ymm2
+        vmovups -32(%rsi,%rdx), %ymm3
         lea     -64(%rdi,%rdx), %rcx
         sub     %rdi, %rsi
-7:      vmovups (%rdi,%rsi), %xmm6
-        vmovups 16(%rdi,%rsi), %xmm7
-        vmovups 32(%rdi,%rsi), %xmm8
-        vmovups 48(%rdi,%rsi), %xmm9
-        vmovups %xmm6, (%rdi)
-        vmovups %xmm7, 16(%rdi)
-        vmovups %xmm8, 32(%rdi)
-        vmovups %xmm9, 48(%rdi)
+7:      vmovups (%rdi,%rsi), %ymm0
+        vmovups 32(%rdi,%rsi), %ymm1
+        vmovups %ymm0, (%rdi)
+        vmovups %ymm1, 32(%rdi)
         add     $64, %rdi
         cmp     %rcx, %rdi
         jb      7b
-        vmovups %xmm4, (%rcx)
-        vmovups %xmm5, 16(%rcx)
-        vmovups %xmm2, 32(%rcx)
-        vmovups %xmm3, 48(%rcx)
+        vmovups %ymm2, (%rcx)
+        vmovups %ymm3, 32(%rcx)
+        vzeroupper                              // as sandboxed code has them
         leave
+11:     in_extent %rdi
+        jmp     12b
+13:     in_extent %rsi
+        jmp     14b
 10:     sub     %r15, %rdi
         sub     %r15, %rsi
 9:      call    ldr_host_save
@@ -143,8 +154,8 @@ ldr_bulk_fill:
         ja      9f
         mov     %edi, %edi
         memory_size
-        inside  %rdi
-        add     %r15, %rdi
+        inside  %rdi, 11
+12:     add     %r15, %rdi
         vmovd   %esi, %xmm0
         vpxor   %xmm1, %xmm1, %xmm1
         vpshufb %xmm1, %xmm0, %xmm0             // the lowest byte, 16 times
@@ -176,6 +187,8 @@ ldr_bulk_fill:
         mov     %al, (%rdi,%rcx)
         mov     %al, -1(%rdi,%rdx)
 8:      leave
+11:     in_extent %rdi
+        jmp     12b
 9:      call    ldr_host_save
         call    ldr_builtin_fill
         jmp     ldr_host_restore

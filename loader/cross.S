@@ -370,9 +370,8 @@ ldr_enter:
         push    %r15
         sub     $24, %rsp                       // 16-aligned again
         mov     %rsi, 8(%rsp)
-        stmxcsr 16(%rsp)
-        movl    $LDR_MXCSR, 20(%rsp)
-        ldmxcsr 20(%rsp)                        // DF is clear: C's convention
+        movl    $LDR_MXCSR, 16(%rsp)
+        ldmxcsr 16(%rsp)                        // DF is clear: C's convention
         mov     LDR_T_TOP(%rdi), %r10
         mov     %rsp, LDR_R_RSP(%r10)
         movl    $LDR_KIND_ENTER, LDR_R_KIND(%r10)
@@ -415,7 +414,7 @@ enter_leave: // rdi = thread, r10 = its record, rsp = the record's
         mov     %rcx, LDR_T_CSP(%rdi)
         mov     LDR_R_MSP(%r10), %rcx
         mov     %rcx, LDR_T_MSP(%rdi)
-        ldmxcsr 16(%rsp)
+        ldmxcsr LDR_T_MXCSR(%rdi)               // storing it on the way in would cost more than all else there
         add     $24, %rsp
         pop     %r15
         pop     %r14

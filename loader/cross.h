@@ -8,6 +8,8 @@
 #define LDR_P_INSTANCE 8
 #define LDR_P_OWNER 16
 #define LDR_P_STOP 24
+#define LDR_P_EXTENT_AT 32
+#define LDR_P_EXTENT_SIZE 40
 
 // struct ldr_thread
 #define LDR_T_TOP 0
@@ -15,6 +17,7 @@
 #define LDR_T_CSP 16
 #define LDR_T_CLIMIT 24
 #define LDR_T_MSP 32
+#define LDR_T_MXCSR 60
 
 // struct ldr_record
 #define LDR_R_RSP 0

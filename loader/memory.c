@@ -106,26 +106,36 @@ void *ldr_memory_at(struct ldr_instance *inst, uint32_t at, uint64_t size) {
             return (void *)(inst->window + at);
     return NULL;
 }
+static void publish_extent(struct ldr_instance *inst) {
+    uint32_t at = 0, size = 0;
+    for (uint32_t i = 0; i < inst->extents; i++)
+        if (inst->extent[i].size > size) at = inst->extent[i].at, size = inst->extent[i].size;
+    inst->priv->extent_at = at;
+    inst->priv->extent_size = size;
+}
 bool ldr_memory_extend(struct ldr_instance *inst, uint32_t at, uint32_t size) {
     uint32_t n = inst->extents;
     LDR_ASSERT(size && at >= SFI_DMA_BASE && size <= 0u - at);
     LDR_ASSERT(n == 0 || at >= inst->extent[n - 1].at + inst->extent[n - 1].size);
     if (n && at == inst->extent[n - 1].at + inst->extent[n - 1].size) {
         inst->extent[n - 1].size += size;
-        return true;
+    } else {
+        if (n == LDR_EXTENTS_MAX) return false;
+        inst->extent[n].at = at;
+        inst->extent[n].size = size;
+        inst->extents++;
     }
-    if (n == LDR_EXTENTS_MAX) return false;
-    inst->extent[n].at = at;
-    inst->extent[n].size = size;
-    inst->extents++;
+    publish_extent(inst);
     return true;
 }
 void ldr_memory_retract(struct ldr_instance *inst, uint32_t at) {
     while (inst->extents && inst->extent[inst->extents - 1].at >= at) inst->extents--;
-    if (!inst->extents) return;
-    uint32_t start = inst->extent[inst->extents - 1].at;
-    if (inst->extent[inst->extents - 1].size > at - start)
-        inst->extent[inst->extents - 1].size = at - start;
+    if (inst->extents) {
+        uint32_t start = inst->extent[inst->extents - 1].at;
+        if (inst->extent[inst->extents - 1].size > at - start)
+            inst->extent[inst->extents - 1].size = at - start;
+    }
+    publish_extent(inst);
 }
 
 bool ldr_memory_init(struct ldr_instance *inst, uint32_t segment, uint32_t dst, uint32_t src,

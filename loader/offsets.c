@@ -7,11 +7,14 @@ AT(ldr_private, thread, LDR_P_THREAD);
 AT(ldr_private, instance, LDR_P_INSTANCE);
 AT(ldr_private, owner, LDR_P_OWNER);
 AT(ldr_private, stop, LDR_P_STOP);
+AT(ldr_private, extent_at, LDR_P_EXTENT_AT);
+AT(ldr_private, extent_size, LDR_P_EXTENT_SIZE);
 AT(ldr_thread, top, LDR_T_TOP);
 AT(ldr_thread, end, LDR_T_END);
 AT(ldr_thread, csp, LDR_T_CSP);
 AT(ldr_thread, c_limit, LDR_T_CLIMIT);
 AT(ldr_thread, msp, LDR_T_MSP);
+AT(ldr_thread, mxcsr, LDR_T_MXCSR);
 AT(ldr_record, rsp, LDR_R_RSP);
 AT(ldr_record, ret, LDR_R_RET);
 AT(ldr_record, rbx, LDR_R_RBX);
@@ -42,4 +45,5 @@ _Static_assert(LDR_A_INT == LDR_E_INT && LDR_A_FP == LDR_E_FP, "unspill serves b
 _Static_assert(sizeof(struct ldr_private) <= LDR_PAGE, "one page");
 _Static_assert(SFI_CTX_PRIVATE == 0x106000 && SFI_CTX_RESULTS == 0x104000 && LDR_E_DEAD == -111,
                "cross.S");
-_Static_assert(SFI_CTX_MEM_PAGES == 0x105000 && LDR_WASM_PAGE == 1 << 16, "bulk.S");
+_Static_assert(SFI_CTX_PRIVATE == 0x106000 && SFI_CTX_MEM_PAGES == 0x105000 && LDR_WASM_PAGE == 1 << 16,
+               "bulk.S");

@@ -17,8 +17,9 @@
 struct ldr_private {
     struct ldr_thread *thread; // that is inside
     struct ldr_instance *instance;
-    uint64_t owner; // the monitor: thread that is inside, bit 0: somebody waits
-    uint32_t stop;  // enum sfi_trap: must not run any more
+    uint64_t owner;                  // the monitor: thread that is inside, bit 0: somebody waits
+    uint32_t stop;                   // enum sfi_trap: must not run any more
+    uint64_t extent_at, extent_size; // the largest of extent[], where bulk.S finds it
 };
 
 struct ldr_record { // one border that a thread has crossed and will come back over
@@ -42,6 +43,7 @@ struct ldr_thread {
     uint64_t msp;     // where the module stack ends while C runs
     uint64_t stack_top, stack_bottom;
     uint32_t stack_size;
+    uint32_t mxcsr; // C's
     void *host;
     struct ldr_trap_info trap; // the latest that reached a border
     struct ldr_record record[LDR_RECORDS];

@@ -205,7 +205,14 @@ static void open_and_remove(struct state *s, uint32_t slot) {
     for (uint32_t i = 0; i < SLOTS; i++)
         if (s->slot[i] == file) return; // it has another name
     memset(sim_channel + BUFFER_AT, 'k', 5000);
-    if (sim_random(2)) fs_write(kept, FS_END, BUFFER_AT, 5000); // into a file without a name
+    if (!sim_random(2)) return;
+    // Into a file without a name. A cut may bring the name back, and then what went into the file's own last block is there.
+    int32_t got = fs_write(kept, FS_END, BUFFER_AT, 5000);
+    need(got > 0 || got == FS_ENOSPC, "write without a name", got);
+    if (got < 0) return;
+    struct content *old = s->file[file], *c = changed(old, old->size + (uint32_t)got);
+    memset(c->bytes + old->size, 'k', (uint32_t)got);
+    s->file[file] = c;
 }
 
 static void directory(struct state *s, uint32_t d) {

@@ -11,13 +11,15 @@
 // cmocka's header needs those before it
 #include <cmocka.h>
 
-#define SHORT 1024u
+#define SHORT 2048u
 #define PAGE 65536u
+#define EXTENT_AT (2 * PAGE + 100)
+#define EXTENT_SIZE 5000u
 
-static uint8_t *window, copy[PAGE];
+static uint8_t *window, copy[EXTENT_AT + EXTENT_SIZE];
 
 static void fill_window(unsigned seed) {
-    for (uint32_t i = 0; i < PAGE; i++)
+    for (uint32_t i = 0; i < sizeof copy; i++)
         window[i] = copy[i] = (uint8_t)(i * 7 + (i >> 8) * 13 + seed);
 }
 
@@ -36,7 +38,7 @@ static void call(void (*f)(void), uint64_t a, uint64_t b, uint64_t c) {
 static void check_copy(uint32_t dst, uint32_t src, uint32_t n) {
     call(ldr_bulk_copy, dst, src, n);
     memmove(copy + dst, copy + src, n);
-    if (memcmp(window, copy, PAGE)) fail_msg("copy %u to %u, %u bytes", src, dst, n);
+    if (memcmp(window, copy, sizeof copy)) fail_msg("copy %u to %u, %u bytes", src, dst, n);
 }
 
 static void test_copy(void **state) {
@@ -54,6 +56,26 @@ static void test_copy(void **state) {
     }
 }
 
+// The host's pages above the memory: both ends of them, and both directions.
+static void test_extent(void **state) {
+    (void)state;
+    const uint32_t end = EXTENT_AT + EXTENT_SIZE;
+    for (uint32_t n = 0; n <= SHORT; n++) {
+        fill_window(n);
+        check_copy(EXTENT_AT, 40, n);
+        check_copy(end - n, 9001, n);
+        check_copy(300, EXTENT_AT, n);
+        check_copy(PAGE - n, end - n, n);
+        if (2 * n <= EXTENT_SIZE) check_copy(EXTENT_AT, end - n, n);
+        call(ldr_bulk_fill, EXTENT_AT, n, n);
+        memset(copy + EXTENT_AT, (int)(n & 0xff), n);
+        call(ldr_bulk_fill, end - n, n + 1, n);
+        memset(copy + end - n, (int)((n + 1) & 0xff), n);
+        if (memcmp(window + EXTENT_AT, copy + EXTENT_AT, EXTENT_SIZE))
+            fail_msg("fill at the ends, %u bytes", n);
+    }
+}
+
 static void test_fill(void **state) {
     (void)state;
     for (uint32_t n = 0; n <= SHORT; n++) {
@@ -62,7 +84,7 @@ static void test_fill(void **state) {
         for (unsigned k = 0; k < 2; k++) {
             call(ldr_bulk_fill, at[k], 0x1200 | (n & 0xff), n);
             memset(copy + at[k], (int)(n & 0xff), n);
-            if (memcmp(window, copy, PAGE)) fail_msg("fill %u, %u bytes", at[k], n);
+            if (memcmp(window, copy, sizeof copy)) fail_msg("fill %u, %u bytes", at[k], n);
         }
     }
 }
@@ -70,10 +92,14 @@ static void test_fill(void **state) {
 int main(void) {
     size_t below = 0x106000;
     uint8_t *map =
-        mmap(NULL, below + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, below + sizeof copy, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED) return 1;
     window = map + below;
     *(uint32_t *)ldr_context((uint64_t)window, SFI_CTX_MEM_PAGES) = 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_copy), cmocka_unit_test(test_fill)};
+    struct ldr_private *priv = ldr_context((uint64_t)window, SFI_CTX_PRIVATE);
+    priv->extent_at = EXTENT_AT;
+    priv->extent_size = EXTENT_SIZE;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_copy), cmocka_unit_test(test_extent),
+                                       cmocka_unit_test(test_fill)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,6 +53,17 @@ static void next_life(struct ldr_instance *inst) {
     ldr_release(inst, thread);
 }
 
+// A trap is the end of that life; here the next one begins at once.
+static enum ldr_status bulk(struct ldr_instance *inst, const char *name, uint64_t a, uint64_t b,
+                            uint64_t c) {
+    uint32_t func;
+    assert_true(ldr_find_func(inst, name, &func));
+    host_signals();
+    enum ldr_status status = ldr_call(thread, inst, func, (uint64_t[]){a, b, c}, NULL, NULL);
+    if (status == LDR_TRAPPED) next_life(inst);
+    return status;
+}
+
 static const char MODULE[] =
     "(module (memory 1 4) (table $t 3 10 funcref) (table $u 2 8 externref)"
     " (type $f (func (result i32)))"
@@ -146,6 +157,40 @@ static void extents(void **state) {
     drop(i);
 }
 
+// memory.copy and memory.fill, which look at the largest piece before they ask: not beyond its end, whichever piece that is, and not after it is gone.
+static void bulk_in_extents(void **state) {
+    (void)state;
+    enum { FIRST = SFI_DMA_BASE, SECOND = SFI_DMA_BASE + 65536 };
+    struct ldr_instance *i = instance(
+        "(module (memory 1) (func (export \"copy\") (param i32 i32 i32) (memory.copy (local.get 0) "
+        "(local.get 1) (local.get 2)))"
+        " (func (export \"fill\") (param i32 i32) (memory.fill (local.get 0) (i32.const 7) "
+        "(local.get 1))))",
+        NULL);
+    static const struct { uint32_t at, size; } piece[] = {{FIRST, 4096}, {SECOND, 8192}};
+    for (unsigned k = 0; k < 2; k++) {
+        assert_int_equal(ldr_plat_map(ldr_window(i), piece[k].at, piece[k].size, LDR_MAP_WRITE),
+                         LDR_OK);
+        assert_true(ldr_memory_extend(i, piece[k].at, piece[k].size));
+    }
+    for (unsigned k = 0; k < 2; k++)
+        for (uint32_t n = 1; n <= 2048; n = 2 * n + 1) {
+            uint32_t last = piece[k].at + piece[k].size - n;
+            assert_int_equal(bulk(i, "fill", last, n, 0), LDR_OK);
+            assert_int_equal(bulk(i, "copy", last, 100, n), LDR_OK);
+            assert_int_equal(bulk(i, "copy", 100, last, n), LDR_OK);
+            assert_int_equal(bulk(i, "fill", last + 1, n, 0), LDR_TRAPPED);
+            assert_int_equal(bulk(i, "copy", last + 1, 100, n), LDR_TRAPPED);
+            assert_int_equal(bulk(i, "copy", 100, last + 1, n), LDR_TRAPPED);
+            assert_int_equal(bulk(i, "fill", piece[k].at - 1, n, 0), LDR_TRAPPED);
+            assert_int_equal(bulk(i, "copy", 0xffffffff, piece[k].at, n), LDR_TRAPPED);
+        }
+    ldr_memory_retract(i, FIRST);
+    assert_int_equal(bulk(i, "fill", SECOND, 1, 0), LDR_TRAPPED);
+    assert_int_equal(bulk(i, "copy", 100, SECOND, 1), LDR_TRAPPED);
+    drop(i);
+}
+
 // A client's linked imports lead to the server's next life; between the lives they give E_DEAD.
 static void links_stay(void **state) {
     (void)state;
@@ -194,10 +239,8 @@ static int finish(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_at_first),
-        cmocka_unit_test(who_may),
-        cmocka_unit_test(extents),
-        cmocka_unit_test(links_stay),
+        cmocka_unit_test(as_at_first),     cmocka_unit_test(who_may),    cmocka_unit_test(extents),
+        cmocka_unit_test(bulk_in_extents), cmocka_unit_test(links_stay),
     };
     return cmocka_run_group_tests(tests, setup, finish);
 }

@@ -4,6 +4,7 @@
   ;; Addresses straight from arguments, whose upper halves are anything.
   (func (export "vector") (param i32) (result v128) (v128.load8_splat (local.get 0)))
   (func (export "atomic") (param i32 i32) (result i32) (i32.atomic.rmw.add (local.get 0) (local.get 1)))
+  (func (export "fence") (atomic.fence))
   (func (export "copy") (param i32 i32) (memory.copy (local.get 0) (local.get 1) (i32.const 16)))
   (func (export "fill") (param i32) (memory.fill (local.get 0) (i32.const 0x155) (i32.const 24)))
   (func (export "extension") (param i64) (result i64) (i64.extend_i32_u (i32.wrap_i64 (local.get 0))))
