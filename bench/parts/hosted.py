@@ -15,8 +15,8 @@ DEPTHS = (1, 8, 32, 128)
 COUNT = {512: 4000, 4096: 2000, 65536: 300}  # requests of one try: half a millisecond, so that some are not disturbed
 DEVICE_US = 10  # a fast NVMe disk; what it answers is waited for at depth 1, so there the bar is held against such a device
 WHY = 'the driver\'s own code is slower, and the model, unlike a device, takes almost no time: see the columns "driver"'
-WHY_PORTS = ('a copy of a length that the compiler does not know leaves the module for the runtime\'s, once a frame, where native code has a C library\'s; and there are two drivers '
-             'and crossings to both')
+WHY_PORTS = ('there are two drivers and crossings to both, and a copy of a length that the compiler does not know goes through the runtime\'s routine, which looks at both ends '
+             'before it begins')
 WHY_PACED = 'the machine was busy with something else; of a device that answers after so long a driver is a small part'
 TEXT = '''The very same driver module that the system boots, and its native twin (the same C files, the same compiler and level, x86-64), each with the
 same application (bench/apps/blkload, as a module or native), the same rings and the same model of the device, in one process and one run. The sandboxed side takes the
