@@ -20,7 +20,6 @@ struct ldr_thread *ldr_thread_new(uint32_t stack_size) {
     t->msp = t->stack_top;
     t->top = t->record;
     t->end = t->record + LDR_RECORDS;
-    __asm__("stmxcsr %0" : "=m"(t->mxcsr));
     return t;
 }
 void ldr_thread_free(struct ldr_thread *t) {

@@ -370,8 +370,9 @@ ldr_enter:
         push    %r15
         sub     $24, %rsp                       // 16-aligned again
         mov     %rsi, 8(%rsp)
-        movl    $LDR_MXCSR, 16(%rsp)
-        ldmxcsr 16(%rsp)                        // DF is clear: C's convention
+        stmxcsr 16(%rsp)
+        movl    $LDR_MXCSR, 20(%rsp)
+        ldmxcsr 20(%rsp)                        // DF is clear: C's convention
         mov     LDR_T_TOP(%rdi), %r10
         mov     %rsp, LDR_R_RSP(%r10)
         movl    $LDR_KIND_ENTER, LDR_R_KIND(%r10)
@@ -414,7 +415,7 @@ enter_leave: // rdi = thread, r10 = its record, rsp = the record's
         mov     %rcx, LDR_T_CSP(%rdi)
         mov     LDR_R_MSP(%r10), %rcx
         mov     %rcx, LDR_T_MSP(%rdi)
-        ldmxcsr LDR_T_MXCSR(%rdi)               // storing it on the way in would cost more than all else there
+        ldmxcsr 16(%rsp)
         add     $24, %rsp
         pop     %r15
         pop     %r14

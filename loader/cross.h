@@ -17,7 +17,6 @@
 #define LDR_T_CSP 16
 #define LDR_T_CLIMIT 24
 #define LDR_T_MSP 32
-#define LDR_T_MXCSR 60
 
 // struct ldr_record
 #define LDR_R_RSP 0

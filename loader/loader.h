@@ -193,9 +193,8 @@ bool ldr_reset(struct ldr_instance *inst, struct ldr_thread *thread);
 void ldr_revive(struct ldr_instance *inst, struct ldr_thread *thread);
 
 // ---- Threads and calls -----------------------------------------------------------------------------------------------------------
-// NULL: no memory. MXCSR of the caller is what C finds there after each ldr_call() of this thread.
-struct ldr_thread *ldr_thread_new(uint32_t stack_size);
-void ldr_thread_free(struct ldr_thread *thread); // not inside any instance
+struct ldr_thread *ldr_thread_new(uint32_t stack_size); // NULL: no memory
+void ldr_thread_free(struct ldr_thread *thread);        // not inside any instance
 // The lowest address that C code called by modules on this thread may still use; call at least once, on the thread.
 void ldr_thread_set_c_limit(struct ldr_thread *thread, uint64_t lowest);
 void ldr_thread_set_host(struct ldr_thread *thread, void *host);

@@ -14,7 +14,6 @@ AT(ldr_thread, end, LDR_T_END);
 AT(ldr_thread, csp, LDR_T_CSP);
 AT(ldr_thread, c_limit, LDR_T_CLIMIT);
 AT(ldr_thread, msp, LDR_T_MSP);
-AT(ldr_thread, mxcsr, LDR_T_MXCSR);
 AT(ldr_record, rsp, LDR_R_RSP);
 AT(ldr_record, ret, LDR_R_RET);
 AT(ldr_record, rbx, LDR_R_RBX);

@@ -43,7 +43,6 @@ struct ldr_thread {
     uint64_t msp;     // where the module stack ends while C runs
     uint64_t stack_top, stack_bottom;
     uint32_t stack_size;
-    uint32_t mxcsr; // C's
     void *host;
     struct ldr_trap_info trap; // the latest that reached a border
     struct ldr_record record[LDR_RECORDS];

@@ -14,7 +14,8 @@ SIZES = (512, 4096, 65536)
 DEPTHS = (1, 8, 32, 128)
 COUNT = {512: 4000, 4096: 2000, 65536: 300}  # requests of one try: half a millisecond, so that some are not disturbed
 DEVICE_US = 10  # a fast NVMe disk; what it answers is waited for at depth 1, so there the bar is held against such a device
-WHY = 'the driver\'s own code is slower, and the model, unlike a device, takes almost no time: see the columns "driver"'
+WHY = ('about half of the difference is what a batch costs: a crossing, an event from the kernel (a third of it a return that is mispredicted on purpose) and two or three kernel '
+       'calls; the rest is the driver\'s own code. The model, unlike a device, takes almost no time: see the columns "driver"')
 WHY_PORTS = ('there are two drivers and crossings to both, and a copy of a length that the compiler does not know goes through the runtime\'s routine, which looks at both ends '
              'before it begins')
 WHY_PACED = 'the machine was busy with something else; of a device that answers after so long a driver is a small part'
