@@ -13,10 +13,10 @@
 
 #define CTX_MEM_PAGES 0x105000 // SFI_CTX_MEM_PAGES, asserted in offsets.c
 #define PAGE_SHIFT 16          // of WebAssembly's pages
-#define SHORT 2048        // a frame of a network is
+#define SHORT 2048             // a frame of a network is shorter
 #define P(field) (field - 0x106000)(%r15) // SFI_CTX_PRIVATE, likewise
 
-// Is [reg, reg + rdx) in the memory, whose size is in rax? If not, `or` asks for the other place, behind the routine. Spoils rcx.
+// Is [reg, reg + rdx) in the memory, whose size is in rax? If not, on at `or`, behind the routine, which asks for the piece above it. Both spoil rcx.
 .macro inside reg, or
         lea     (\reg,%rdx), %rcx
         cmp     %rax, %rcx
