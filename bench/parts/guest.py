@@ -108,22 +108,27 @@ def empty_disks(driver):
     return device, ['-drive', NOTHING + 'disk', '-drive', NOTHING + 'other', '-device', device.replace('drive=disk', 'drive=other')]
 
 
-def boot_both(driver, names, first):
-    """Module and twin in one boot, each with a disk, `first` with the first: ({side: {cell: [microseconds, one a pass]}}, the command line)."""
-    grants = DRIVERS[driver][2]
-    device, more = empty_disks(driver)
+def boot_both(driver, grants, load, connect, names, first, **machine):
+    """Module and twin of a driver in one boot, each with a device and an instance of `load` (a path; `connect`: its channel to the driver, and how large), `first`
+    with the first device; `machine`: what qemu.boot() needs for the devices. ({side: {cell: [microseconds, one a turn]}}, the command line)."""
     order = sorted(SIDES[:2], key=lambda side: side != first)
+    name = os.path.basename(load).removesuffix('.wasm')
     text = 'sasos 1\n'
     for side in order:
-        text += f'module {side} {driver}\n{grants}  memory 2M\nmodule load-{side} blkload\n  connect blk {side} 9M\n  memory 2M\n'
-        text += ''.join(f'  arg {c}\n' for c in [WARM_UP] + names)
+        text += f'module {side} {driver}\n{grants}  memory 2M\nmodule load-{side} {name}\n  connect {connect[0]} {side} {connect[1]}\n  memory 2M\n'
+        text += ''.join(f'  arg {c}\n' for c in names)
     text += ''.join(f'start {side}\n' for side in order)
     for i in range(TURNS):
         text += ''.join(f'run load-{side}\n' for side in (order if i % 2 == 0 else order[::-1]))
-    r = qemu.boot(config=text, modules=[driver, LOAD], kernel=KERNEL, disk=None, devices=[device], cold=True, timeout=240, qemu_args=more)
+    r = qemu.boot(config=text, modules=[driver, load], kernel=KERNEL, disk=None, cold=True, timeout=240, **machine)
     if not r.ok:
         raise Failed(f'{driver} and its twin: {r.why}\n{r.text[-500:]}')
-    return {side: passes(r.text, names, f'load-{side}: ') for side in order}, r.command
+    found = {side: passes(r.text, names, f'load-{side}: ') for side in order}
+    for side, cells in found.items():
+        for cell, us in cells.items():
+            if len(us) != TURNS:  # the sides' turns would no longer be beside each other
+                raise Failed(f'{side}: {cell} succeeded {len(us)} times of {TURNS}')
+    return found, r.command
 
 
 def rounds_of(results, term, section, driver, names, rounds):
@@ -138,7 +143,10 @@ def rounds_of(results, term, section, driver, names, rounds):
     for r in range(rounds):
         for i in range(0, len(names), TOGETHER):
             term.progress(f'{driver}, module and twin: round {r + 1} of {rounds}')
-            both, command = boot_both(driver, names[i:i + TOGETHER], SIDES[r % 2])
+            both, command = boot_both(driver, DRIVERS[driver][2], LOAD, ('blk', '9M'), [WARM_UP] + names[i:i + TOGETHER], SIDES[r % 2],
+                                      devices=[device], qemu_args=more)
+            for cells in both.values():
+                cells.pop(WARM_UP, None)
             for side, cells in both.items():
                 take(side, cells)
     section.commands.append('sandboxed and native: ' + shlex.join(command))
