@@ -110,8 +110,8 @@ def charts(results, section, driver):
 
 # ---- network ----
 NET_HEAD = ['', 'bytes', 'batch', 'cycles', 'native', 'throughput ×', f'at {DEVICE_US} µs ×', 'apart ×', 'extra', 'driver', 'native', 'extra']
-NET_EXPLAIN = ('A packet: everything it costs, and inside the driver alone; extra is the difference. tx sends, rx receives, forward sends back each frame from the buffer '
-               'in which it came, ports copies it to a second device with a driver of its own. A batch is what one call of the driver, or one interrupt, brings. apart: throughput over that of a twin whose application and driver have '
+NET_EXPLAIN = ('A packet: everything it costs, and inside the driver alone; extra is the difference. tx sends as long as buffers are free, rx receives, forward sends back each frame from '
+               'the buffer in which it came, ports copies it to a second device with a driver of its own. A batch is what one call of the driver brings, or one interrupt of rx. apart: throughput over that of a twin whose application and driver have '
                'the channel at an address each, as domains have it and native code need not: a processor whose first cache goes by virtual address fetches a line anew '
                'when it is used by the other name. What is between the two columns is the price of that, the rest that of code and crossings.')
 

@@ -20,8 +20,8 @@ DRIVERS = {  # name: (the -device value, grants, sides: Debian's cloud kernel ha
 PORTS = os.path.abspath(OUT + '/modules/netports.wasm')
 TEXT = '''virtio-net and an emulated Intel e1000e in QEMU: the system with its module, with the driver's native twin, and Debian's Linux with packet sockets and one
 system call a batch (sendmmsg, recvmmsg; sending goes round the queueing disciplines). As with the disks, module and twin are in one machine with a device each, and take turns
-of less than a second: a ratio is the median of those of two turns beside each other, and half of the boots exchange the devices. tx sends into a UDP socket that nobody reads; a
-batch is what one call of the driver brings. rx receives frames that a program on this host sends as fast as QEMU takes them, through a stream socket; what one interrupt brings is what has come
+of less than a second: a ratio is the median of those of two turns beside each other, and half of the boots exchange the devices. tx sends into a UDP socket that nobody reads, as long
+as buffers are free; a batch is what one call of the driver brings. rx receives frames that a program on this host sends as fast as QEMU takes them, through a stream socket; what one interrupt brings is what has come
 meanwhile. ports receives on one device and sends on another, with two instances of the driver and an application that copies each frame from the one's channel to the other's (the bench kernel's twin
 of a driver is one instance, so this has none; part `hosted` has); in Linux a program between two packet sockets. Linux and ports are boots of their own. Time is that of an emulated
 machine; instructions are counted by a QEMU plugin around each measurement, in boots of their own too.'''

@@ -1,7 +1,7 @@
 // netload.c — load on a network device: sends, receives or sends back frames of one size in batches, and says how long it took.
 //
 // Arguments: one measurement each, "OP:SIZE:BATCH:COUNT". OP is
-//   tx       sends COUNT frames, BATCH at a time, and waits until each batch is sent
+//   tx       sends COUNT frames, BATCH with each call of the driver, and waits only when all buffers are in its hands, and for the last
 //   rx       receives COUNT frames, with all buffers posted; BATCH is the other side's
 //   forward  receives COUNT frames and sends each back from the buffer in which it came
 // SIZE is the frame's, 64 to 1514 bytes, without FCS. The result is one line "cell tx:64:32:1000 ns=… errors=…"; a frame is wrong when the number
@@ -15,6 +15,7 @@ __attribute__((import_module("net"), import_name("net_attach"))) int32_t net_att
 __attribute__((import_module("net"), import_name("net_submit"))) int32_t net_submit(void);
 
 #define BUFFERS 256u
+#define SIGNALLED 64u // tx: one frame in so many asks for a signal: a wait ends before all are sent
 #define NUMBER_AT 16u
 #define TIMEOUT_NS (10ll * 1000000000)
 
@@ -84,9 +85,9 @@ static void take_received(const struct cell *c) {
 static void send_batch(const struct cell *c) {
     for (uint32_t i = 0; i < c->batch && net.free_count && net.next < c->count; i++) {
         uint32_t buffer = net.free_buffer[--net.free_count];
-        bool last = i == c->batch - 1 || !net.free_count || net.next == c->count - 1;
         *number_of(buffer, 0) = net.next++;
-        put_frame(buffer, 0, c->size, last ? NET_SIGNAL : 0);
+        bool asks = net.next % SIGNALLED == 0 || net.next == c->count;
+        put_frame(buffer, 0, c->size, asks ? NET_SIGNAL : 0);
     }
 }
 
@@ -114,7 +115,8 @@ static int32_t pass(const struct cell *c) {
         if (c->op == TX) send_batch(c);
         int32_t error = net_submit();
         if (error) return error;
-        if (!ring_pending(&net.receive) && !ring_pending(&net.sent) &&
+        bool more = c->op == TX && net.free_count && net.next < c->count;
+        if (!more && !ring_pending(&net.receive) && !ring_pending(&net.sent) &&
             sasos_wait(SASOS_EVENT_CHANNEL(0), TIMEOUT_NS) <= 0)
             return E_IO;
         take_sent(c);
