@@ -67,22 +67,28 @@ $B/bench/rig $B/bench/crossings: $(rig_objs)
 # ---- the bench kernel: native twins of drivers in it (bench/guest/native.h); the kernel that is shipped has none ----
 cflags_ktwin := $(filter-out -fno-omit-frame-pointer,$(cflags_kernel)) -fvisibility=hidden -Wno-unknown-attributes -Wno-ignored-attributes
 $(eval $(call variant,ktwin))
-define ktwin # $1 name, $2 folder: its exports are called NAME_export
-$B/bench/ktwin/$1.o: $(call objs,ktwin,$(wildcard $2/*.c) $(call shared_c,$2)) $2/manifest
+cflags_kcalls0 := $(cflags_ktwin) -DNATIVE=0
+cflags_kcalls1 := $(cflags_ktwin) -DNATIVE=1
+$(eval $(call variant,kcalls0))
+$(eval $(call variant,kcalls1))
+define ktwin # $1 name, $2 folder, $3 the instance: its exports are called NAME_export
+$B/bench/ktwin/$1.o: $(call objs,ktwin,$(wildcard $2/*.c) $(call shared_c,$2)) $(call objs,kcalls$3,bench/guest/calls.c) $2/manifest
 	@$$(call say,TWIN,$$@)
 	@mkdir -p $$(@D)
 	$$Qld.lld -r -o $$@.all $$(filter %.o,$$^)
 	$$Qllvm-objcopy $(foreach e,$(call twin_exports,$2),--redefine-sym $e=$(subst -,_,$1)_$e --keep-global-symbol=$e) $$@.all $$@
 	@rm -f $$@.all
 endef
-$(eval $(call ktwin,virtio-blk,drivers/virtio/blk))
-$(eval $(call ktwin,nvme,drivers/nvme))
-$(eval $(call ktwin,virtio-net,drivers/virtio/net))
-$(eval $(call ktwin,e1000e,drivers/e1000e))
-ktwins := $(foreach t,virtio-blk nvme virtio-net e1000e,$B/bench/ktwin/$t.o)
+$(eval $(call ktwin,virtio-blk,drivers/virtio/blk,0))
+$(eval $(call ktwin,nvme,drivers/nvme,0))
+$(eval $(call ktwin,virtio-net,drivers/virtio/net,0))
+$(eval $(call ktwin,e1000e,drivers/e1000e,0))
+$(eval $(call ktwin,virtio-net-b,drivers/virtio/net,1))
+$(eval $(call ktwin,e1000e-b,drivers/e1000e,1))
+ktwins := $(foreach t,virtio-blk nvme virtio-net virtio-net-b e1000e e1000e-b,$B/bench/ktwin/$t.o)
 kernel_wrapped := $(addprefix --wrap=,ldr_instantiate ldr_call ldr_instance_free)
 rings := bench/rings/rings.c bench/rings/rings.S
-$B/bench/kernel.elf: sasos/kernel.ld $(kernel_objs) $(call objs,kernel,$(wildcard bench/guest/*.c) $(rings)) $(ktwins)
+$B/bench/kernel.elf: sasos/kernel.ld $(kernel_objs) $(call objs,kernel,$(filter-out bench/guest/calls.c,$(wildcard bench/guest/*.c)) $(rings)) $(ktwins)
 	@$(call say,LD,$@)
 	$Q$(kernel_ld) $(kernel_wrapped) -T $< -o $@.all $(filter %.o,$^)
 	$Qllvm-objcopy --strip-debug $@.all $@

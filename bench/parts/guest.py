@@ -108,16 +108,18 @@ def empty_disks(driver):
     return device, ['-drive', NOTHING + 'disk', '-drive', NOTHING + 'other', '-device', device.replace('drive=disk', 'drive=other')]
 
 
-def boot_both(driver, grants, load, connect, names, first, **machine):
-    """Module and twin of a driver in one boot, each with a device and an instance of `load` (a path; `connect`: its channel to the driver, and how large), `first`
-    with the first device; `machine`: what qemu.boot() needs for the devices. ({side: {cell: [microseconds, one a turn]}}, the command line)."""
+def boot_both(driver, grants, load, ports, names, first, **machine):
+    """Module and twin of a driver in one boot, each with devices and an instance of `load` (a path) of its own, `first` with the first devices; `ports`: a device
+    of a side each, (its channel's name in the load, what its driver is called behind the side's name, the channel's size); `machine`: what qemu.boot() needs
+    for the devices. ({side: {cell: [microseconds, one a turn]}}, the command line)."""
     order = sorted(SIDES[:2], key=lambda side: side != first)
+    drivers = [side + more for side in order for _, more, _ in ports]
     name = os.path.basename(load).removesuffix('.wasm')
-    text = 'sasos 1\n'
+    text = 'sasos 1\n' + ''.join(f'module {d} {driver}\n{grants}  memory 2M\n' for d in drivers)
     for side in order:
-        text += f'module {side} {driver}\n{grants}  memory 2M\nmodule load-{side} {name}\n  connect {connect[0]} {side} {connect[1]}\n  memory 2M\n'
+        text += f'module load-{side} {name}\n' + ''.join(f'  connect {channel} {side}{more} {size}\n' for channel, more, size in ports) + '  memory 2M\n'
         text += ''.join(f'  arg {c}\n' for c in names)
-    text += ''.join(f'start {side}\n' for side in order)
+    text += ''.join(f'start {d}\n' for d in drivers)
     for i in range(TURNS):
         text += ''.join(f'run load-{side}\n' for side in (order if i % 2 == 0 else order[::-1]))
     r = qemu.boot(config=text, modules=[driver, load], kernel=KERNEL, disk=None, cold=True, timeout=240, **machine)
@@ -143,7 +145,7 @@ def rounds_of(results, term, section, driver, names, rounds):
     for r in range(rounds):
         for i in range(0, len(names), TOGETHER):
             term.progress(f'{driver}, module and twin: round {r + 1} of {rounds}')
-            both, command = boot_both(driver, DRIVERS[driver][2], LOAD, ('blk', '9M'), [WARM_UP] + names[i:i + TOGETHER], SIDES[r % 2],
+            both, command = boot_both(driver, DRIVERS[driver][2], LOAD, [('blk', '', '9M')], [WARM_UP] + names[i:i + TOGETHER], SIDES[r % 2],
                                       devices=[device], qemu_args=more)
             for cells in both.values():
                 cells.pop(WARM_UP, None)
