@@ -11,11 +11,11 @@
 
 #define NATIVE_INSTANCES 2u
 // Function prefix, the manifest's name, the instance: a twin's static data are one instance's, so what has two of them is linked twice.
-#define NATIVES(X)                                                                         \
-    X(virtio_blk, "virtio-blk", 0)                                                         \
-    X(nvme, "nvme", 0)                                                                     \
-    X(virtio_net, "virtio-net", 0) X(e1000e, "e1000e", 0) X(virtio_net_b, "virtio-net", 1) \
-        X(e1000e_b, "e1000e", 1)
+#define NATIVES(X)                 \
+    X(virtio_blk, "virtio-blk", 0) \
+    X(nvme, "nvme", 0)             \
+    X(virtio_net, "virtio-net", 0) \
+    X(e1000e, "e1000e", 0) X(virtio_net_b, "virtio-net", 1) X(e1000e_b, "e1000e", 1)
 #define NATIVE_CALLS(C) /* what clients may call */ \
     C(virtio_blk, "virtio-blk", 0, blk_submit)      \
     C(virtio_blk, "virtio-blk", 0, blk_attach)      \
