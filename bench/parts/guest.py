@@ -108,21 +108,24 @@ def empty_disks(driver):
     return device, ['-drive', NOTHING + 'disk', '-drive', NOTHING + 'other', '-device', device.replace('drive=disk', 'drive=other')]
 
 
+def side_modules(driver, grants, load, ports, side, names):
+    """Configuration lines of a side: its drivers and, called load-SIDE, an instance of `load` (a path) with these cells; `ports`: for each device (its channel's
+    name in the load, what its driver is called behind the side's name, the channel's size)."""
+    text = ''.join(f'module {side}{more} {driver}\n{grants}  memory 2M\n' for _, more, _ in ports)
+    text += f'module load-{side} {os.path.basename(load).removesuffix(".wasm")}\n  memory 2M\n'
+    text += ''.join(f'  connect {channel} {side}{more} {size}\n' for channel, more, size in ports)
+    return text + ''.join(f'  arg {c}\n' for c in names)
+
+
 def boot_both(driver, grants, load, ports, names, first, **machine):
-    """Module and twin of a driver in one boot, each with devices and an instance of `load` (a path) of its own, `first` with the first devices; `ports`: a device
-    of a side each, (its channel's name in the load, what its driver is called behind the side's name, the channel's size); `machine`: what qemu.boot() needs
-    for the devices. ({side: {cell: [microseconds, one a turn]}}, the command line)."""
+    """Module and twin of a driver in one boot, with devices and a load of their own as side_modules() has them, `first` with the first devices; `machine`: what
+    qemu.boot() needs for the devices. ({side: {cell: [microseconds, one a turn]}}, the command line)."""
     order = sorted(SIDES[:2], key=lambda side: side != first)
-    drivers = [side + more for side in order for _, more, _ in ports]
-    name = os.path.basename(load).removesuffix('.wasm')
-    text = 'sasos 1\n' + ''.join(f'module {d} {driver}\n{grants}  memory 2M\n' for d in drivers)
-    for side in order:
-        text += f'module load-{side} {name}\n' + ''.join(f'  connect {channel} {side}{more} {size}\n' for channel, more, size in ports) + '  memory 2M\n'
-        text += ''.join(f'  arg {c}\n' for c in names)
-    text += ''.join(f'start {d}\n' for d in drivers)
+    text = 'sasos 1\n' + ''.join(side_modules(driver, grants, load, ports, side, names) for side in order)
+    text += ''.join(f'start {side}{more}\n' for side in order for _, more, _ in ports)
     for i in range(TURNS):
         text += ''.join(f'run load-{side}\n' for side in (order if i % 2 == 0 else order[::-1]))
-    r = qemu.boot(config=text, modules=[driver, load], kernel=KERNEL, disk=None, cold=True, timeout=240, **machine)
+    r = qemu.boot(config=text, modules=[driver, load], kernel=KERNEL, disk=None, timeout=240, **machine)
     if not r.ok:
         raise Failed(f'{driver} and its twin: {r.why}\n{r.text[-500:]}')
     found = {side: passes(r.text, names, f'load-{side}: ') for side in order}
@@ -146,11 +149,9 @@ def rounds_of(results, term, section, driver, names, rounds):
         for i in range(0, len(names), TOGETHER):
             term.progress(f'{driver}, module and twin: round {r + 1} of {rounds}')
             both, command = boot_both(driver, DRIVERS[driver][2], LOAD, [('blk', '', '9M')], [WARM_UP] + names[i:i + TOGETHER], SIDES[r % 2],
-                                      devices=[device], qemu_args=more)
-            for cells in both.values():
-                cells.pop(WARM_UP, None)
+                                      devices=[device], cold=True, qemu_args=more)
             for side, cells in both.items():
-                take(side, cells)
+                take(side, {n: cells[n] for n in names[i:i + TOGETHER]})
     section.commands.append('sandboxed and native: ' + shlex.join(command))
     if 'linux' in got:
         term.progress(f'{driver}, linux')
