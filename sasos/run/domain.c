@@ -224,14 +224,16 @@ static bool commit(struct dom *d, char error[DOM_ERROR_MAX]) {
     d->dma_base = d->dma_next;
     d->frames = slot_frames(slot_of(ldr_window(d->inst)));
     ldr_kill(d->inst, SFI_TRAP_KILLED); // it lives from dom_want_start() on
-    d->state = DOM_ENDED;
     const struct thr_spec spec = {
         .name = dom_name(d), .level = level, .stack_size = C_STACK, .cpu = cpu_of(d)};
     if (s == ST_OK && !(d->home = thr_spawn(&spec, dom_home, d))) s = ST_NO_MEMORY;
-    if (s != ST_OK)
+    if (s != ST_OK) {
         ksnprintf(error, DOM_ERROR_MAX, "%s: its channels cannot be set up: %s", dom_name(d),
                   status_text(s));
-    return s == ST_OK;
+        return false;
+    }
+    d->state = DOM_ENDED; // last: who sees that it is loaded (dom_info) reads all of the above
+    return true;
 }
 
 // Back to a record that nothing was loaded for.
