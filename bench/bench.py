@@ -6,7 +6,7 @@ while it runs; build/bench/results.json has every number, build/bench/report.htm
 with an exclamation mark (red on a terminal) and the reason; it is no failure of the command. What cannot be measured is: the rest goes on, and the exit
 status is 1 (130 after Ctrl-C; what was measured until then is kept). A peer that is not installed is left out, which is no failure either.
 
-  ONLY=part,…   some of the parts (names below)        QUICK=1   fewer cells and rounds: at most five minutes on a quiet machine, where all takes 27
+  ONLY=part,…   some of the parts (names below)        QUICK=1   fewer cells and rounds: at most five minutes on a quiet machine, where all takes 25
   bench/bench.py --list                                names the parts
 """
 import argparse
