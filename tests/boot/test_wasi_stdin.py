@@ -100,10 +100,16 @@ def check_lines(t):
     t.keys(b'kill\r', hex_of(b'kill\n') + b'\r\n', 'the driver is killed')
 
 
+def heard(t):
+    """Empty lines until one is answered: what is typed before somebody listens to a new life of the driver is lost."""
+    return any(t.line.socket.sendall(b'\r') or b'got 1:0a\r\n' in t.line.read(lambda g: b'got 1:0a\r\n' in g, 0.5) for _ in range(60))
+
+
 def check(run, first, second, third):
     check_lines(first)
     if not tap.ok(run.wait_for('uart: life 2'), 'and comes back'):
         return
+    tap.ok(heard(first), 'the program listens to it')
     first.keys(b'again\r', hex_of(b'again\n') + b'\r\n', 'lines go on')
     first.keys(b'half a line\x03', b'^C\r\nready\r\n', 'Ctrl-C ends a program that reads')
     first.keys(b'sleep\r', hex_of(b'sleep\n') + b'\r\n', 'the next one begins with nothing typed')
