@@ -1,5 +1,6 @@
 """hosted.py — drivers on the real CPU: each driver's module and its native twin against one device model, in a Linux process (bench/rig)."""
 import json
+import math
 import os
 import subprocess
 
@@ -25,7 +26,7 @@ same application (bench/apps/blkload, as a module or native), the same rings and
 whole way: compiled, verified, application and driver in windows of their own, true crossings. Everything runs on one thread; the model answers at once, so
 nothing hides the driver. With one request at a time that says little of throughput, since every device takes longer to answer than any driver to ask: there the
 bar holds for a model that answers after 10 µs, as a fast NVMe disk does; the instant one is shown beside it. Counts are time-stamp cycles a request; sides alternate from round to round, ratios are of the
-two runs of one round.'''
+two runs of one round. The rounds of a cell are shared by several processes, since where a process happens to have its pages makes a difference too.'''
 
 
 def cells(quick):
@@ -40,14 +41,32 @@ def cells(quick):
 
 
 def run_rig(driver, module, rounds, names, load=LOAD, **env):
-    """The rig's answers, as they come; env: its environment. An empty list of cells is none."""
-    command = [RIG, driver, load, module, str(rounds), *names]
-    with subprocess.Popen(command, env={**os.environ, **{k: str(v) for k, v in env.items()}}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
-        for line in p.stdout:
-            yield json.loads(line)
-        said = p.stderr.read().strip().splitlines()
+    """The rig's answer to each cell, as it comes, from several processes: see rounds_of(). env: their environment."""
+    processes, each = rounds_of(rounds)
+    for name in names:
+        got = [ask_rig([RIG, driver, load, module, str(each), name], env) for _ in range(processes)]
+        yield {'cell': name, **{side: {field: sum((g[side][field] for g in got), []) for field in got[0][side]} for side in ('sandboxed', 'native')}}
+
+
+def rounds_of(rounds):
+    """How many processes share so many rounds, and how many each has. Where a process has its pages makes a difference that its own rounds do not show."""
+    processes = math.isqrt(rounds)
+    return processes, rounds // processes
+
+
+def several(rounds, what, cell):
+    """The command of the method page."""
+    processes, each = rounds_of(rounds)
+    return f'{RIG} {what} {each} {cell} (each cell {processes} times)'
+
+
+def ask_rig(command, env):
+    """What one process says of one cell."""
+    p = subprocess.run(command, env={**os.environ, **{k: str(v) for k, v in env.items()}}, capture_output=True, text=True)
     if p.returncode:
+        said = p.stderr.strip().splitlines()
         raise Failed(said[-1] if said else f'{RIG} ended with status {p.returncode}')
+    return json.loads(p.stdout)
 
 
 def ratios(got):
@@ -154,7 +173,7 @@ def measure_net(results, section, term, quick, rounds, driver, module):
     term.title(f'{driver}, cycles a packet on this CPU', NET_HEAD)
     rows, names = [], list(net_cells(quick))
     section.table(driver, NET_HEAD, rows, NET_EXPLAIN)
-    section.commands += [f'{RIG} {driver} {NET_LOAD} {module} {rounds} OP:SIZE:BATCH:COUNT …', f'{RIG} {driver}-ports {PORTS_LOAD} {module} {rounds} ports:SIZE:BATCH:COUNT …']
+    section.commands += [several(rounds, f'{driver} {NET_LOAD} {module}', 'OP:SIZE:BATCH:COUNT'), several(rounds, f'{driver}-ports {PORTS_LOAD} {module}', 'ports:SIZE:BATCH:COUNT')]
     slow = paced(results, driver, module, rounds, [n for n in names if n.split(':')[2] == '1'], run_net)
     apart = {}
     for got in run_net(driver, module, rounds, [n for n in names if n.split(':')[2] == '32'], CHANNEL_TWICE=1):
@@ -186,7 +205,7 @@ def measure(results, term, quick):
     rounds = 9 if quick else 25
     section = results.section('hosted', 'Drivers on the real CPU', TEXT)
     for driver, module in DRIVERS.items():
-        section.commands.append(f'{RIG} {driver} {LOAD} {module} {rounds} OP:PATTERN:SIZE:DEPTH:COUNT …')
+        section.commands.append(several(rounds, f'{driver} {LOAD} {module}', 'OP:PATTERN:SIZE:DEPTH:COUNT'))
         with results.attempt(f'{driver} on the real CPU', term):
             measure_block(results, section, term, quick, rounds, driver, module)
     for driver, module in NETS.items():

@@ -5,8 +5,11 @@ import os
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'boot'))
+ROOT = os.path.join(os.path.dirname(__file__), '..', '..')
+sys.path[:0] = [os.path.join(ROOT, 'tests', 'boot'), os.path.join(ROOT, 'bench')]
 import tap  # noqa: E402
+import common  # noqa: E402
+from parts import hosted  # noqa: E402
 
 RIG, LOAD = 'build/bench/rig', 'build/bench/modules/blkload.wasm'
 DRIVERS = {'virtio-blk': 'build/modules/virtio-blk.wasm', 'nvme': 'build/modules/nvme.wasm'}
@@ -58,4 +61,19 @@ done = rig('virtio-blk', LOAD, 'verify:seq:4096:32:600')
 tap.ok(done.returncode == 1 and 'unknown import: blk.blk_' in done.stderr, 'a module that is no driver is refused', done.stderr)
 done = rig('no-such', 'build/modules/virtio-blk.wasm', 'verify:seq:4096:32:600')
 tap.same(done.returncode, 2, 'an unknown driver is a usage error')
+
+# The report's part: the rounds of a cell come from several processes, so that one process's luck with its pages shows as spread.
+commands = []
+ask = hosted.ask_rig
+hosted.ask_rig = lambda command, env: commands.append(command) or ask(command, env)
+names = ['read:rand:4096:32:64', 'write:seq:512:8:64']
+got = list(hosted.run_rig('nvme', DRIVERS['nvme'], 9, names))
+tap.same([g['cell'] for g in got], names, 'run_rig: the cells in their order')
+tap.ok(all(len(numbers) == 9 for g in got for side in ('sandboxed', 'native') for numbers in g[side].values()), 'run_rig: a number a round, of all processes', got)
+tap.same([(c[-2], c[-1]) for c in commands], [('3', n) for n in names for _ in range(3)], 'run_rig: nine rounds are three processes of three rounds each')
+try:
+    list(hosted.run_rig('nvme', DRIVERS['nvme'], 1, ['read:rand:1048576:128:1']))
+    tap.ok(False, 'run_rig: a cell that fails ends it')
+except common.Failed as e:
+    tap.ok('cannot do' in str(e), 'run_rig: a cell that fails ends it, with what the rig said', str(e))
 tap.done()
